@@ -1,0 +1,108 @@
+"""The application: settings, extensions, blueprints, error pages. Imports every feature."""
+
+from pathlib import Path
+
+from flask import Blueprint, Flask
+from flask_babel import Babel
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from clinic import clock, jobs
+from clinic.config import Settings, SettingsError, read_settings
+from clinic.db import db, use_keys
+from clinic.web import access, assets, errors, headers, health
+
+HERE = Path(__file__).parent
+
+babel = Babel()
+csrf = CSRFProtect()
+migrate = Migrate()
+limiter = Limiter(get_remote_address, headers_enabled=True)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application. Raises SettingsError with every problem named."""
+    settings = settings or read_settings()
+    settings.check()
+    for name, value in (
+        ("CLINIC_DATABASE_URL", settings.database_url),
+        ("CLINIC_SECRET_KEYS", settings.secret_keys),
+    ):
+        if not value:
+            raise SettingsError(f"{name} is not set: start the clinic with `make run`, or set it")
+    app = Flask("clinic", root_path=str(HERE), template_folder="web/templates", static_folder="web/static")
+    _configure(app, settings)
+    clock.configure(settings.clock_offset)
+    use_keys(settings.data_keys)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(HERE.parent / "migrations"))
+    csrf.init_app(app)
+    babel.init_app(app)
+    limiter.init_app(app)
+    jobs.init_celery(app, settings.redis_url)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    assets.init_app(app)
+    headers.init_app(app)
+    errors.init_app(app)
+    _add_features(app)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        SETTINGS=settings,
+        SECRET_KEY=settings.secret_keys[0],
+        SECRET_KEY_FALLBACKS=list(settings.secret_keys[1:]),
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "pool_pre_ping": True,
+            "pool_size": 8,
+            "max_overflow": 8,
+            "pool_timeout": 10,
+        },
+        SESSION_COOKIE_NAME="daybreak_staff",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.base_url.startswith("https"),
+        MAX_CONTENT_LENGTH=1_000_000,
+        MAX_FORM_PARTS=2000,
+        WTF_CSRF_TIME_LIMIT=None,  # a form may stay open for days; the signature still binds it to the browser
+        BABEL_DEFAULT_LOCALE="en",
+        RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
+        RATELIMIT_SWALLOW_ERRORS=True,
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
+        JSON_SORT_KEYS=False,
+    )
+
+
+def _add_features(app: Flask) -> None:
+    """Order matters: who calls is known before access is enforced."""
+    from clinic.api import models as _api_models  # noqa: F401 - tables of features that register no pages of their own
+    from clinic.patients import signin as patient_signin
+    from clinic.staff import signin as staff_signin
+    from clinic.web import context
+
+    staff_signin.init_app(app)
+    patient_signin.init_app(app)
+    app.before_request(access.enforce)
+    context.init_app(app)
+    for blueprint in _blueprints():
+        app.register_blueprint(blueprint)
+
+
+def _blueprints() -> list[Blueprint]:
+    from clinic.eligibility import models as _eligibility  # noqa: F401
+    from clinic.intake import models as _intake  # noqa: F401
+    from clinic.locations import models as _locations  # noqa: F401
+    from clinic.patients import views as patients
+    from clinic.reminders import models as _reminders  # noqa: F401
+    from clinic.scheduling import models as _scheduling  # noqa: F401
+    from clinic.surveys import models as _surveys  # noqa: F401
+    from clinic.tasks import models as _tasks  # noqa: F401
+
+    return [health.bp, patients.bp]

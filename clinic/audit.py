@@ -1,0 +1,121 @@
+"""Who did what to which row, appended in the same transaction, each event hashed by its own content."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, LargeBinary
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from clinic import clock
+from clinic.db import Base, Encrypted, Instant, PrimaryKey, Word, db, one_of
+
+
+class ActorKind(StrEnum):
+    """Who can act."""
+
+    STAFF = "staff"
+    PATIENT = "patient"
+    SERVICE = "service"  # an API token
+    SYSTEM = "system"  # a worker, by name
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts. `key` is the id of a staff member, patient or token, or the name of a worker."""
+
+    kind: ActorKind
+    key: str
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            raise ValueError("an anonymous actor cannot write")
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.key}"
+
+
+def system(name: str) -> Actor:
+    """The named worker or command that acts on nobody's behalf."""
+    return Actor(ActorKind.SYSTEM, name)
+
+
+class AuditEvent(Base):
+    """One change or one read of a patient. Never updated, never deleted. `detail` holds ids and states, no health data."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        one_of("actor_kind", [*ActorKind]),
+        Index("audit_events_entity_idx", "entity", "entity_id"),
+        Index("audit_events_patient_idx", "patient_id"),
+    )
+
+    id: Mapped[PrimaryKey]
+    occurred_at: Mapped[Instant]
+    actor_kind: Mapped[Word]
+    actor_key: Mapped[Word]
+    action: Mapped[Word]
+    entity: Mapped[Word]
+    entity_id: Mapped[Word]
+    patient_id: Mapped[int | None] = mapped_column(BigInteger)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    reason: Mapped[str | None] = mapped_column(Encrypted)
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+def record(row: Any, action: str, *, by: Actor, reason: str | None = None, **detail: Any) -> None:
+    """Append an event about `row`. `detail` is ids, states and counts only; free text goes in `reason`."""
+    if row.id is None:
+        db.session.flush()
+    patient_id = row.id if row.__tablename__ == "patients" else getattr(row, "patient_id", None)
+    record_event(row.__tablename__, row.id, action, by=by, reason=reason, patient_id=patient_id, **detail)
+
+
+def record_event(
+    entity: str,
+    entity_id: object,
+    action: str,
+    *,
+    by: Actor,
+    reason: str | None = None,
+    patient_id: int | None = None,
+    **detail: Any,
+) -> None:
+    """As `record`, for rows written in bulk or not mapped."""
+    event = AuditEvent(
+        occurred_at=clock.now(),
+        actor_kind=by.kind,
+        actor_key=by.key,
+        action=action,
+        entity=entity,
+        entity_id=str(entity_id),
+        patient_id=patient_id,
+        detail=detail,
+        reason=reason,
+    )
+    event.content_hash = content_hash(event)
+    db.session.add(event)
+
+
+def content_hash(event: AuditEvent) -> bytes:
+    """SHA-256 over everything that the event says."""
+    said = [
+        _instant(event.occurred_at),
+        event.actor_kind,
+        event.actor_key,
+        event.action,
+        event.entity,
+        event.entity_id,
+        event.patient_id,
+        event.detail,
+        event.reason,
+    ]
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).digest()
+
+
+def _instant(value: datetime) -> str:
+    return value.isoformat(timespec="microseconds")

@@ -1,0 +1,38 @@
+"""The one clock. Every other read of the wall clock fails lint."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+_offset = timedelta(0)
+_frozen: datetime | None = None
+
+
+def configure(offset_seconds: float) -> None:
+    """Run ahead of or behind the machine's clock (CLINIC_CLOCK_START, never in production)."""
+    global _offset
+    _offset = timedelta(seconds=offset_seconds)
+
+
+def now() -> datetime:
+    """The present instant, aware, in UTC."""
+    return _frozen if _frozen is not None else datetime.now(UTC) + _offset
+
+
+def today(tz: str) -> date:
+    """The present date on the wall in the zone `tz`."""
+    return now().astimezone(ZoneInfo(tz)).date()
+
+
+@contextmanager
+def frozen(at: datetime) -> Iterator[None]:
+    """Hold the clock at an aware instant. For tests and for loading demo data."""
+    global _frozen
+    if at.tzinfo is None:
+        raise ValueError("the clock holds aware instants only")
+    before, _frozen = _frozen, at.astimezone(UTC)
+    try:
+        yield
+    finally:
+        _frozen = before

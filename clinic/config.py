@@ -1,0 +1,173 @@
+"""Settings: read once from the environment, validated, frozen. `docs/settings.md` and `clinic settings` list them."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "CLINIC_"
+SECRETS_FILE = "secrets.env"
+RUNNING_FILE = "running.env"
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; the message says which and what to do."""
+
+
+def _setting(name: str, default: Any, text: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"name": PREFIX + name, "text": text, "secret": secret})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that an installation may decide. Field order is the order of `docs/settings.md`."""
+
+    host: str = _setting("HOST", "127.0.0.1", "Address that the web server listens on.")
+    port: int = _setting("PORT", 8000, "Port that the web server listens on.")
+    public_url: str = _setting(
+        "PUBLIC_URL", "", "Address that links and signatures are built from. Default: http://HOST:PORT."
+    )
+    trusted_proxies: int = _setting("TRUSTED_PROXIES", 0, "Number of reverse proxies in front. Required in production.")
+    instance: Path = _setting(
+        "INSTANCE",
+        Path("instance"),
+        "Folder for the embedded servers' data and generated secrets (mode 0700).",
+    )
+    database_url: str = _setting(
+        "DATABASE_URL", "", "PostgreSQL address. Given: no embedded PostgreSQL is started.", secret=True
+    )
+    redis_url: str = _setting("REDIS_URL", "", "Redis address. Given: no embedded Redis is started.", secret=True)
+    secret_keys: tuple[str, ...] = _setting(
+        "SECRET_KEYS", (), "Keys that sign cookies and links, newest first, comma separated.", secret=True
+    )
+    data_keys: tuple[str, ...] = _setting(
+        "DATA_KEYS", (), "Keys that encrypt columns, newest first, comma separated.", secret=True
+    )
+    env: str = _setting("ENV", "development", "development or production.")
+    smtp_url: str = _setting(
+        "SMTP_URL", "", "smtp(s)://user:pass@host:port. Empty: mail is kept on /dev/outbox.", secret=True
+    )
+    mail_from: str = _setting("MAIL_FROM", "clinic@localhost", "Sender of mail.")
+    sms_url: str = _setting(
+        "SMS_URL", "", "Base URL of a Twilio-compatible REST API. Empty: texts are kept on /dev/outbox."
+    )
+    sms_account: str = _setting("SMS_ACCOUNT", "", "Account of the SMS provider.")
+    sms_token: str = _setting("SMS_TOKEN", "", "Token of the SMS provider.", secret=True)
+    sms_from: str = _setting("SMS_FROM", "", "Number that texts come from.")
+    sms2_url: str = _setting("SMS2_URL", "", "The same for a second provider.")
+    sms2_account: str = _setting("SMS2_ACCOUNT", "", "Account of the second provider.")
+    sms2_token: str = _setting("SMS2_TOKEN", "", "Token of the second provider.", secret=True)
+    sms2_from: str = _setting("SMS2_FROM", "", "Number of the second provider.")
+    on_call: tuple[str, ...] = _setting(
+        "ON_CALL", (), "Who is told of a safety answer: email addresses or E.164 numbers, comma separated."
+    )
+    clock_start: str = _setting(
+        "CLOCK_START", "", "An ISO instant at which the clinic's clock starts. Never in production."
+    )
+    clock_offset: float = _setting(
+        "CLOCK_OFFSET", 0.0, "Seconds added to the machine's clock; the supervisor sets it from CLOCK_START."
+    )
+
+    @property
+    def is_production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def base_url(self) -> str:
+        """What links are built from, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def check(self) -> None:
+        """Raise SettingsError naming every problem at once."""
+        problems = []
+        if self.env not in ("development", "production"):
+            problems.append(f"CLINIC_ENV is {self.env!r}: use development or production")
+        if not 0 < self.port < 65536:
+            problems.append(f"CLINIC_PORT is {self.port}: use 1 to 65535")
+        for name, url, schemes in (
+            ("CLINIC_PUBLIC_URL", self.public_url, ("http", "https")),
+            ("CLINIC_SMTP_URL", self.smtp_url, ("smtp", "smtps")),
+            ("CLINIC_SMS_URL", self.sms_url, ("http", "https")),
+            ("CLINIC_SMS2_URL", self.sms2_url, ("http", "https")),
+        ):
+            if url and (urlsplit(url).scheme not in schemes or not urlsplit(url).hostname):
+                problems.append(f"{name} is not a {' or '.join(schemes)} address")
+        for prefix, values in (
+            ("CLINIC_SMS_", (self.sms_url, self.sms_account, self.sms_token, self.sms_from)),
+            ("CLINIC_SMS2_", (self.sms2_url, self.sms2_account, self.sms2_token, self.sms2_from)),
+        ):
+            if any(values) and not all(values):
+                problems.append(f"{prefix}URL, ACCOUNT, TOKEN and FROM go together: set all four or none")
+        if self.is_production:
+            if not (self.secret_keys and self.data_keys):
+                problems.append("production needs CLINIC_SECRET_KEYS and CLINIC_DATA_KEYS of its own")
+            if not self.public_url.startswith("https://"):
+                problems.append("production needs CLINIC_PUBLIC_URL with https")
+            if not self.trusted_proxies:
+                problems.append("production needs CLINIC_TRUSTED_PROXIES: how many proxies stand in front")
+            if self.clock_start or self.clock_offset:
+                problems.append("the test clock (CLINIC_CLOCK_START) is never used in production")
+        if problems:
+            raise SettingsError("; ".join(problems))
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read CLINIC_*; what is not set comes from the instance's own files (see `instance_values`). Raises SettingsError."""
+    given = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
+    instance = Path(given.get(PREFIX + "INSTANCE", "instance"))
+    environ = {**({} if given.get(PREFIX + "ENV") == "production" else instance_values(instance)), **given}
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for item in fields(Settings):
+        name = item.metadata["name"]
+        raw = environ.get(name, "").strip()
+        if not raw:
+            continue
+        try:
+            values[item.name] = _parse(raw, item.type)
+        except ValueError:
+            problems.append(f"{name} is not a number")
+    if problems:
+        raise SettingsError("; ".join(problems))
+    settings = Settings(**values)
+    settings.check()
+    return settings
+
+
+def _parse(raw: str, kind: Any) -> Any:
+    if kind is int:
+        return int(raw)
+    if kind is float:
+        return float(raw)
+    if kind is Path:
+        return Path(raw)
+    if kind is str:
+        return raw
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+def instance_values(instance: Path) -> dict[str, str]:
+    """What the supervisor left in the instance: generated secrets and, while it runs, the addresses of its servers."""
+    values: dict[str, str] = {}
+    for file in (SECRETS_FILE, RUNNING_FILE):
+        try:
+            lines = (instance / file).read_text().splitlines()
+        except OSError:
+            continue
+        values.update((name, value) for name, mark, value in (line.partition("=") for line in lines) if mark)
+    return values
+
+
+def ensure_secrets(instance: Path) -> None:
+    """Make the instance's own signing and data keys on first use (mode 0600); later runs keep them."""
+    path = instance / SECRETS_FILE
+    if path.exists():
+        return
+    instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        for name in ("SECRET_KEYS", "DATA_KEYS"):
+            file.write(f"{PREFIX}{name}={secrets.token_urlsafe(48)}\n")

@@ -1,0 +1,222 @@
+"""Database: base class, column types, and `transaction()`. Only operations open transactions."""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Identity,
+    LargeBinary,
+    MetaData,
+    String,
+    TypeDecorator,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+CONVENTION = {
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "pk": "%(table_name)s_pkey",
+}
+
+
+class Base(DeclarativeBase):
+    """Every table; constraints are named so that operations can translate them by name."""
+
+    metadata = MetaData(naming_convention=CONVENTION)
+
+
+db = SQLAlchemy(model_class=Base, session_options={"join_transaction_mode": "create_savepoint"})
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """`timestamptz` that refuses naive values and always answers in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("naive datetime: give it a zone")
+        return value
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+
+# -- encryption -----------------------------------------------------------------------------------------------------
+
+
+class Keyring:
+    """The data keys, newest first. Encrypts with the newest, reads with any."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        if not keys:
+            raise ValueError("no data keys: set CLINIC_DATA_KEYS")
+        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key, b"column"))) for key in keys])
+        self._blind = [_derive(key, b"blind") for key in keys]
+
+    def encrypt(self, text: str) -> bytes:
+        return self._fernet.encrypt(text.encode())
+
+    def decrypt(self, token: bytes) -> str:
+        try:
+            return self._fernet.decrypt(token).decode()
+        except InvalidToken:
+            raise ValueError("no data key opens this value: is CLINIC_DATA_KEYS complete?") from None
+
+    def rotate(self, token: bytes) -> bytes:
+        """The same value under the newest key."""
+        return self._fernet.rotate(token)
+
+    def blind(self, kind: str, text: str) -> list[bytes]:
+        """Search digests of a normalized value, one a key, newest first."""
+        message = f"{kind}\0{normalize(kind, text)}".encode()
+        return [hmac.digest(key, message, hashlib.sha256) for key in self._blind]
+
+
+def _derive(key: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"daybreak " + purpose).derive(key.encode())
+
+
+def normalize(kind: str, text: str) -> str:
+    """The form in which a value is searched: email case-folded, phone digits only, others trimmed and case-folded."""
+    text = text.strip()
+    return re.sub(r"[^0-9+]", "", text) if kind == "phone" else text.casefold()
+
+
+_keyring: Keyring | None = None
+
+
+def use_keys(keys: Sequence[str]) -> None:
+    """Set the data keys of this process."""
+    global _keyring
+    _keyring = Keyring(keys)
+
+
+def keyring() -> Keyring:
+    """The keys of this process."""
+    if _keyring is None:
+        raise RuntimeError("data keys are not set: create the application first")
+    return _keyring
+
+
+class Encrypted(TypeDecorator[str]):
+    """Text that the database sees only as ciphertext."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> bytes | None:
+        return None if value is None else keyring().encrypt(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> str | None:
+        return None if value is None else keyring().decrypt(bytes(value))
+
+
+class EncryptedDate(TypeDecorator[date]):
+    """A date that the database sees only as ciphertext."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: date | None, dialect: Any) -> bytes | None:
+        return None if value is None else keyring().encrypt(value.isoformat())
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> date | None:
+        return None if value is None else date.fromisoformat(keyring().decrypt(bytes(value)))
+
+
+class EncryptedJSON(TypeDecorator[Any]):
+    """JSON that the database sees only as ciphertext. Assign a new value to change it: mutation is not tracked."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> bytes | None:
+        return None if value is None else keyring().encrypt(json.dumps(value, separators=(",", ":")))
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> Any:
+        return None if value is None else json.loads(keyring().decrypt(bytes(value)))
+
+
+class Blind(TypeDecorator[Any]):
+    """Digest of a value, so that an exact match can be searched without storing it. Write text; search with `blind_is`."""
+
+    impl = LargeBinary(32)
+    cache_ok = True
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: str | bytes | None, dialect: Any) -> bytes | None:
+        if value is None or isinstance(value, bytes):
+            return value
+        return keyring().blind(self.kind, value)[0]
+
+
+def blind_is(column: Any, text: str) -> Any:
+    """Condition: the blind column holds this value, under any of the keys."""
+    return column.in_(keyring().blind(column.type.kind, text))
+
+
+# -- columns --------------------------------------------------------------------------------------------------------
+
+PrimaryKey = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
+SmallKey = Annotated[int, mapped_column(Identity(), primary_key=True)]
+Instant = Annotated[datetime, mapped_column(UTCDateTime)]
+Secret = Annotated[str, mapped_column(Encrypted)]
+SecretJSON = Annotated[Any, mapped_column(EncryptedJSON)]
+Word = Annotated[str, mapped_column(String(40))]
+
+
+def one_of(column: str, values: Sequence[str]) -> CheckConstraint:
+    """CHECK that a text column holds one of the words of a StrEnum."""
+    words = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({words})", name=f"{column}_known")
+
+
+# -- transactions ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def transaction() -> Iterator[list[Callable[[], object]]]:
+    """One operation, one transaction. Yields the list of calls to make after the commit; refuses nesting."""
+    session = db.session()
+    if session.info.get("operation"):
+        raise RuntimeError("operations do not nest: call the private helper")
+    session.info["operation"] = True
+    after_commit: list[Callable[[], object]] = []
+    try:
+        yield after_commit
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info.pop("operation", None)
+    for call in after_commit:
+        call()
+
+
+def broken_constraint(error: IntegrityError) -> str | None:
+    """Name of the constraint that refused a write."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)

@@ -1,0 +1,121 @@
+"""Staff members, roles, shifts and API tokens."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+
+from flask_security.utils import hash_password
+from sqlalchemy import select
+
+from clinic import audit, clock
+from clinic.audit import Actor
+from clinic.db import db, transaction
+from clinic.errors import Conflict, Invalid
+from clinic.staff.models import ApiToken, Role, StaffLocation, StaffRole, StaffUser
+
+SKILLS = ("tms", "map", "obs")
+TOKEN_PREFIX = "dbk_"  # noqa: S105 - marks our tokens for secret scanners
+
+
+def create_staff_user(
+    *,
+    email: str,
+    name: str,
+    password: str,
+    roles: Iterable[str],
+    location_ids: Iterable[int],
+    skills: Iterable[str] = (),
+    by: Actor,
+) -> int:
+    """Create a staff member and answer the id. Raises Invalid, or Conflict where the email is taken."""
+    with transaction():
+        user = _create_staff_user(
+            email=email,
+            name=name,
+            password=password,
+            roles=roles,
+            location_ids=location_ids,
+            skills=skills,
+            by=by,
+        )
+        return user.id
+
+
+def _create_staff_user(
+    *,
+    email: str,
+    name: str,
+    password: str,
+    roles: Iterable[str],
+    location_ids: Iterable[int],
+    skills: Iterable[str],
+    by: Actor,
+) -> StaffUser:
+    email = email.strip().casefold()
+    roles, skills = sorted(set(roles)), sorted(set(skills))
+    known = {str(role) for role in Role} - {Role.SERVICE}
+    if "@" not in email:
+        raise Invalid("the email address has no @")
+    if not roles or not set(roles) <= known:
+        raise Invalid(f"roles are {', '.join(sorted(known))}")
+    if not set(skills) <= set(SKILLS):
+        raise Invalid(f"skills are {', '.join(SKILLS)}")
+    if len(password) < 12:
+        raise Invalid("a password has at least 12 characters")
+    if db.session.scalar(select(StaffUser.id).where(StaffUser.email == email)):
+        raise Conflict(f"{email} already has an account")
+    user = StaffUser(
+        email=email,
+        name=name.strip(),
+        password=hash_password(password),
+        active=True,
+        fs_uniquifier=secrets.token_hex(32),
+        confirmed_at=clock.now(),
+        skills=skills,
+    )
+    user.roles = [_role(name) for name in roles]
+    db.session.add(user)
+    db.session.flush()
+    db.session.add_all(
+        StaffLocation(user_id=user.id, location_id=location_id) for location_id in sorted(set(location_ids))
+    )
+    audit.record(user, "created", by=by, roles=roles)
+    return user
+
+
+def _role(name: str) -> StaffRole:
+    found = db.session.scalar(select(StaffRole).where(StaffRole.name == name))
+    if found is None:
+        found = StaffRole(name=name)
+        db.session.add(found)
+        db.session.flush()
+    return found
+
+
+def create_token(*, name: str, role: str, by: Actor) -> str:
+    """Make a bearer token and answer it; it is shown this once. Raises Invalid."""
+    if role not in {str(known) for known in Role}:
+        raise Invalid(f"roles are {', '.join(Role)}")
+    if not name.strip():
+        raise Invalid("a token needs a name that says who uses it")
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    with transaction():
+        row = ApiToken(name=name.strip(), role=role, token_hash=hash_token(token), created_at=clock.now())
+        db.session.add(row)
+        audit.record(row, "created", by=by, role=role)
+    return token
+
+
+def revoke_token(token_id: int, *, by: Actor) -> None:
+    """End a token at once."""
+    with transaction():
+        row = db.session.get(ApiToken, token_id, with_for_update=True)
+        if row is None or row.revoked_at is not None:
+            raise Conflict("no such token, or it was revoked before")
+        row.revoked_at = clock.now()
+        audit.record(row, "revoked", by=by)
+
+
+def hash_token(token: str) -> bytes:
+    """What is kept of a token. Tokens are long and random, so a plain SHA-256 suffices."""
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,22 @@
+"""Reads of staff and tokens."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from clinic.db import db
+from clinic.staff.models import ApiToken, StaffUser
+from clinic.staff.operations import hash_token
+
+
+def active_token(token: str) -> ApiToken | None:
+    """The token's row, unless it was revoked or never existed."""
+    return db.session.scalar(
+        select(ApiToken).where(ApiToken.token_hash == hash_token(token), ApiToken.revoked_at.is_(None))
+    )
+
+
+def staff_names(ids: Sequence[int]) -> dict[int, str]:
+    """Names by id, for pages that show who did something."""
+    rows = db.session.execute(select(StaffUser.id, StaffUser.name).where(StaffUser.id.in_(set(ids))))
+    return dict(rows)

@@ -1,0 +1,64 @@
+"""The worklist: one table of what a person at the clinic has to do."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from clinic.db import Base, Encrypted, Instant, PrimaryKey, UTCDateTime, Word, one_of
+
+
+class TaskKind(StrEnum):
+    """Why someone has to act. The words shown are in `clinic/tasks/queries.py`."""
+
+    SAFETY = "safety"  # a safety answer; the desk sees "Safety, call by {time}"
+    REVIEW_INTAKE = "review_intake"
+    BOOK_COURSE = "book_course"
+    ASK_PATIENT = "ask_patient"
+    MESSAGE_FAILED = "message_failed"
+    CANNOT_COME = "cannot_come"
+    SURVEY_OVERDUE = "survey_overdue"
+    CLINICAL_REVIEW = "clinical_review"
+
+
+class TaskLevel(StrEnum):
+    """How soon. Levels of safety tasks are the table of the public contracts."""
+
+    URGENT = "urgent"
+    SAME_DAY = "same_day"
+    LIT = "lit"
+    ROUTINE = "routine"
+
+
+class Task(Base):
+    """One thing to do. `dedupe_key` keeps a repeated trigger from opening a second task."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        one_of("kind", [*TaskKind]),
+        one_of("level", [*TaskLevel]),
+        CheckConstraint("(closed_at IS NULL) = (outcome IS NULL)", name="closed_with_outcome"),
+        Index("tasks_open_idx", "due_at", postgresql_where=text("closed_at IS NULL")),
+        Index("tasks_dedupe_key", "dedupe_key", unique=True),
+        Index("tasks_patient_idx", "patient_id"),
+    )
+
+    id: Mapped[PrimaryKey]
+    kind: Mapped[Word]
+    level: Mapped[Word]
+    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))
+    intake_id: Mapped[int | None] = mapped_column(BigInteger)
+    subject: Mapped[dict[str, Any]] = mapped_column(JSONB)  # ids and counts that the wording needs; no health data
+    note: Mapped[str | None] = mapped_column(Encrypted)  # clinical detail, for clinical roles only
+    for_role: Mapped[Word]
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("locations.id"))
+    dedupe_key: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[Instant]
+    due_at: Mapped[Instant]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff_users.id"))
+    taken_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    outcome: Mapped[str | None] = mapped_column(Encrypted)

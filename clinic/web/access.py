@@ -1,0 +1,194 @@
+"""Who may call a route. Every view declares it; a view that does not is refused, and a test walks the URL map."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, flash, g, redirect, request, url_for
+from flask_babel import gettext as _
+
+from clinic.audit import Actor
+from clinic.errors import NotFound, Refused
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Audience(StrEnum):
+    """The kinds of caller."""
+
+    PUBLIC = "public"
+    STAFF = "staff"
+    PATIENT = "patient"
+    TOKEN = "token"  # noqa: S105 - the word, not a secret
+    DEVELOPMENT = "development"
+
+
+@dataclass(frozen=True)
+class Access:
+    """A route's declaration. No roles with STAFF means any staff member."""
+
+    audience: Audience
+    roles: frozenset[str] = frozenset()
+    purposes: frozenset[str] = frozenset()
+    birth_date: bool = False
+
+
+@dataclass(frozen=True)
+class StaffCaller:
+    """The signed-in staff member of this request."""
+
+    id: int
+    name: str
+    roles: frozenset[str]
+    location_ids: frozenset[int]
+
+    def has(self, *roles: str) -> bool:
+        return not self.roles.isdisjoint(roles)
+
+
+@dataclass(frozen=True)
+class PatientCaller:
+    """The patient session of this request: what the spent link opened."""
+
+    session_id: int
+    purpose: str
+    patient_id: int | None
+    intake_id: int | None
+    survey_id: int | None
+    treatment_session_id: int | None
+    birth_date_checked_at: datetime | None
+
+
+# Routes of libraries, which cannot carry our decorators. Flask-Security guards its own.
+LIBRARY_ROUTES = {
+    "static": Access(Audience.PUBLIC),
+    "security.login": Access(Audience.PUBLIC),
+    "security.logout": Access(Audience.PUBLIC),
+    "security.verify": Access(Audience.STAFF),
+    "security.two_factor_setup": Access(Audience.STAFF),
+    "security.two_factor_token_validation": Access(Audience.PUBLIC),
+    "security.two_factor_rescue": Access(Audience.PUBLIC),
+    "security.two_factor_select": Access(Audience.PUBLIC),
+    "security.change_password": Access(Audience.STAFF),
+    "security.static": Access(Audience.PUBLIC),
+}
+
+
+def _declare(access: Access) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        view.access = access  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def public(view: View) -> View:
+    """Anyone, without signing in."""
+    return _declare(Access(Audience.PUBLIC))(view)
+
+
+def development(view: View) -> View:
+    """Anyone on this machine, in development only; elsewhere the page does not exist."""
+    return _declare(Access(Audience.DEVELOPMENT))(view)
+
+
+def staff(*roles: str) -> Callable[[View], View]:
+    """Signed-in staff with one of the roles; without roles, any staff."""
+    return _declare(Access(Audience.STAFF, roles=frozenset(map(str, roles))))
+
+
+def patient(*purposes: str, birth_date: bool = True) -> Callable[[View], View]:
+    """A patient session of one of the purposes; `birth_date`: asked before this page is shown."""
+    return _declare(Access(Audience.PATIENT, purposes=frozenset(map(str, purposes)), birth_date=birth_date))
+
+
+def token(*roles: str) -> Callable[[View], View]:
+    """A bearer token with one of the roles; without roles, any token."""
+    return _declare(Access(Audience.TOKEN, roles=frozenset(map(str, roles))))
+
+
+def declared(app: Flask, endpoint: str) -> Access | None:
+    """The declaration of an endpoint, or None where it is missing."""
+    view: Any = app.view_functions.get(endpoint)
+    while view is not None:
+        found = getattr(view, "access", None)
+        if found is not None:
+            assert isinstance(found, Access)
+            return found
+        view = getattr(view, "__wrapped__", None)
+    return LIBRARY_ROUTES.get(endpoint)
+
+
+def current_actor() -> Actor:
+    """Who acts in this request. Raises Refused where nobody is known."""
+    actor = g.get("actor")
+    if actor is None:
+        raise Refused("nobody is signed in")
+    assert isinstance(actor, Actor)
+    return actor
+
+
+def current_staff() -> StaffCaller:
+    """The signed-in staff member. Only in routes declared with `staff`."""
+    caller = g.staff
+    assert isinstance(caller, StaffCaller)
+    return caller
+
+
+def current_patient() -> PatientCaller:
+    """The patient session. Only in routes declared with `patient`."""
+    caller = g.patient
+    assert isinstance(caller, PatientCaller)
+    return caller
+
+
+def enforce() -> Any:
+    """Before every request: hold the route's declaration against the caller."""
+    if request.endpoint is None:
+        return None
+    access = declared(current_app, request.endpoint)
+    if access is None:
+        raise Refused("this page declares no audience")
+    if access.audience is Audience.STAFF:
+        return _staff_only(access)
+    if access.audience is Audience.PATIENT:
+        return _patient_only(access)
+    if access.audience is Audience.DEVELOPMENT and not _on_this_machine():
+        raise NotFound("no such page")
+    return None  # tokens are checked by the API's own authentication
+
+
+def _on_this_machine() -> bool:
+    return not current_app.config["SETTINGS"].is_production and request.remote_addr in (
+        "127.0.0.1",
+        "::1",
+        None,
+    )
+
+
+def _staff_only(access: Access) -> Any:
+    caller: StaffCaller | None = g.get("staff")
+    if caller is None:
+        if request.method == "GET":
+            return redirect(url_for("security.login", next=request.full_path.rstrip("?")))
+        flash(_("Please sign in again. Nothing was lost; go back and send it once more."), "due")
+        return redirect(url_for("security.login"))
+    if access.roles and not caller.has(*access.roles):
+        raise Refused("your role does not open this page")
+    return None
+
+
+def _patient_only(access: Access) -> Any:
+    caller: PatientCaller | None = g.get("patient")
+    if caller is None or (access.purposes and caller.purpose not in access.purposes):
+        return redirect(url_for("patients.ask_link", next=request.path))
+    if access.birth_date and caller.birth_date_checked_at is None:
+        return redirect(url_for("patients.birth_date", next=request.path))
+    return None
+
+
+def is_safe_next(target: str | None) -> bool:
+    """A local path, and nothing that a browser would take for another site."""
+    return target is not None and target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target

@@ -1,0 +1,90 @@
+"""The only place that turns errors into statuses and wording."""
+
+import logging
+from typing import Any
+
+from flask import Flask, g, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from clinic.errors import ClinicError, Conflict, Invalid, NotFound, Refused
+
+log = logging.getLogger(__name__)
+
+STATUS = ((NotFound, 404), (Invalid, 422), (Refused, 403), (Conflict, 409), (ClinicError, 400))
+
+
+def status_of(error: ClinicError) -> int:
+    """HTTP status of one of our errors."""
+    return next(status for kind, status in STATUS if isinstance(error, kind))
+
+
+def _page(status: int, message: str = "") -> tuple[str, int]:
+    template = f"errors/{status}.html"
+    return render_template(
+        [template, "errors/500.html" if status >= 500 else "errors/400.html"], message=message
+    ), status
+
+
+def _is_api() -> bool:
+    return request.path.startswith("/api/")
+
+
+def init_app(app: Flask) -> None:
+    """Register the handlers. API errors are problem details (RFC 9457)."""
+
+    def refused(error: ClinicError) -> Any:
+        status = status_of(error)
+        if _is_api():
+            return problem(status, error.code, error.message, **error.details)
+        return _page(status, error.message)
+
+    def http(error: HTTPException) -> Any:
+        status = error.code or 500
+        if error.response is not None:
+            return error.response
+        if _is_api():
+            return problem(status, (error.name or "error").lower().replace(" ", "_"), error.description or "")
+        return _page(status)
+
+    def csrf(error: CSRFError) -> Any:
+        return _page(400, "This page was open for too long. Go back, reload it and send it again.")
+
+    def database_down(error: OperationalError) -> Any:
+        log.error("database does not answer: %s", type(error.orig).__name__)
+        g.database_down = True
+        if _is_api():
+            return problem(503, "unavailable", "The database does not answer. Try again in a moment.")
+        return _page(503)
+
+    def unexpected(error: Exception) -> Any:
+        log.exception("unexpected error on %s", request.endpoint)
+        if _is_api():
+            return problem(500, "error", "Something went wrong here. It was logged.")
+        return _page(500)
+
+    app.register_error_handler(ClinicError, refused)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(CSRFError, csrf)
+    app.register_error_handler(OperationalError, database_down)
+    if not app.testing:
+        app.register_error_handler(Exception, unexpected)
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> Any:
+    """A problem-details answer (RFC 9457)."""
+    from flask import jsonify
+
+    body = {
+        "type": "about:blank",
+        "title": code.replace("_", " "),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **more,
+    }
+    answer = jsonify(body)
+    answer.status_code = status
+    answer.content_type = "application/problem+json"
+    return answer

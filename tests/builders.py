@@ -1,0 +1,122 @@
+"""`make_x(**overrides)`: valid by default; a test spells out only what it is about. They add and flush, never commit."""
+
+import itertools
+import secrets
+from datetime import date, time
+from typing import Any
+
+from sqlalchemy import select
+
+from clinic import clock
+from clinic.audit import Actor, system
+from clinic.db import db
+from clinic.locations.models import ClinicProfile, Device, Location, OpeningHours, StaffShift
+from clinic.patients.models import Patient
+from clinic.patients.operations import NewPatient, create_within_transaction
+from clinic.staff.models import StaffLocation, StaffRole, StaffUser
+
+TESTER: Actor = system("tests")
+_numbers = itertools.count(1)
+
+
+def _add(row: Any) -> Any:
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def make_profile(**overrides: Any) -> ClinicProfile:
+    found = db.session.get(ClinicProfile, 1)
+    if found is not None:
+        return found
+    values: dict[str, Any] = {
+        "id": 1,
+        "name": "Harbor Clinic",
+        "short_name": "Harbor",
+        "slogan": "Care that goes on",
+        "phone": "+17145550100",
+        "promises_safety_call": False,
+        "is_demo": True,
+    }
+    return _add(ClinicProfile(**values | overrides))
+
+
+def make_location(
+    *, hours: tuple[time, time] = (time(8), time(18)), weekdays: range = range(5), **overrides: Any
+) -> Location:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "slug": f"site-{number}",
+        "name": f"Site {number}",
+        "address": "1 Main Street",
+        "zip_code": "92831",
+        "tz": "America/Los_Angeles",
+        "phone": "+17145550101",
+        "note": "",
+        "chairs_per_observer": 2,
+        "schedule_version": 1,
+    }
+    location = _add(Location(**values | overrides))
+    for weekday in weekdays:
+        _add(OpeningHours(location_id=location.id, weekday=weekday, opens=hours[0], closes=hours[1]))
+    return location
+
+
+def make_device(location: Location, **overrides: Any) -> Device:
+    values: dict[str, Any] = {
+        "location_id": location.id,
+        "name": f"TMS {next(_numbers)}",
+        "kind": "tms",
+        "turnover_minutes": 5,
+        "protocols": ["tms_10hz_left_standard", "tms_10hz_left_dash", "itbs_left"],
+    }
+    return _add(Device(**values | overrides))
+
+
+def make_staff(
+    *roles: str, skills: tuple[str, ...] = (), locations: tuple[Location, ...] = (), **overrides: Any
+) -> StaffUser:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "email": f"staff{number}@example.org",
+        "name": f"Staff {number}",
+        "password": None,
+        "active": True,
+        "fs_uniquifier": secrets.token_hex(16),
+        "confirmed_at": clock.now(),
+        "skills": list(skills),
+    }
+    user = StaffUser(**values | overrides)
+    user.roles = [
+        db.session.scalar(select(StaffRole).where(StaffRole.name == name)) or StaffRole(name=name) for name in roles
+    ]
+    _add(user)
+    for location in locations:
+        _add(StaffLocation(user_id=user.id, location_id=location.id))
+    return user
+
+
+def make_shifts(user: StaffUser, location: Location, *, starts: time = time(8), ends: time = time(18)) -> None:
+    for weekday in range(5):
+        _add(
+            StaffShift(
+                user_id=user.id,
+                location_id=location.id,
+                weekday=weekday,
+                starts=starts,
+                ends=ends,
+                valid_from=date(2026, 1, 1),
+            )
+        )
+
+
+def make_patient(**overrides: Any) -> Patient:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "given_name": "Ada",
+        "family_name": f"Example{number}",
+        "birth_date": date(1980, 5, 17),
+        "email": f"ada{number}@example.org",
+        "phone": f"+1714555{number:04d}",
+    }
+    return create_within_transaction(NewPatient(**values | overrides), by=TESTER, source="tests")

@@ -1,0 +1,63 @@
+"""Column types and transactions."""
+
+from datetime import datetime
+
+import pytest
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
+
+from clinic.db import Keyring, UTCDateTime, blind_is, transaction
+from clinic.patients.models import Patient
+from tests.builders import make_patient
+
+
+def test_names_are_ciphertext_in_the_database(database: SQLAlchemy) -> None:
+    patient = make_patient(given_name="Wilhelmina")
+    stored = bytes(
+        database.session.execute(
+            text("SELECT given_name FROM patients WHERE id = :id"), {"id": patient.id}
+        ).scalar_one()
+    )
+    assert b"Wilhelmina" not in stored
+    database.session.refresh(patient)
+    assert patient.given_name == "Wilhelmina"
+
+
+def test_an_email_is_found_whatever_its_case(database: SQLAlchemy) -> None:
+    patient = make_patient(email="Ada@Example.org")
+    found = database.session.query(Patient).where(blind_is(Patient.email_blind, "ada@example.ORG")).one()
+    assert found.id == patient.id
+
+
+def test_an_older_key_still_opens_and_a_new_one_encrypts() -> None:
+    old, both, new = Keyring(["old"]), Keyring(["new", "old"]), Keyring(["new"])
+    token = old.encrypt("hello")
+    assert both.decrypt(token) == "hello"
+    assert new.decrypt(both.rotate(token)) == "hello"
+    assert old.blind("email", "a@b.c")[0] in both.blind("email", "A@B.c")
+
+
+def test_a_lost_key_is_a_clear_error() -> None:
+    with pytest.raises(ValueError, match="CLINIC_DATA_KEYS"):
+        Keyring(["new"]).decrypt(Keyring(["old"]).encrypt("hello"))
+
+
+def test_naive_instants_are_refused() -> None:
+    with pytest.raises(ValueError, match="naive"):
+        UTCDateTime().process_bind_param(datetime(2026, 1, 1), None)  # noqa: DTZ001 - the point of the test
+
+
+def test_operations_do_not_nest(database: SQLAlchemy) -> None:
+    with transaction(), pytest.raises(RuntimeError, match="nest"), transaction():
+        pass
+
+
+def test_calls_after_commit_wait_for_the_commit_and_are_dropped_on_rollback(database: SQLAlchemy) -> None:
+    rung: list[str] = []
+    with transaction() as after_commit:
+        after_commit.append(lambda: rung.append("yes"))
+        assert rung == []
+    with pytest.raises(ZeroDivisionError), transaction() as after_commit:
+        after_commit.append(lambda: rung.append("no"))
+        _ = 1 / 0
+    assert rung == ["yes"]

@@ -1,0 +1,162 @@
+"""Fixtures: one embedded PostgreSQL and Redis a run, one migrated database a worker, one savepoint a test."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import create_engine, text
+
+from clinic import clock, jobs
+from clinic.app import create_app
+from clinic.config import Settings
+from clinic.db import db
+from clinic.embedded.postgres import PostgresServer
+from clinic.embedded.redis import RedisServer
+
+NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)  # Monday, 10:00 in Los Angeles
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with PostgresServer(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: PostgresServer, settings: Settings) -> str:
+    """A migrated database, copied for tests that commit for real."""
+    name = "migrated"
+    create_database(postgres, name)
+    app = create_app(replace(settings, database_url=postgres.url(name)))
+    with app.app_context():
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        upgrade()
+        db.engine.dispose()
+    return name
+
+
+@pytest.fixture(scope="session")
+def settings(postgres: PostgresServer, redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        database_url=postgres.url("postgres"),
+        redis_url=redis.url,
+        instance=tmp_path_factory.mktemp("instance"),
+        secret_keys=("test-signing-key-0123456789abcdef",),
+        data_keys=("test-data-key-0123456789abcdef",),
+        on_call=("oncall@example.org",),
+    )
+
+
+def create_database(postgres: PostgresServer, name: str, template: str = "template0") -> str:
+    """Make a database and answer its URL."""
+    engine = create_engine(postgres.url("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    engine.dispose()
+    return postgres.url(name)
+
+
+@pytest.fixture(scope="session")
+def app(postgres: PostgresServer, settings: Settings, template_database: str) -> Flask:
+    """The application on a database whose tests roll back."""
+    return make_app(replace(settings, database_url=create_database(postgres, "rolled_back", template_database)))
+
+
+def make_app(settings: Settings) -> Flask:
+    """A testing application: cheap password hashes, no rate limits."""
+    os.environ["CLINIC_TESTING"] = "1"
+    app = create_app(settings)
+    app.config.update(TESTING=True, RATELIMIT_ENABLED=False, SERVER_NAME=None)
+    return app
+
+
+@pytest.fixture
+def database(app: Flask) -> Iterator[SQLAlchemy]:
+    """Whatever the test commits is rolled back with it."""
+    with app.app_context():
+        engine = db.engines[None]
+        with engine.connect() as connection:
+            outer = connection.begin()
+            db.engines[None] = connection
+            yield db
+            db.session.remove()
+            db.engines[None] = engine
+            outer.rollback()
+
+
+@pytest.fixture
+def client(app: Flask, database: SQLAlchemy) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def committed_app(
+    postgres: PostgresServer, settings: Settings, template_database: str, request: pytest.FixtureRequest
+) -> Iterator[Flask]:
+    """An application on a database of its own, for tests that commit for real (races, faults)."""
+    name = f"own_{abs(hash(request.node.nodeid))}"
+    app = make_app(replace(settings, database_url=create_database(postgres, name, template_database)))
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], AbstractContextManager[None]]:
+    """`with at(instant):` holds the clock."""
+    return clock.frozen
+
+
+@pytest.fixture
+def now() -> Iterator[datetime]:
+    """The clock held at Monday, November 23, 2026, 10:00 in Los Angeles."""
+    with clock.frozen(NOW):
+        yield NOW
+
+
+@pytest.fixture
+def rings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, int]]]:
+    """Doorbells that were rung, instead of a broker."""
+    heard: list[tuple[str, dict[str, int]]] = []
+    monkeypatch.setattr(jobs, "ring", lambda job, **ids: heard.append((str(job), ids)))
+    return heard
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    return Path(__file__).parent.parent
+
+
+@pytest.fixture
+def sign_in(client: FlaskClient) -> Callable[..., Any]:
+    """`sign_in(role, ...)` makes a staff member with these roles and signs the client in; answers the StaffUser."""
+    from tests.builders import make_staff
+
+    def do(*roles: str, **overrides: Any) -> Any:
+        user = make_staff(*roles, **overrides)
+        with client.session_transaction() as cookie:
+            cookie["_user_id"] = user.fs_uniquifier
+            cookie["_fresh"] = True
+            cookie["fs_cc"] = "set"
+            cookie["fs_paa"] = clock.now().timestamp()
+            cookie["identity.id"] = user.fs_uniquifier
+        return user
+
+    return do

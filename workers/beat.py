@@ -1,0 +1,15 @@
+"""The schedule: one table. Beat only rings; what is due is found by the sweeps."""
+
+from clinic.jobs import Job
+from workers.celery_app import celery
+
+SCHEDULE = {
+    Job.SWEEP_INTAKES: 15.0,
+    Job.SWEEP_REMINDERS: 15.0,
+    Job.SWEEP_SURVEYS: 30.0,
+}
+
+celery.conf.beat_schedule = {
+    str(job): {"task": str(job), "schedule": seconds, "options": {"expires": seconds * 2}}
+    for job, seconds in SCHEDULE.items()
+}

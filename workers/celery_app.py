@@ -1,0 +1,37 @@
+"""The worker's and beat's entry: `celery -A workers.celery_app worker`."""
+
+from typing import Any
+
+from celery import Task
+from celery.signals import worker_process_init
+from flask import Flask
+
+from clinic.app import create_app
+from clinic.db import db
+
+app: Flask = create_app()
+celery = app.extensions["celery"]
+
+
+class AppTask(Task):  # type: ignore[misc]
+    """Every task runs in its own application context, with its own database session."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with app.app_context():
+            return self.run(*args, **kwargs)
+
+
+celery.Task = AppTask
+celery.set_default()
+
+
+@worker_process_init.connect
+def _fresh_connections(**_: Any) -> None:
+    """A forked worker must not share its parent's database connections."""
+    with app.app_context():
+        db.engine.dispose(close=False)
+
+
+from workers import beat, eligibility, heartbeat, reminders, surveys  # noqa: E402,F401 - registers tasks and the schedule
