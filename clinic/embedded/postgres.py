@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,12 +17,12 @@ from typing import Self
 from clinic.embedded.process import (
     Identity,
     ServerError,
-    command_line,
     end,
     last_line,
     launch,
     make_private,
     server_identity,
+    take_lock,
     wait_until,
     write_private,
 )
@@ -95,7 +94,6 @@ class PostgresServer:
         self.log = log or self.folder / "postgres.log"
         self.durable = durable
         self.process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -114,20 +112,18 @@ class PostgresServer:
         """Start it, return once it accepts connections; first use makes the data. Raises ServerError."""
         make_private(self.folder)
         identity = server_identity(self.data)
-        if not self.data.exists():
-            self._create(identity)
-        self._check_version()
-        self._wait_for_predecessor()
-        for attempt in range(20):
-            if self._started(identity):
-                return
-            # After kill -9 the old server's own children may need a moment to notice and go.
-            if "shared memory" not in self._complaint() or attempt == 19:
-                break
-            time.sleep(0.3)
-        raise ServerError(
-            f"PostgreSQL did not start: {self._complaint() or 'no reason given'} (log: {self.log})"
-        )
+        lock = take_lock(self.folder / "lock", patience=30)
+        if lock is None:
+            raise ServerError(f"Another PostgreSQL server already uses {self.data}: stop it first.")
+        try:
+            if not self.data.exists():
+                self._create(identity)
+            self._check_version()
+            # Nobody holds the lock: the number in a leftover file may by now be another program's.
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            self._launch(identity, lock)
+        finally:
+            os.close(lock)
 
     def stop(self) -> None:
         """Fast shutdown: sessions are ended, data is written, nothing is left running."""
@@ -136,24 +132,29 @@ class PostgresServer:
             self.process = None
             shutil.rmtree(socket_folder(self.folder), ignore_errors=True)
 
-    def _started(self, identity: Identity | None) -> bool:
+    def _launch(self, identity: Identity | None, lock: int) -> None:
         sockets = socket_folder(self.folder)
         _make_socket_folder(sockets)
         settings = SETTINGS | ({} if self.durable else THROWAWAY) | {"unix_socket_directories": str(sockets)}
-        options = [f"--{name}={value}" for name, value in settings.items()]
-        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        log_start = self.log.stat().st_size if self.log.exists() else 0
         self.process = launch(
-            [binaries() / "postgres", "-D", self.data, *options],
+            [
+                binaries() / "postgres",
+                "-D",
+                self.data,
+                *(f"--{name}={value}" for name, value in settings.items()),
+            ],
             log=self.log,
             identity=identity,
             env=_environment(),
+            keep=[lock],
             at_parents_death=signal.SIGINT,
         )
-        if wait_until(self._accepts, self.process, 60):
-            return True
-        end(self.process, signal.SIGQUIT, patience=5)
-        self.process = None
-        return False
+        if not wait_until(self._accepts, self.process, 60):
+            end(self.process, signal.SIGQUIT, patience=5)
+            self.process = None
+            complaint = last_line(self.log, log_start, containing="FATAL").split("FATAL:", 1)[-1].strip()
+            raise ServerError(f"PostgreSQL did not start: {complaint or 'no reason given'} (log: {self.log})")
 
     def _create(self, identity: Identity | None) -> None:
         """Make the data beside its place and move it there whole: an interrupted start leaves no half."""
@@ -188,7 +189,7 @@ class PostgresServer:
         done = subprocess.run(
             [*(identity.prefix if identity else []), *command],
             input=text, capture_output=True, text=True, env=_environment(), cwd="/", check=False,
-        )  # fmt: skip
+        )
         if done.returncode or "ERROR:" in done.stderr or "FATAL:" in done.stderr:
             said = done.stderr.strip().splitlines()
             reason = next(
@@ -214,45 +215,12 @@ class PostgresServer:
                 "restore a backup into a new instance."
             )
 
-    def _pid_file(self) -> list[str]:
-        try:
-            return (self.data / "postmaster.pid").read_text().splitlines()
-        except OSError:
-            return []
-
-    def _running_pid(self) -> int | None:
-        """Process id of a server that has our data open."""
-        lines = self._pid_file()
-        if not lines or not lines[0].strip().lstrip("-").isdigit():
-            return None
-        pid = abs(int(lines[0]))
-        return pid if str(self.data) in command_line(pid) else None
-
-    def _wait_for_predecessor(self) -> None:
-        """Let a server whose starter was killed finish; drop a lock whose number names another program."""
-        deadline = time.monotonic() + 30
-        while pid := self._running_pid():
-            if time.monotonic() > deadline:
-                raise ServerError(
-                    f"A PostgreSQL server (process {pid}) already uses {self.data}: stop it first."
-                )
-            time.sleep(0.1)
-        lines = self._pid_file()
-        if lines and lines[0].strip().isdigit() and command_line(int(lines[0])):
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
-
     def _accepts(self) -> bool:
-        lines = self._pid_file()
-        return (
-            self.process is not None
-            and len(lines) >= 8
-            and lines[0].strip() == str(self.process.pid)
-            and lines[7].strip() == "ready"
-        )
-
-    def _complaint(self) -> str:
-        line = last_line(self.log, self._log_start, containing="FATAL")
-        return line.split("FATAL:", 1)[-1].strip()
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[7].strip() == "ready"
 
 
 def _environment() -> dict[str, str]:

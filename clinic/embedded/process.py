@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -91,13 +92,13 @@ def launch(
     log: Path | None,
     identity: Identity | None = None,
     env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
+    keep: Sequence[int] = (),
     at_parents_death: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, output appended to `log` (None: ours).
 
     Call from the main thread: the kernel sends `at_parents_death` when the calling thread ends, so that even
-    kill -9 leaves nothing behind.
+    kill -9 leaves nothing behind. `keep`: descriptors that the program inherits.
     """
     if identity:
         # Changing the user id clears the death signal, so setpriv sets it again afterwards.
@@ -110,7 +111,8 @@ def launch(
             stdout=output,
             stderr=subprocess.STDOUT if output is not None else None,
             env=dict(env) if env is not None else None,
-            cwd=cwd,
+            cwd="/",
+            pass_fds=keep,
             start_new_session=True,
             preexec_fn=_die_with_parent(at_parents_death),
         )
@@ -192,12 +194,23 @@ def write_private(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def command_line(pid: int) -> list[str]:
-    """Arguments of a running process, or nothing."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return []
+def take_lock(path: Path, *, patience: float) -> int | None:
+    """Descriptor of `path` locked for us, or None when it stays taken for `patience` seconds.
+
+    A program that inherits the descriptor holds the lock too, and so do its children: whoever gets it knows
+    that all of them have ended.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+        time.sleep(0.05)
 
 
 def find_program(*names: str) -> Path | None:

@@ -1,6 +1,7 @@
 """Redis (or Valkey) as our own child process: loopback only, with a password, its log of changes on disk."""
 
 import importlib.util
+import os
 import platform
 import secrets
 import signal
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from clinic.embedded.process import (
+    Identity,
     ServerError,
     end,
     find_program,
@@ -18,6 +20,7 @@ from clinic.embedded.process import (
     launch,
     make_private,
     server_identity,
+    take_lock,
     wait_until,
     write_private,
 )
@@ -70,11 +73,22 @@ class RedisServer:
         data = make_private(self.folder / "data")
         if identity:
             identity.own(data)
+        lock = take_lock(self.folder / "lock", patience=30)
+        if lock is None:
+            raise ServerError(f"Another Redis server already uses {self.folder}: stop it first.")
+        try:
+            self._launch(data, identity, lock)
+        finally:
+            os.close(lock)
+
+    def _launch(self, data: Path, identity: Identity | None, lock: int) -> None:
+        complaint = ""
         for _ in range(5):
             self._port = self._choose_port()
             log_start = self.log.stat().st_size if self.log.exists() else 0
             write_private(self.folder / "redis.conf", self._configuration(data))
-            self.process = launch([binary(), self.folder / "redis.conf"], log=self.log, identity=identity)
+            command = [binary(), self.folder / "redis.conf"]
+            self.process = launch(command, log=self.log, identity=identity, keep=[lock])
             if wait_until(self._answers, self.process, 60):
                 write_private(self.folder / "port", f"{self._port}\n")
                 return

@@ -1,0 +1,51 @@
+# Everything runs from a bare checkout with Python 3.11 or newer (with venv) and make. Paths stay relative: the folder's
+# own name may hold spaces.
+PYTHON ?= python3
+BIN = .venv/bin
+# Pytest's own options, e.g. make test ARGS="-k planner"
+ARGS ?=
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test soak lint fmt bench migration lock
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 ~/p' Makefile | awk -F'~' '{printf "%-20s%s\n", $$1, $$2}'
+
+setup: ## virtual environment, locked packages, front end
+	@$(PYTHON) scripts/bootstrap.py run
+
+setup-dev: ## the same, with what checks and tests need
+	@$(PYTHON) scripts/bootstrap.py dev
+
+run: setup ## the whole clinic on this machine, until Ctrl-C
+	@exec $(BIN)/clinic run
+
+test: setup-dev ## every test, real browser included
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+soak: setup-dev ## the long runs: faults, fuzzing, load, every width and language
+	@exec $(BIN)/python scripts/soak.py $(ARGS)
+
+lint: setup-dev ## style, types, import contracts, compose file
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+fmt: setup-dev ## put the code in order
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: setup-dev ## what speed is measured: each question prints a ratio and its parts
+	@exec $(BIN)/python benchmarks/run.py $(ARGS)
+
+migration: setup ## a new migration from the models: make migration NAME=add_rooms
+	@exec $(BIN)/clinic db migration "$(NAME)"
+
+# For maintainers; needs uv. Only this rule does.
+UV_COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
+lock: ## new lock files after a change of requirements*.in
+	@$(UV_COMPILE) requirements-dev.in -o requirements-dev.lock
+	@$(UV_COMPILE) requirements.in -c requirements-dev.lock -o requirements.lock
