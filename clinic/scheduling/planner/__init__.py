@@ -1,0 +1,64 @@
+"""The course planner: pure, exact, warm.
+
+Build an `Occupancy` once from facts (`LocationFacts`, `DeviceFacts`, `StaffFacts`, `Booking`), keep it in memory and
+tell it of every booking with `book()` and `release()`. Ask with a `CourseRequest` per patient:
+
+- `plan_course(request, occupancy)` -> the optimal `CoursePlan`, or a `NoCourse` that says why and what would open one;
+- `propose(request, occupancy, count=3)` -> `Proposal`s that differ in kind, or a `NoCourse`;
+- `earliest_start(request, occupancy)` -> first day any course can start, or None;
+- `breaches(request, occupancy, placements)` -> every rule a course given by hand breaks;
+- `why_this_time(plan, request, occupancy)` -> what blocks the usual time, per visit that leaves it.
+
+Days are indices from `occupancy.start` (`day_of`, `date_of` convert), times are local minutes since midnight.
+"""
+
+from clinic.scheduling.planner.course import best_course, earliest_start, plan_course
+from clinic.scheduling.planner.explain import relaxed, why_this_time
+from clinic.scheduling.planner.facts import (
+    ALL_DAY,
+    BlockedDay,
+    Booking,
+    CostParts,
+    CoursePlan,
+    CourseRequest,
+    DeviceFacts,
+    LocationFacts,
+    NoCourse,
+    PlannedVisit,
+    Proposal,
+    Relaxation,
+    StaffFacts,
+    VisitSpec,
+    Weights,
+)
+from clinic.scheduling.planner.occupancy import Occupancy
+from clinic.scheduling.planner.propose import propose
+from clinic.scheduling.planner.rules import Breach, breaches, why_not
+
+__all__ = [
+    "ALL_DAY",
+    "BlockedDay",
+    "Booking",
+    "Breach",
+    "CostParts",
+    "CoursePlan",
+    "CourseRequest",
+    "DeviceFacts",
+    "LocationFacts",
+    "NoCourse",
+    "Occupancy",
+    "PlannedVisit",
+    "Proposal",
+    "Relaxation",
+    "StaffFacts",
+    "VisitSpec",
+    "Weights",
+    "best_course",
+    "breaches",
+    "earliest_start",
+    "plan_course",
+    "propose",
+    "relaxed",
+    "why_not",
+    "why_this_time",
+]

@@ -1,0 +1,33 @@
+"""One patient, one course: the exact optimum, or the proof that there is none."""
+
+from dataclasses import replace
+
+from clinic.scheduling.planner.explain import explain_no_course, plan_reasons
+from clinic.scheduling.planner.facts import CoursePlan, CourseRequest, NoCourse
+from clinic.scheduling.planner.occupancy import Occupancy
+from clinic.scheduling.planner.placement import place
+from clinic.scheduling.planner.search import Table, earliest_day, solve
+
+
+def plan_course(request: CourseRequest, occupancy: Occupancy) -> CoursePlan | NoCourse:
+    """The cheapest course of the request on what is free, or why there is none. Deterministic; changes nothing."""
+    plan = best_course(request, occupancy)
+    return plan if plan is not None else explain_no_course(request, occupancy)
+
+
+def best_course(request: CourseRequest, occupancy: Occupancy) -> CoursePlan | None:
+    """As plan_course(), without the explanation of a refusal."""
+    table = Table(request, occupancy)
+    found = solve(table)
+    if found is None:
+        return None
+    solution, earliest = found
+    plan = place(table, solution, earliest)
+    return replace(plan, why=plan_reasons(plan, request, occupancy))
+
+
+def earliest_start(request: CourseRequest, occupancy: Occupancy) -> int | None:
+    """First day on which any course of the request can start; None if none exists. Proven, not searched."""
+    table = Table(request, occupancy)
+    day = earliest_day(table)
+    return None if day is None else day + table.first_day

@@ -1,0 +1,237 @@
+"""Who and what is free when, kept warm in arrays: build it once, then book and release.
+
+Every array is indexed [device or location, day, slot]; a slot is `unit` minutes and the first slot starts at `low`.
+Facts off the unit are rounded against the booking. A "run" array holds for each slot the number of free slots from
+it on, so that "free for n slots" is one comparison.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clinic.scheduling.planner.calendar import minutes_lost_before
+from clinic.scheduling.planner.facts import Booking, DeviceFacts, LocationFacts, StaffFacts
+
+Counts = NDArray[np.int16]
+Runs = NDArray[np.int16]
+
+
+def runs_of(free: NDArray[np.bool_]) -> Runs:
+    """Number of free slots from each slot on, along the last axis."""
+    slots = free.shape[-1]
+    index = np.arange(slots, dtype=np.int16)
+    next_busy = np.where(free, np.int16(slots), index)
+    next_busy = np.minimum.accumulate(next_busy[..., ::-1], axis=-1)[..., ::-1]
+    return (next_busy - index).astype(np.int16)
+
+
+class Occupancy:
+    """Opening, devices, staff and bookings of a set of locations over `days` days from `start`.
+
+    book() and release() keep it true while it stays in memory; unknown devices raise KeyError.
+    """
+
+    def __init__(
+        self,
+        start: date,
+        days: int,
+        *,
+        locations: Sequence[LocationFacts],
+        devices: Sequence[DeviceFacts],
+        staff: Sequence[StaffFacts],
+        bookings: Iterable[Booking] = (),
+        grid: int = 5,
+        unit: int = 5,
+        observer_capacity: int = 3,
+    ) -> None:
+        if grid % unit:
+            raise ValueError("the grid must be a multiple of the unit")
+        self.start, self.days, self.grid, self.unit = start, days, grid, unit
+        self.locations, self.devices = tuple(locations), tuple(devices)
+        self.location_index = {x.id: i for i, x in enumerate(self.locations)}
+        self.device_index = {x.id: i for i, x in enumerate(self.devices)}
+        self.device_location = np.array([self.location_index[x.location] for x in self.devices], dtype=np.intp)
+        self.weekday = (np.arange(days) + start.weekday()) % 7
+        self.weekdays_until = np.cumsum(self.weekday < 5, dtype=np.int32)
+        self.minutes_lost = self._clock_changes()
+        self._set_envelope()
+        self._build_opening()
+        self._build_devices()
+        self._build_staff(staff, observer_capacity)
+        self.bookings_on = np.zeros((len(self.devices), days, self.slots), dtype=np.int16)
+        self.staff_used = {n: np.zeros_like(self.staff_on[n]) for n in self.staff_on}
+        for booking in bookings:
+            self._count(booking, 1)
+        self.device_free_run = runs_of(self.bookings_on == 0)
+        self.staff_free_run = {need: runs_of(self._room(need)) for need in self.staff_on}
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def date_of(self, day: int) -> date:
+        """Date of a day index."""
+        return self.start + timedelta(days=day)
+
+    def day_of(self, on: date) -> int:
+        """Day index of a date; may lie outside [0, days)."""
+        return (on - self.start).days
+
+    def weekdays_between(self, after: int, until: int) -> int:
+        """Number of Monday-Friday dates in (after, until]."""
+        first = self.start.weekday() + after + 1
+        whole, rest = divmod(max(0, until - after), 7)
+        return whole * 5 + sum((first + i) % 7 < 5 for i in range(rest))
+
+    def _clock_changes(self) -> NDArray[np.int32]:
+        lost = np.zeros(self.days, dtype=np.int32)
+        for tz in {x.tz for x in self.locations if x.tz}:
+            for day in range(self.days):
+                lost[day] = max(lost[day], minutes_lost_before(self.date_of(day), tz))
+        return lost
+
+    # -- building -----------------------------------------------------------------------------------------------
+
+    def _set_envelope(self) -> None:
+        spans = [s for x in self.locations for week in (*x.hours, *x.special.values()) for s in week]
+        low = min((a for a, _ in spans), default=0)
+        high = max((b for _, b in spans), default=0)
+        self.low = low // self.grid * self.grid
+        self.slots = max(1, -(-(high - self.low) // self.unit))
+
+    def _outward(self, a: int, b: int) -> slice:
+        first = (a - self.low) // self.unit
+        last = -(-(b - self.low) // self.unit)
+        return slice(max(0, first), max(0, min(self.slots, last)))
+
+    def _inward(self, a: int, b: int) -> slice:
+        first = -(-(a - self.low) // self.unit)
+        last = (b - self.low) // self.unit
+        return slice(max(0, first), max(0, min(self.slots, last)))
+
+    def _build_opening(self) -> None:
+        self.open_run = np.zeros((len(self.locations), self.days, self.slots), dtype=np.int16)
+        for i, location in enumerate(self.locations):
+            usual = [self._opening_row(windows) for windows in location.hours]
+            for day in range(self.days):
+                if day in location.closed:
+                    continue
+                if day in location.special:
+                    self.open_run[i, day] = self._opening_row(location.special[day])
+                else:
+                    self.open_run[i, day] = usual[self.weekday[day]]
+
+    def _opening_row(self, windows: Iterable[tuple[int, int]]) -> Runs:
+        """Slots left until closing; windows that touch stay apart, a session must lie inside one."""
+        row = np.zeros(self.slots, dtype=np.int16)
+        for a, b in windows:
+            where = self._inward(a, b)
+            if where.stop > where.start:
+                left = np.arange(where.stop - where.start, 0, -1, dtype=np.int16)
+                row[where] = np.maximum(row[where], left)
+        return row
+
+    def _build_devices(self) -> None:
+        up = np.ones((len(self.devices), self.days, self.slots), dtype=np.bool_)
+        for i, device in enumerate(self.devices):
+            for day, a, b in device.down:
+                if 0 <= day < self.days:
+                    up[i, day, self._outward(a, b)] = False
+        self.device_up_run = runs_of(up)
+
+    def _build_staff(self, staff: Sequence[StaffFacts], observer_capacity: int) -> None:
+        shape = (len(self.locations), self.days, self.slots)
+        self.staff_on: dict[str, Counts] = {n: np.zeros(shape, dtype=np.int16) for n in ("tms", "map", "obs")}
+        for person in staff:
+            i = self.location_index[person.location]
+            present = np.zeros((self.days, self.slots), dtype=np.int16)
+            for day, a, b in person.shifts:
+                if 0 <= day < self.days:
+                    present[day, self._inward(a, b)] = 1
+            for day, a, b in person.breaks:
+                if 0 <= day < self.days:
+                    present[day, self._outward(a, b)] = 0
+            for skill in person.skills & self.staff_on.keys():
+                self.staff_on[skill][i] += present * (observer_capacity if skill == "obs" else 1)
+        self.staff_on_run = {n: runs_of(self._on_shift(n)) for n in self.staff_on}
+
+    def _on_shift(self, need: str) -> NDArray[np.bool_]:
+        on: NDArray[np.bool_] = self.staff_on[need] > 0
+        return on & (self.staff_on["tms"] > 0) if need == "map" else on
+
+    def _room(self, need: str, at: Any = ...) -> NDArray[np.bool_]:
+        """Where one more session fits. Mapping operators are TMS operators too: Hall's condition for nested skills."""
+        if need == "obs":
+            return np.asarray(self.staff_used["obs"][at] < self.staff_on["obs"][at])
+        both = self.staff_used["map"][at] + self.staff_used["tms"][at] < self.staff_on["tms"][at]
+        if need == "tms":
+            return np.asarray(both)
+        return np.asarray(both & (self.staff_used["map"][at] < self.staff_on["map"][at]))
+
+    # -- bookings -----------------------------------------------------------------------------------------------
+
+    def book(self, booking: Booking) -> None:
+        """Take the device until the end of its turnover and the staff until the session's end."""
+        self._change(booking, 1)
+
+    def release(self, booking: Booking) -> None:
+        """Undo book()."""
+        self._change(booking, -1)
+
+    def _change(self, booking: Booking, by: int) -> None:
+        if not self._count(booking, by):
+            return
+        device, day = self.device_index[booking.device], booking.day
+        self.device_free_run[device, day] = runs_of(self.bookings_on[device, day] == 0)
+        for need in self._pools(booking.need):
+            at = (self.device_location[device], day)
+            self.staff_free_run[need][at] = runs_of(self._room(need, at))
+
+    @staticmethod
+    def _pools(need: str | None) -> tuple[str, ...]:
+        if need is None:
+            return ()
+        return ("obs",) if need == "obs" else ("tms", "map")
+
+    def _count(self, booking: Booking, by: int) -> bool:
+        if not 0 <= booking.day < self.days:
+            return False
+        i = self.device_index[booking.device]
+        end = booking.start + booking.duration
+        self.bookings_on[i, booking.day, self._outward(booking.start, end + self.devices[i].turnover)] += by
+        if booking.need is not None:
+            where = self._outward(booking.start, end)
+            self.staff_used[booking.need][self.device_location[i], booking.day, where] += by
+        return True
+
+    # -- copies -------------------------------------------------------------------------------------------------
+
+    def without(self, what: str) -> "Occupancy":
+        """A copy for "what if": what = "bookings" (nothing booked) or "staff" (staff without limit)."""
+        other = object.__new__(Occupancy)
+        other.__dict__.update(self.__dict__)
+        everywhere = np.full((self.slots,), self.slots, dtype=np.int16) - np.arange(self.slots, dtype=np.int16)
+        if what == "bookings":
+            other.device_free_run = np.broadcast_to(everywhere, self.device_free_run.shape)
+            other.staff_free_run = self.staff_on_run
+        elif what == "staff":
+            unlimited = {n: np.broadcast_to(everywhere, r.shape) for n, r in self.staff_free_run.items()}
+            other.staff_on_run = other.staff_free_run = unlimited
+        else:
+            raise ValueError(what)
+        return other
+
+    def copy(self) -> "Occupancy":
+        """An independent copy: bookings in one do not show in the other."""
+        other = object.__new__(Occupancy)
+        other.__dict__.update(self.__dict__)
+        other.bookings_on = self.bookings_on.copy()
+        other.device_free_run = self.device_free_run.copy()
+        other.staff_used = {n: a.copy() for n, a in self.staff_used.items()}
+        other.staff_free_run = {n: a.copy() for n, a in self.staff_free_run.items()}
+        return other
+
+    def device(self, device_id: str) -> DeviceFacts:
+        """Facts of a device. KeyError if unknown."""
+        return self.devices[self.device_index[device_id]]
