@@ -1,0 +1,320 @@
+"""The whole assessment of an intake record. No clock, no database: the same record gives the same bytes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from clinic.eligibility.engine import counterfactual, knowledge, policies, safety, staging
+from clinic.eligibility.engine.criteria import Trd, trd
+from clinic.eligibility.engine.policies import Case, PolicyResult
+from clinic.eligibility.engine.record import IntakeRecord
+from clinic.eligibility.engine.rules import RuleSet, ruleset
+from clinic.eligibility.engine.safety import PATHWAYS, Known, PathwayFinding, Reason
+from clinic.eligibility.engine.trials import Weighed, read, sources_for, weigh
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A fact that is missing and could change a verdict."""
+
+    field: str
+    question: str
+    because: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"field": self.field, "question": self.question, "because": self.because}
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What a clinician or the desk does next."""
+
+    code: str
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"code": self.code, "text": self.text}
+
+
+@dataclass(frozen=True)
+class PathwayResult:
+    """One treatment: contraindicated, needs_review, not_yet or likely_eligible, with everything that bears on it."""
+
+    verdict: str
+    findings: tuple[PathwayFinding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"verdict": self.verdict, "findings": [finding.to_json() for finding in self.findings]}
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The verdicts on one record, each with its reasons. Decision support: a clinician decides."""
+
+    record: IntakeRecord
+    rules: RuleSet
+    trd: Trd
+    trials: tuple[Weighed, ...]
+    would_count_if: tuple[dict[str, Any] | None, ...]
+    pathways: dict[str, PathwayResult]
+    urgent: tuple[Reason, ...]
+    staging: dict[str, Any]
+    policies: tuple[PolicyResult, ...]
+    ask: tuple[Ask, ...]
+    next_steps: tuple[NextStep, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The public output, plain values in a fixed order."""
+        return {
+            "id": self.record.id,
+            "as_of": self.record.as_of,
+            "ruleset": {"id": self.rules.id, "version": self.rules.version},
+            "trd": {
+                "verdict": self.trd.verdict,
+                "adequate_trials": self.trd.adequate,
+                "findings": [finding.to_json() for finding in self.trd.findings],
+            },
+            "trials": [_trial_json(row, other) for row, other in zip(self.trials, self.would_count_if, strict=True)],
+            "pathways": {name: self.pathways[name].to_json() for name in PATHWAYS},
+            "urgent": {
+                "flag": bool(self.urgent),
+                "reasons": [reason.to_json() for reason in self.urgent],
+            },
+            "staging": self.staging,
+            "policies": [policy.to_json() for policy in self.policies],
+            "ask": [ask.to_json() for ask in self.ask],
+            "next_steps": [step.to_json() for step in self.next_steps],
+        }
+
+    def to_bytes(self) -> bytes:
+        """The output as compact ASCII JSON, equal for equal records and rules."""
+        return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False).encode()
+
+
+def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str, Any]:
+    drug = row.facts.drug
+    return {
+        "index": row.index,
+        "entered": row.facts.trial.drug,
+        "ingredient": drug.id if drug else None,
+        "drug_class": drug.drug_class if drug else None,
+        "verdict": row.verdict,
+        "detail": row.judgement.detail,
+        "why": [why.to_json() for why in row.judgement.why],
+        "would_count_if": would_count_if,
+        "sources": list(sources_for(drug.id if drug else None)),
+    }
+
+
+def assess(record: IntakeRecord, *, ruleset: str = "default", policies: Sequence[str] = ()) -> Assessment:
+    """Assess a record by a rule set and policies, by id. Raises KeyError for an id that is not in the catalogue."""
+    return _assess(record, _rules(ruleset), tuple(policies))
+
+
+_rules = ruleset
+
+
+def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -> Assessment:
+    facts = [read(trial, record, rules) for trial in record.trials or ()]
+    weighed = weigh(facts, rules)
+    known = Known(record, weighed, rules)
+    history = trd(record, weighed, known, rules)
+    case = Case(record, facts, weighed, known, rules)
+    named = policies.find_policies(record.payer) if record.payer else ()
+    results = tuple(policies.evaluate(each, case) for each in dict.fromkeys((*policy_ids, *named)))
+    pathways: dict[str, PathwayResult] = {name: _pathway(name, known, history) for name in PATHWAYS}
+    reasons = tuple(safety.urgent(known))
+    stage = staging.stage(record, weighed, history.adequate, history.possible)
+    return Assessment(
+        record=record,
+        rules=rules,
+        trd=history,
+        trials=tuple(weighed),
+        would_count_if=tuple(counterfactual.would_count_if(row, record, rules) for row in weighed),
+        pathways=pathways,
+        urgent=reasons,
+        staging=stage,
+        policies=results,
+        ask=tuple(_asks(case, history, pathways, results)),
+        next_steps=tuple(_next_steps(case, history, pathways, reasons, named)),
+    )
+
+
+_TRD_FINDING = {
+    "met": PathwayFinding("trd_met", "criterion", "The history meets the rule set.", "trd"),
+    "not_met": PathwayFinding("trd_not_met", "criterion", "The history does not meet the rule set yet.", "trd"),
+    "undetermined": PathwayFinding("trd_undetermined", "missing", "The history cannot be told yet.", "trd"),
+}
+
+
+def _pathway(name: safety.Pathway, known: Known, history: Trd) -> PathwayResult:
+    found = [*safety.findings(name, known), _TRD_FINDING[history.verdict]]
+    kinds = {finding.kind for finding in found}
+    if "contraindication" in kinds:
+        verdict = "contraindicated"
+    elif kinds & {"precaution", "co_occurring", "missing"}:
+        verdict = "needs_review"
+    else:
+        verdict = "likely_eligible" if history.verdict == "met" else "not_yet"
+    return PathwayResult(verdict, tuple(found))
+
+
+# What to ask
+
+_TRIAL_QUESTIONS = {
+    "drug": "Which medicine was it? Check the spelling on the bottle.",
+    "dose_mg_per_day": "What was the highest dose, in mg per day?",
+    "weeks_at_dose": "For how many weeks was that dose taken?",
+    "adherence": "Over those weeks, about how many doses a week were missed?",
+    "outcome": "How much did it help: not at all, in part, or well?",
+    "in_current_episode": "Was it taken in the current episode of depression?",
+    "purpose": "What was it taken for?",
+    "role": "Was it taken alone, or added to another medicine?",
+}
+
+# Facts that force nothing by being missing, yet could change a verdict once known.
+_COULD_CHANGE = (
+    ("age", "How old is the person?", "The rules are for adults, and payers set age limits."),
+    ("episode.psychotic_features", "Any voices or fixed frightening beliefs now?", "It would need a review at once."),
+    ("episode.current_mania", "Unusually high mood with little sleep now?", "It would need a review at once."),
+    ("mdq_positive", "What is the result of the mood disorder questionnaire?", "Bipolar disorder changes the path."),
+    ("audit_c", "What is the AUDIT-C score?", "Alcohol bears on seizures and on misuse."),
+    ("cssrs", "What are the answers to the suicide screener?", "Intent, a plan or recent behavior is urgent."),
+)
+
+
+def _is_missing(record: IntakeRecord, field: str) -> bool:
+    value: Any = record
+    for part in field.split("."):
+        value = getattr(value, part, None)
+    return value is None or value == "unknown"
+
+
+def _trial_asks(case: Case) -> list[Ask]:
+    found = []
+    for row in case.trials:
+        why = dict(zip(row.judgement.missing, row.judgement.why, strict=False))
+        for field in row.judgement.missing:
+            name = row.facts.trial.drug or "this medicine"
+            question = f"{name}: {_TRIAL_QUESTIONS[field]}"
+            found.append(Ask(f"trials[{row.index}].{field}", question, why[field].text))
+    return found
+
+
+def _pathway_asks(pathways: dict[str, PathwayResult]) -> list[Ask]:
+    names: dict[str, list[str]] = {}
+    for name, pathway in pathways.items():
+        if pathway.verdict == "contraindicated":
+            continue  # no answer can change it
+        for finding in pathway.findings:
+            if finding.field is not None and finding.field.startswith("safety."):
+                names.setdefault(finding.field, []).append(name)
+    return [
+        Ask(field, safety.QUESTIONS[field.removeprefix("safety.")], f"It matters for {_listed(each)}.")
+        for field, each in names.items()
+    ]
+
+
+_SHOWN = {"tms": "TMS", "esketamine": "esketamine", "iv_ketamine": "IV ketamine"}
+
+
+def _listed(names: list[str]) -> str:
+    shown = [_SHOWN[name] for name in names]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+_POLICY_FIELDS = {
+    "psychotherapy": ("psychotherapy", "Which talking treatments, and how many sessions?"),
+    "psychotherapy_or_augmentation": ("psychotherapy", "Which talking treatments, and how many sessions?"),
+    "severity": ("episode.severity", "How severe is the episode, and what is the PHQ-9?"),
+    "no_psychosis": ("episode.psychotic_features", "Any voices or fixed frightening beliefs now?"),
+}
+
+
+def _policy_asks(case: Case, results: tuple[PolicyResult, ...]) -> list[Ask]:
+    found = []
+    for result in results:
+        if result.verdict != "undetermined":
+            continue
+        for finding in result.findings:
+            field, question = _POLICY_FIELDS.get(finding.code, (None, ""))
+            if field and finding.status == "unknown" and _is_missing(case.record, field):
+                found.append(Ask(field, question, f"Policy {result.id} asks for it."))
+    return found
+
+
+def _asks(case: Case, history: Trd, pathways: dict[str, PathwayResult], results: tuple[PolicyResult, ...]) -> list[Ask]:
+    found: list[Ask] = []
+    if case.record.trials is None:
+        because = "Without the history nothing can be counted."
+        found.append(Ask("trials", "Which medicines were tried, at what dose and for how long?", because))
+    if case.known.diagnosis() is None:
+        because = "The rules are for a major depressive episode."
+        found.append(Ask("episode.diagnosis", "What is the diagnosis of this episode?", because))
+    found += _trial_asks(case)
+    found += _pathway_asks(pathways)
+    found += [Ask(*row) for row in _COULD_CHANGE if _is_missing(case.record, row[0])]
+    if case.record.audit_c == 3 and case.record.sex in (None, "unknown"):
+        found.append(Ask("sex", "What is the sex of the person?", "The AUDIT-C cut-off depends on it."))
+    if not case.known.is_known("pregnant") and case.known.could_be_pregnant():
+        question = safety.QUESTIONS["pregnant"]
+        found.append(Ask("safety.pregnant", question, "It matters for TMS, esketamine and IV ketamine."))
+    found += _policy_asks(case, results)
+    return list({ask.field: ask for ask in reversed(found)}.values())[::-1]
+
+
+# What to do next
+
+
+def _next_steps(
+    case: Case,
+    history: Trd,
+    pathways: dict[str, PathwayResult],
+    reasons: tuple[Reason, ...],
+    named: tuple[str, ...],
+) -> list[NextStep]:
+    steps = []
+    if reasons:
+        steps.append(NextStep("urgent_review", "Tell the on-call clinician now. A person calls within 60 minutes."))
+    item9 = case.record.phq9[8] if case.record.phq9 else None
+    if item9:
+        text = "PHQ-9 item 9 is positive: open the C-SSRS questions and tell the care team the same day."
+        steps.append(NextStep("item9_review", text))
+    if case.known.bipolar() or case.record.mdq_positive:
+        steps.append(NextStep("bipolar_review", "A clinician reviews for bipolar disorder before any decision."))
+    if any(pathway.verdict == "contraindicated" for pathway in pathways.values()):
+        names = [name for name, pathway in pathways.items() if pathway.verdict == "contraindicated"]
+        text = f"No booking of {_listed(names)} until a prescriber records a reasoned release."
+        steps.append(NextStep("prescriber_release", text))
+    if history.verdict == "undetermined" and (history.possible or case.record.trials is None):
+        steps.append(NextStep("complete_history", "Ask for what is missing in the medication history."))
+    if any(pathway.verdict == "needs_review" for pathway in pathways.values()):
+        names = [name for name, pathway in pathways.items() if pathway.verdict == "needs_review"]
+        steps.append(NextStep("clinician_review", f"A clinician reviews {_listed(names)}."))
+    steps += _offers(history)
+    if case.record.payer and not named:
+        steps.append(NextStep("payer_policy", "No policy of this payer is held: open the current one."))
+    if any(pathway.verdict == "likely_eligible" for pathway in pathways.values()):
+        steps.append(NextStep("prescriber_decision", "A prescriber decides, with the person, on the options."))
+    return steps
+
+
+@cache
+def _offer_names() -> dict[str, str]:
+    return {row["id"]: str(row["name"]) for row in knowledge.treatment_options()["options"]}
+
+
+def _offers(history: Trd) -> list[NextStep]:
+    """Options to talk about after the adequate trials so far, in the alphabet's order."""
+    if history.verdict == "undetermined":
+        return []
+    rows = [row for row in knowledge.treatment_options()["pathway_recommended_default"] if "after_failed" in row]
+    fitting = [row for row in rows if row["after_failed"] <= history.adequate]
+    if not fitting:
+        return []
+    names = _offer_names()
+    listed = sorted(names.get(each, each.replace("_", " ")) for each in fitting[-1]["offer"])
+    text = f"Options to talk about after {history.adequate} adequate trials: {'; '.join(listed)}."
+    return [NextStep("discuss_options", text)]

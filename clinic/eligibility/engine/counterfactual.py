@@ -1,0 +1,135 @@
+"""The smallest change of still-open facts by which a trial would count."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import combinations
+from typing import Any
+
+from clinic.eligibility.engine.record import IntakeRecord, Span, Step, Trial, tidy
+from clinic.eligibility.engine.rules import RuleSet
+from clinic.eligibility.engine.trials import Facts, Weighed, amount, dose_unit, judge, read, weeks_text
+
+# Verdicts that more weeks, a higher dose or an answer could have turned. The others stand whatever is learned.
+_CHANGEABLE = ("inadequate_dose", "inadequate_duration", "inadequate_adherence", "undetermined")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of the row and the value that it would need."""
+
+    field: str
+    before: Any
+    after: Any
+    words: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"field": self.field, "from": self.before, "to": self.after}
+
+
+def _plain(value: Any) -> Any:
+    return value.to_json() if isinstance(value, Span) else value
+
+
+def would_count_if(row: Weighed, record: IntakeRecord, rules: RuleSet) -> dict[str, Any] | None:
+    """Changes that make the row adequate by itself, none of them needless; null where nothing open could."""
+    if row.verdict not in _CHANGEABLE or row.facts.drug is None or row.facts.drug.kind != "antidepressant":
+        return None
+    changes = _candidates(row.facts, rules)
+    for size in range(1, len(changes) + 1):
+        for chosen in combinations(changes, size):
+            if _turns(row.facts.trial, chosen, record, rules):
+                return {"changes": [each.to_json() for each in chosen], "text": _sentence(row.facts, chosen)}
+    return None
+
+
+def _turns(trial: Trial, changes: tuple[Change, ...], record: IntakeRecord, rules: RuleSet) -> bool:
+    changed = apply(trial, {each.field: each.after for each in changes})
+    return judge(read(changed, record, rules), rules).verdict == "adequate"
+
+
+def apply(trial: Trial, values: dict[str, Any]) -> Trial:
+    """The row with some fields replaced by values as they are written in a record."""
+    return Trial.model_validate(trial.model_dump(mode="json") | values)
+
+
+def _candidates(facts: Facts, rules: RuleSet) -> list[Change]:
+    trial, found = facts.trial, []
+    assert facts.min_dose is not None
+    short_dose = facts.dose.low < facts.min_dose
+    short_weeks = facts.at_dose.low < rules.min_weeks
+    if trial.steps and (short_dose or short_weeks):
+        found.append(_steps(facts, rules))
+    else:
+        if short_dose:
+            unit = dose_unit(facts.drug)
+            words = f"the dose was {amount(facts.min_dose)} {unit}"
+            found.append(Change("dose_mg_per_day", _plain(trial.dose_mg_per_day), tidy(facts.min_dose), words))
+        if short_weeks:
+            words = f"it was held for {weeks_text(rules.min_weeks)}"
+            found.append(Change("weeks_at_dose", _plain(trial.weeks_at_dose), tidy(rules.min_weeks), words))
+    if short_weeks:
+        found += _longer(facts, rules)
+    answers: tuple[tuple[str, Any, Callable[[], bool], str], ...] = (
+        ("adherence", "good", lambda: trial.adherence != "good", "it was taken as prescribed"),
+        ("outcome", "none", lambda: trial.outcome not in ("none", "partial"), "it did not help enough"),
+        ("in_current_episode", True, lambda: facts.in_episode is None, "it was in the current episode"),
+        ("purpose", "depression", lambda: trial.purpose is None, "it was taken for depression"),
+        ("role", "alone", lambda: trial.role is None, "it was taken alone"),
+    )
+    found += [
+        Change(field, getattr(trial, field), value, words) for field, value, is_open, words in answers if is_open()
+    ]
+    return found
+
+
+def _steps(facts: Facts, rules: RuleSet) -> Change:
+    """The steps with the best one raised to the least dose and length."""
+    steps = facts.trial.steps or []
+    assert facts.min_dose is not None
+    at = max(range(len(steps)), key=lambda each: (steps[each].dose or Span(0, 0), each))
+    before = [step.model_dump(mode="json") for step in steps]
+    dose, weeks = steps[at].dose, steps[at].weeks
+    step = {
+        "dose": _plain(dose) if dose and dose.low >= facts.min_dose else tidy(facts.min_dose),
+        "weeks": _plain(weeks) if weeks and weeks.low >= rules.min_weeks else tidy(rules.min_weeks),
+    }
+    Step.model_validate(step)
+    after = [*before[:at], step, *before[at + 1 :]]
+    unit = dose_unit(facts.drug)
+    words = f"at least {amount(facts.min_dose)} {unit} was held for {weeks_text(rules.min_weeks)}"
+    return Change("steps", before, after, words)
+
+
+def _longer(facts: Facts, rules: RuleSet) -> list[Change]:
+    """Weeks in all and the last day, where they stand in the way of the weeks at dose."""
+    trial, found = facts.trial, []
+    total = rules.min_weeks + sum((step.weeks.low if step.weeks else 0) for step in (trial.steps or ())[:-1])
+    if trial.weeks is not None and trial.weeks.low < total:
+        words = f"it was taken for {weeks_text(total)} in all"
+        found.append(Change("weeks", _plain(trial.weeks), tidy(total), words))
+    if trial.stopped_on is not None and trial.started_on is not None:
+        found.append(Change("stopped_on", trial.stopped_on, None, "the last day was later"))
+        if len(trial.started_on) == 10:
+            try:
+                day = date.fromisoformat(trial.started_on) + timedelta(days=round(total * 7 + 0.5))
+            except OverflowError:
+                return found
+            words = f"it was taken until {day.isoformat()}"
+            found[-1] = Change("stopped_on", trial.stopped_on, day.isoformat(), words)
+    return found
+
+
+def _sentence(facts: Facts, changes: tuple[Change, ...]) -> str:
+    """Ongoing and only too short: what is still to come. Else: what would have made it count."""
+    fields = {each.field for each in changes}
+    short = facts.at_dose
+    weeks = next((each.after for each in changes if each.field == "weeks_at_dose"), None)
+    if facts.trial.stopped_reason == "ongoing" and weeks is not None and fields <= {"weeks_at_dose", "weeks"}:
+        if short.low == short.high:
+            unit = dose_unit(facts.drug)
+            dose = f" at {amount(facts.dose.low)} {unit}" if facts.dose.low == facts.dose.high else ""
+            return f"{weeks_text(weeks - short.low)} more{dose} and this trial counts."
+    words = [each.words for each in changes if each.field != "weeks" or len(changes) == 1]
+    listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"Counts if {listed}."

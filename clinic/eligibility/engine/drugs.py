@@ -1,0 +1,344 @@
+"""From what the patient wrote to the row of the antidepressant table. Nearest names are offered, never assumed."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+from clinic.eligibility.engine import knowledge
+
+Kind = Literal["antidepressant", "augmentation", "not_counted"]
+
+_PARENTHESES = re.compile(r"\(([^)]*)\)")
+_STRENGTH = re.compile(r"\b\d+(?:[.,]\d+)?\s*(?:mg|mcg|ug|g|milligrams?|micrograms?|ml|%)?(?=$|[^\w])")
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+
+SALTS = frozenset(
+    "hydrochloride hcl hydrobromide hbr maleate succinate besylate besilate mesylate oxalate tartrate bitartrate sodium "
+    "sulfate sulphate fumarate phosphate carbonate citrate base acid dihydrate monohydrate hemihydrate".split()
+)
+FORMS = frozenset(
+    "xr er sr xl cr ir dr ec odt mr la cd pr tab tabs tablet tablets cap caps capsule capsules pill pills oral orally solution liquid "
+    "syrup drops suspension patch patches transdermal spray nasal infusion intravenous iv im injection topical cream extended sustained controlled "
+    "immediate delayed modified slow prolonged release released weekly daily sprinkle soltab dispersible generic brand name".split()
+)
+SMALL_WORDS = frozenset(
+    "a an the of at in on by for my per each every once twice one two three half times time day days night nightly nights morning evening bedtime "
+    "week weeks wk mg mcg g ug ml x qd bid tid od qhs qam qpm hs po am pm with food old new medicine medication drug antidepressant "
+    "started start took taking taken take was is tried strength dose dosage hour hours hr hrs h 24h 12h called aka formerly known as".split()
+)
+_ALTERNATIVES = frozenset("or and vs versus not then plus maybe possibly unsure either perhaps".split())
+
+# Ways of writing a table entry that the table's own name column does not spell out.
+_ALSO_WRITTEN = {
+    "not_ad_st_johns_wort": ("st john s wort", "saint johns wort", "hypericum"),
+    "not_ad_same_s_adenosylmethionine": ("same", "sam e", "s adenosylmethionine", "s adenosyl methionine"),
+    "liothyronine": ("t3", "thyroid hormone"),
+    "l_methylfolate": ("methylfolate",),
+    "dextromethorphan_bupropion": ("bupropion dextromethorphan",),
+    "olanzapine_fluoxetine": ("fluoxetine olanzapine",),
+    "ketamine_racemic": ("racemic ketamine",),
+    "quetiapine_xr": ("quetiapine", "seroquel"),
+}
+_PATCH = frozenset({"patch", "patches", "transdermal"})
+_ON_THE_SKIN = frozenset({"topical", "cream"})
+_SWALLOWED = frozenset("oral orally tab tabs tablet tablets cap caps capsule capsules pill pills odt".split())
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """One release form or salt whose minimum differs from the drug's own."""
+
+    form: str
+    min_dose: float
+    words: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Drug:
+    """One ingredient. Doses in mg per day; None where no minimum is held."""
+
+    id: str
+    name: str
+    brands: tuple[str, ...]
+    kind: Kind
+    drug_class: str
+    payer_class: str
+    min_dose: float | None
+    strict_min: float | None
+    usual_max: float | None
+    dose_unit: str
+    why_not_counted: str | None
+    never_counts_when: str | None
+    verified: str
+    confidence: str
+    src: tuple[str, ...]
+    tms_flag: bool
+    adequate_weeks: float | None = None
+    augmentation_class: str | None = None
+    formulations: tuple[Formulation, ...] = field(default=())
+
+    @property
+    def source(self) -> str:
+        """Where the row comes from and how sure it is, in one line."""
+        return f"antidepressants {self.id}: {', '.join(self.src)}; {self.verified}, confidence {self.confidence}"
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a text was found to name: one drug, or none with the nearest names."""
+
+    drug: Drug | None
+    product: str | None = None  # a product of the drug that never counts
+    suggestions: tuple[str, ...] = ()
+    problem: Literal["unknown", "several", "form_unclear"] | None = None
+    words: frozenset[str] = frozenset()  # words of release form found in the text
+
+
+def plain(text: str) -> str:
+    """Lower case, accents and punctuation gone, one space between words."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
+    return _NOT_A_WORD.sub(" ", folded.replace("'", "")).strip()
+
+
+def _plain_text(text: str) -> str:
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    return plain(_STRENGTH.sub(" ", folded))
+
+
+def _without_note(name: str) -> str:
+    return _PARENTHESES.sub("", name).strip()
+
+
+def _formulations(row: dict[str, Any]) -> tuple[Formulation, ...]:
+    found = []
+    for form in row.get("formulations") or ():
+        words = _FORM_WORDS.get(form["form"])
+        if words is None or "min" not in form:
+            continue
+        low = form["min"] / 7 if form.get("unit") == "mg_per_week" else form["min"]
+        found.append(Formulation(form["form"], float(low), words))
+    return tuple(found)
+
+
+# Only forms whose minimum is not the drug's own need words; every set of words must be present.
+_FORM_WORDS = {
+    "weekly_delayed_release": frozenset({"weekly"}),
+    "controlled_release": frozenset({"cr"}),
+    "besylate_er_tablet": frozenset({"besylate"}),
+    "hydrobromide_aplenzin": frozenset({"hbr"}),
+}
+_SAME_FORM = {
+    "controlled": "cr",
+    "hydrobromide": "hbr",
+    "aplenzin": "hbr",
+    "besilate": "besylate",
+}
+
+
+def _antidepressant(row: dict[str, Any]) -> Drug:
+    counts = row["counts_as_standard_trial"]
+    return Drug(
+        id=row["id"],
+        name=_without_note(row["generic_name"]),
+        brands=tuple(_without_note(brand) for brand in row["brand_names"]),
+        kind="antidepressant" if counts else "not_counted",
+        drug_class=row["drug_class"],
+        payer_class=row["payer_class"],
+        min_dose=row.get("checker_default_min"),
+        strict_min=row.get("checker_strict_min"),
+        usual_max=row.get("label_usual_max"),
+        dose_unit=row.get("dose_unit", "mg_per_day"),
+        why_not_counted=None if counts else row.get("why_not_counted") or row.get("notes"),
+        never_counts_when=row.get("never_counts_when"),
+        verified=row["dose_verified"],
+        confidence=row["dose_confidence"],
+        src=tuple(row["src"]),
+        tms_flag=bool(row.get("tms_flag")),
+        formulations=_formulations(row),
+    )
+
+
+def _agent(row: dict[str, Any], name: str) -> Drug:
+    return Drug(
+        id=row["id"],
+        name=name,
+        brands=tuple(row["brand_names"]),
+        kind="augmentation",
+        drug_class=row["augmentation_class"],
+        payer_class="not_a_standard_trial",
+        min_dose=row["min_dose"],
+        strict_min=None,
+        usual_max=row["max_dose"],
+        dose_unit=row["dose_unit"],
+        why_not_counted="an augmenting agent, not a trial of its own",
+        never_counts_when=None,
+        verified=row["verified"],
+        confidence=row["confidence"],
+        src=tuple(row["src"]),
+        tms_flag=False,
+        adequate_weeks=row["adequate_weeks_default"],
+        augmentation_class=row["augmentation_class"],
+    )
+
+
+@cache
+def table() -> dict[str, Drug]:
+    """Every ingredient by its id."""
+    source = knowledge.antidepressants()
+    found = {row["id"]: _antidepressant(row) for row in source["antidepressants"]}
+    for row in source["augmentation_agents"]:
+        if row["id"] == "second_antidepressant":
+            continue
+        names = _without_note(row["generic_name"]).split(", ")
+        for name in names:
+            found[row["id"] if len(names) == 1 else name] = _agent(row, name)
+    return found
+
+
+def _names(drug: Drug) -> Iterable[str]:
+    yield drug.name
+    yield from drug.brands
+    yield from _ALSO_WRITTEN.get(drug.id, ())
+
+
+def _core(name: str) -> str:
+    """The name without its salt and release form: `Effexor XR` is `effexor`."""
+    words = [word for word in plain(name).split() if word not in SALTS and word not in FORMS]
+    return " ".join(words)
+
+
+@cache
+def _index() -> dict[str, tuple[Drug, str | None]]:
+    """Plain name to drug, and to the product's name where that product never counts."""
+    source = knowledge.antidepressants()
+    found: dict[str, tuple[Drug, str | None]] = {}
+    for drug in table().values():
+        for name in _names(drug):
+            for key in (plain(name), _core(name)):
+                found.setdefault(key, (drug, None))
+    for row in source["antidepressants"]:
+        for product in row.get("not_counted_products") or ():
+            found[plain(product)] = (table()[row["id"]], product)
+    found.pop("selegiline", None)
+    found.pop("", None)
+    return found
+
+
+@cache
+def _longest_name() -> int:
+    return max(len(key.split()) for key in _index())
+
+
+@cache
+def _shown() -> dict[str, str]:
+    """Plain name to the name to show: a brand with its ingredient in brackets."""
+    shown = {}
+    for drug in table().values():
+        for name in _names(drug):
+            key = plain(name)
+            shown[key] = name if key == plain(drug.name) else f"{name} ({drug.name})"
+    return shown
+
+
+def nearest(text: str, limit: int = 3) -> tuple[str, ...]:
+    """Names of the table that look like the text, best first; for a person to choose from."""
+    from rapidfuzz import fuzz, process  # only a misspelled name pays for it
+
+    query = _core(text) or plain(text)
+    if len(query) < 3:
+        return ()
+    shown = _shown()
+    rows = process.extract(query, list(shown), scorer=fuzz.ratio, score_cutoff=62, limit=limit)
+    return tuple(shown[key] for key, _, _ in rows)
+
+
+@cache
+def find(text: str) -> Match:
+    """The one drug that a text names: brand or generic, any case, with salt, form or strength beside it.
+
+    A misspelling, a second drug or an unfamiliar word beside the name is not resolved but reported.
+    """
+    words = _plain_text(text).split()
+    index = _index()
+    hits: list[tuple[Drug, str | None]] = []
+    rest: list[str] = []
+    at = 0
+    while at < len(words):
+        for length in range(min(_longest_name(), len(words) - at), 0, -1):
+            hit = index.get(" ".join(words[at : at + length]))
+            if hit:
+                hits.append(hit)
+                at += length
+                break
+        else:
+            rest.append(words[at])
+            at += 1
+    seen = frozenset(_SAME_FORM.get(word, word) for word in words)
+    unclear = [word for word in rest if word not in SALTS | FORMS | SMALL_WORDS and not word.isdigit()]
+    if "selegiline" in unclear and not hits:
+        unclear.remove("selegiline")
+        if not unclear:
+            return _selegiline(seen)
+    drugs = {drug.id: drug for drug, _ in hits}
+    products = [product for _, product in hits if product]
+    if len(drugs) > 1 or (drugs and _ALTERNATIVES & set(unclear)):
+        return Match(None, suggestions=tuple(drug.name for drug in drugs.values()), problem="several", words=seen)
+    if len(drugs) == 1 and not unclear:
+        (drug,) = drugs.values()
+        if drug.id == "doxepin" and seen & _ON_THE_SKIN:
+            products.append("topical doxepin")
+        return Match(drug, product=products[0] if products else None, words=seen)
+    near = tuple(drug.name for drug in drugs.values()) or nearest(text)
+    return Match(None, suggestions=near, problem="unknown", words=seen)
+
+
+def _selegiline(words: frozenset[str]) -> Match:
+    drug = table()["selegiline_transdermal"]
+    if words & _PATCH:
+        return Match(drug, words=words)
+    if words & _SWALLOWED:
+        return Match(drug, product="oral selegiline", words=words)
+    return Match(None, suggestions=(drug.name, "oral selegiline"), problem="form_unclear", words=words)
+
+
+@cache
+def identify(text: str, formulation: str | None = None) -> Match:
+    """As `find`, with the separately entered formulation read too."""
+    match = find(text)
+    if not formulation:
+        return match
+    extra = frozenset(_SAME_FORM.get(word, word) for word in _plain_text(formulation).split())
+    words = match.words | extra
+    if match.problem == "form_unclear":
+        return _selegiline(words)
+    if match.drug and match.drug.id == "selegiline_transdermal" and not match.product and words & _SWALLOWED:
+        return Match(None, suggestions=match.suggestions, problem="form_unclear", words=words)
+    return Match(match.drug, match.product, match.suggestions, match.problem, words)
+
+
+def minimum_dose(match: Match) -> tuple[float | None, str | None]:
+    """The least adequate dose in mg per day for the drug in the form named, and the form where it made a difference."""
+    if match.drug is None:
+        return None, None
+    for form in match.drug.formulations:
+        if form.words <= match.words:
+            return form.min_dose, form.form
+    return match.drug.min_dose, None
+
+
+def search(prefix: str, limit: int = 8) -> list[tuple[str, tuple[str, ...], str]]:
+    """Type-ahead over brand and generic names: (ingredient, brands, class), names that begin so before others."""
+    query = plain(prefix)
+    if len(query) < 3:
+        return []
+    ranked = []
+    for drug in table().values():
+        names = [plain(name) for name in (drug.name, *drug.brands)]
+        starts = any(name.startswith(query) for name in names)
+        if starts or any(f" {query}" in f" {name}" for name in names):
+            ranked.append((not starts, drug.kind != "antidepressant", drug.name, drug))
+    ranked.sort(key=lambda row: row[:3])
+    return [(drug.name, drug.brands, drug.drug_class) for *_, drug in ranked[:limit]]

@@ -1,0 +1,484 @@
+"""One medication attempt against the rules: does it count, and if not, why not."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cache
+from typing import Any, Literal
+
+from clinic.eligibility.engine import drugs, knowledge
+from clinic.eligibility.engine.record import IntakeRecord, Span, Step, Trial, partial_date, tidy
+from clinic.eligibility.engine.rules import RuleSet
+
+Verdict = Literal[
+    "adequate",
+    "inadequate_dose",
+    "inadequate_duration",
+    "inadequate_adherence",
+    "intolerance",
+    "responded",
+    "not_counted",
+    "duplicate",
+    "undetermined",
+]
+
+ANY = Span(0, math.inf)
+_SAME = 1e-9
+_ROUNDING_WEEKS = 0.5  # stated weeks and weeks between two dates agree within this
+_ONSET_SLACK = timedelta(weeks=1)  # the onset is given in whole weeks
+
+_NOT_IMPROVED = ("none", "partial")
+_IMPROVED = ("response", "remission", "lost_response")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a row says, once its name is found and its spans are put together."""
+
+    trial: Trial
+    match: drugs.Match | None
+    dose: Span
+    min_dose: float | None
+    form: str | None
+    all_weeks: Span
+    at_dose: Span
+    in_episode: bool | None
+    as_of: date | None
+
+    @property
+    def drug(self) -> drugs.Drug | None:
+        return self.match.drug if self.match else None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """One reason, with its code; `data` holds the numbers in it."""
+
+    code: str
+    text: str
+    data: tuple[tuple[str, Any], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"code": self.code, "text": self.text, **dict(self.data)}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on a row by itself; `missing` are the fields that could still change it."""
+
+    verdict: Verdict
+    detail: str
+    why: tuple[Why, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A row with its verdict among the other rows."""
+
+    index: int
+    facts: Facts
+    judgement: Judgement
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict
+
+    @property
+    def group(self) -> str:
+        """Rows of one group are one medicine. A medicine that is not found goes by what was written."""
+        drug = self.facts.drug
+        if drug is not None:
+            return drug.id
+        written = drugs.plain(self.facts.trial.drug or "")
+        return f"?{written}" if written else f"?{self.index}"
+
+
+# Reading a row
+
+
+def _meet(stated: Span, other: Span) -> Span:
+    """What both allow; where they contradict each other, everything from the one to the other."""
+    low, high = max(stated.low, other.low), min(stated.high, other.high)
+    if low <= high:
+        return Span(low, high)
+    if low - high <= _ROUNDING_WEEKS:
+        return stated
+    return Span(high, low)
+
+
+def _weeks_by_date(trial: Trial, as_of: date | None) -> Span:
+    if trial.started_on is None:
+        return ANY
+    started = partial_date(trial.started_on)
+    if trial.stopped_on is not None:
+        stopped = partial_date(trial.stopped_on)
+    elif as_of is None:
+        return ANY
+    elif trial.stopped_reason == "ongoing":
+        stopped = (as_of, as_of)
+    else:
+        stopped = (started[0], as_of)
+    high = (stopped[1] - started[0]).days / 7
+    if high < 0:
+        return ANY
+    return Span(max(0.0, (stopped[0] - started[1]).days / 7), high)
+
+
+def _fill_one_gap(steps: Sequence[Step], total: Span) -> list[tuple[Span, Span]]:
+    """Dose and weeks of each step; the weeks of a single unknown step follow from the total."""
+    spans = [(step.dose or ANY, step.weeks or ANY) for step in steps]
+    unknown = [at for at, step in enumerate(steps) if step.weeks is None]
+    if len(unknown) == 1 and total.high < math.inf:
+        known = [weeks for at, (_, weeks) in enumerate(spans) if at != unknown[0]]
+        low = max(0.0, total.low - sum(weeks.high for weeks in known))
+        high = max(0.0, total.high - sum(weeks.low for weeks in known))
+        spans[unknown[0]] = (spans[unknown[0]][0], Span(low, high))
+    return spans
+
+
+def _longest_run(steps: Iterable[tuple[bool, bool, float]]) -> float:
+    """Most weeks in a row among (at dose, forgivable gap, weeks), one gap forgiven."""
+    rows = list(steps)
+    best = 0.0
+    for start in range(len(rows)):
+        weeks, forgiven = 0.0, False
+        for at_dose, gap, length in rows[start:]:
+            if at_dose:
+                weeks += length
+            elif gap and weeks and not forgiven:
+                forgiven = True
+            else:
+                break
+        best = max(best, weeks)
+    return best
+
+
+def _run_at(spans: Sequence[tuple[Span, Span]], minimum: float, gap: float) -> Span:
+    floor = minimum - _SAME
+    certain = ((dose.low >= floor, dose.high == 0 and weeks.high <= gap, weeks.low) for dose, weeks in spans)
+    possible = ((dose.high >= floor, dose.low == 0 and weeks.low <= gap, weeks.high) for dose, weeks in spans)
+    return Span(_longest_run(certain), _longest_run(possible))
+
+
+def _apart(one: Span, other: Span) -> bool:
+    return one.high < other.low - _SAME or other.high < one.low - _SAME
+
+
+def _in_episode(trial: Trial, record: IntakeRecord) -> bool | None:
+    if trial.in_current_episode is not None:
+        return trial.in_current_episode
+    onset_weeks = record.episode.onset_weeks_ago if record.episode else None
+    if onset_weeks is None or record.as_of is None:
+        return None
+    try:
+        onset = date.fromisoformat(record.as_of) - timedelta(weeks=onset_weeks)
+    except OverflowError:
+        return None
+    if trial.stopped_on is not None and partial_date(trial.stopped_on)[1] < onset - _ONSET_SLACK:
+        return False
+    if trial.started_on is not None and partial_date(trial.started_on)[0] > onset + _ONSET_SLACK:
+        return True
+    return None
+
+
+def read(trial: Trial, record: IntakeRecord, rules: RuleSet) -> Facts:
+    """Put together what a row says about dose and length."""
+    as_of = date.fromisoformat(record.as_of) if record.as_of else None
+    match = drugs.identify(trial.drug, trial.formulation) if trial.drug and trial.drug.strip() else None
+    min_dose, form = drugs.minimum_dose(match) if match else (None, None)
+    total = _meet(trial.weeks or ANY, _weeks_by_date(trial, as_of))
+    dose = trial.dose_mg_per_day or ANY
+    if trial.steps:
+        spans = _fill_one_gap(trial.steps, total)
+        total = _meet(total, Span(sum(weeks.low for _, weeks in spans), sum(weeks.high for _, weeks in spans)))
+        best = Span(max(each.low for each, _ in spans), max(each.high for each, _ in spans))
+        if trial.dose_mg_per_day is not None and all(_apart(dose, each) for each, _ in spans):
+            dose = Span(min(dose.low, best.low), max(dose.high, best.high))
+        else:
+            dose = best
+        # Below the minimum throughout, the length is that of the best dose: one fault is not named as two.
+        wanted = best.low if min_dose is None or best.high < min_dose - _SAME else min_dose
+        at_dose = _run_at(spans, max(wanted, _SAME), rules.forgiven_gap_weeks)
+    else:
+        at_dose = trial.weeks_at_dose or ANY
+    if at_dose.low > total.high + _ROUNDING_WEEKS:
+        at_dose = Span(total.high, at_dose.high)
+    else:
+        at_dose = Span(at_dose.low, max(at_dose.low, min(at_dose.high, total.high)))
+    return Facts(trial, match, dose, min_dose, form, total, at_dose, _in_episode(trial, record), as_of)
+
+
+# Judging a row
+
+
+def amount(value: float) -> str:
+    """A number as people write it."""
+    return f"{tidy(value):,}"
+
+
+def span_text(span: Span) -> str:
+    if span.low == span.high:
+        return amount(span.low)
+    if span.high == math.inf:
+        return f"at least {amount(span.low)}"
+    return f"{amount(span.low)} to {amount(span.high)}"
+
+
+def dose_unit(drug: drugs.Drug | None) -> str:
+    if drug is None or drug.dose_unit == "mg_per_day":
+        return "mg per day"
+    if drug.dose_unit == "mg_per_24_hours_patch":
+        return "mg per 24 h"
+    if drug.dose_unit == "mg_bupropion_per_day":
+        return "mg of bupropion per day"
+    return drug.dose_unit.replace("_", " ")
+
+
+def weeks_text(weeks: float) -> str:
+    return f"{amount(weeks)} week" if tidy(weeks) == 1 else f"{amount(weeks)} weeks"
+
+
+def _not_counted(facts: Facts, any_episode: bool) -> list[tuple[str, Why]]:
+    found = []
+    trial, drug = facts.trial, facts.drug
+    other = "not_an_antidepressant_trial"
+    if drug is not None and drug.kind != "antidepressant":
+        found.append((other, Why("drug_not_counted", f"{drug.name}: {drug.why_not_counted}.")))
+    elif drug is not None and facts.match is not None and facts.match.product is not None:
+        text = f"{facts.match.product} is not a treatment of depression: {drug.never_counts_when}."
+        found.append((other, Why("product_not_counted", text)))
+    if trial.purpose not in (None, "depression"):
+        purpose = "another purpose" if trial.purpose == "other" else trial.purpose
+        found.append((other, Why("other_purpose", f"Taken for {purpose}, not for depression.")))
+    if trial.role == "add_on" and not (drug is not None and drug.kind == "augmentation"):
+        found.append((other, Why("add_on", "Added to another medicine: an augmentation, not a trial of its own.")))
+    if facts.in_episode is False and not any_episode:
+        found.append(("historic_episode", Why("historic_episode", "Taken in an earlier episode.")))
+    return found
+
+
+def _dose_fault(facts: Facts) -> Why | None:
+    if facts.min_dose is None or facts.dose.high >= facts.min_dose - _SAME:
+        return None
+    short = facts.min_dose - facts.dose.high
+    unit = dose_unit(facts.drug)
+    form = f" in the form {facts.form.replace('_', ' ')}" if facts.form else ""
+    text = (
+        f"{span_text(facts.dose)} {unit} is {amount(short)} mg below the least adequate dose of "
+        f"{amount(facts.min_dose)} {unit}{form}."
+    )
+    numbers = (("shortfall_mg", tidy(short)), ("minimum_mg", tidy(facts.min_dose)))
+    return Why("inadequate_dose", text, numbers)
+
+
+def _duration_fault(facts: Facts, min_weeks: float) -> Why | None:
+    if facts.at_dose.high >= min_weeks - _SAME:
+        return None
+    short = min_weeks - facts.at_dose.high
+    where = "in all" if facts.trial.weeks_at_dose is None and not facts.trial.steps else "at this dose"
+    text = f"{span_text(facts.at_dose)} weeks {where} is {weeks_text(short)} short of {weeks_text(min_weeks)}."
+    if facts.at_dose.low == 0 and facts.at_dose.high > 0:
+        text = (
+            f"At most {weeks_text(facts.at_dose.high)} {where}, {weeks_text(short)} short of {weeks_text(min_weeks)}."
+        )
+    return Why("inadequate_duration", text, (("shortfall_weeks", tidy(short)),))
+
+
+def _duration_detail(facts: Facts, rules: RuleSet, min_weeks: float) -> str:
+    if facts.trial.stopped_reason == "ongoing":
+        return "ongoing_not_yet_adequate"
+    if facts.at_dose.low >= rules.borderline_from_weeks - _SAME:
+        return "borderline_duration"
+    return "inadequate_duration"
+
+
+def _becomes_adequate(facts: Facts, min_weeks: float) -> Why | None:
+    if facts.trial.stopped_reason != "ongoing" or facts.as_of is None or facts.at_dose.low != facts.at_dose.high:
+        return None
+    days = math.ceil((min_weeks - facts.at_dose.low) * 7 - _SAME)
+    try:
+        day = facts.as_of + timedelta(days=days)
+    except OverflowError:
+        return None
+    return Why("still_taking", f"Still taking: long enough on {day.isoformat()}.", (("on", day.isoformat()),))
+
+
+def _missing(facts: Facts, min_weeks: float, any_episode: bool) -> list[tuple[str, Why]]:
+    """Fields that could still change the verdict of a row without a certain fault, each with why."""
+    trial, drug = facts.trial, facts.drug
+    found: list[tuple[str, Why]] = []
+    if drug is None:
+        found.append(("drug", _unnamed(facts)))
+    if facts.min_dose is not None and facts.dose.low < facts.min_dose - _SAME:
+        found.append(("dose_mg_per_day", _open_dose(facts)))
+    elif drug is None and trial.dose_mg_per_day is None and not trial.steps:
+        found.append(("dose_mg_per_day", Why("missing", "The dose is not known.", (("field", "dose_mg_per_day"),))))
+    if facts.at_dose.low < min_weeks - _SAME:
+        found.append(("weeks_at_dose", _open_weeks(facts, min_weeks)))
+    if trial.adherence in (None, "unknown"):
+        found.append(("adherence", Why("missing", "Missed doses are not known.", (("field", "adherence"),))))
+    if trial.outcome in (None, "unknown"):
+        found.append(("outcome", Why("missing", "The outcome is not known.", (("field", "outcome"),))))
+    if facts.in_episode is None and not any_episode:
+        text = "Not known whether it was in the current episode."
+        found.append(("in_current_episode", Why("missing", text, (("field", "in_current_episode"),))))
+    if trial.purpose is None:
+        found.append(("purpose", Why("missing", "Not known what it was taken for.", (("field", "purpose"),))))
+    if trial.role is None:
+        text = "Not known whether it was taken alone or added to another medicine."
+        found.append(("role", Why("missing", text, (("field", "role"),))))
+    return found
+
+
+def _unnamed(facts: Facts) -> Why:
+    match = facts.match
+    if match is None:
+        return Why("missing", "The medicine is not named.", (("field", "drug"),))
+    near = list(match.suggestions)
+    if match.problem == "several":
+        text = f"More than one medicine is named: {', '.join(near)}. One row is one medicine."
+    elif match.problem == "form_unclear":
+        text = "The form decides here: a patch can count, the swallowed form cannot."
+    elif near:
+        text = f"No medicine of that name is in the table. Near names: {', '.join(near)}."
+    else:
+        text = "No medicine of that name is in the table."
+    return Why("unknown_drug", text, (("field", "drug"), ("suggestions", near)))
+
+
+def _open_dose(facts: Facts) -> Why:
+    assert facts.min_dose is not None
+    unit = dose_unit(facts.drug)
+    field = (("field", "dose_mg_per_day"),)
+    if facts.dose == ANY:
+        return Why("missing", f"The dose is not known; at least {amount(facts.min_dose)} {unit} counts.", field)
+    text = f"The dose, {span_text(facts.dose)} {unit}, may be below or at {amount(facts.min_dose)} {unit}."
+    return Why("uncertain", text, field)
+
+
+def _open_weeks(facts: Facts, min_weeks: float) -> Why:
+    field = (("field", "weeks_at_dose"),)
+    if facts.trial.weeks_at_dose is None and not facts.trial.steps:
+        return Why("missing", f"The weeks at this dose are not known; at least {amount(min_weeks)} count.", field)
+    text = f"The weeks at this dose, {span_text(facts.at_dose)}, may be under or at {amount(min_weeks)}."
+    return Why("uncertain", text, field)
+
+
+def judge(facts: Facts, rules: RuleSet, *, min_weeks: float | None = None, any_episode: bool = False) -> Judgement:
+    """The verdict on a row by itself. A certain fault beats an unknown; the first certain fault names the verdict."""
+    needed = rules.min_weeks if min_weeks is None else min_weeks
+    trial = facts.trial
+    faults: list[tuple[Verdict, str, Why]] = []
+    for detail, why in _not_counted(facts, any_episode):
+        faults.append(("not_counted", detail, why))
+    if trial.outcome in _IMPROVED:
+        lost = trial.outcome == "lost_response"
+        text = "It helped, then stopped helping: a clinician decides." if lost else f"It helped: {trial.outcome}."
+        faults.append(("responded", "lost_response" if lost else "adequate_responded", Why("responded", text)))
+    dose, duration = _dose_fault(facts), _duration_fault(facts, needed)
+    if trial.stopped_reason == "side_effects" and (dose or duration):
+        text = "Stopped early for side effects: shown, not counted."
+        faults.append(("intolerance", "intolerance", Why("intolerance", text)))
+    if dose:
+        faults.append(("inadequate_dose", "inadequate_dose", dose))
+    if duration:
+        faults.append(("inadequate_duration", _duration_detail(facts, rules, needed), duration))
+    if trial.adherence in ("partial", "poor"):
+        text = f"Taken as prescribed only in part: {trial.adherence}."
+        faults.append(("inadequate_adherence", "inadequate_adherence", Why("inadequate_adherence", text)))
+    if faults:
+        verdict, detail, _ = faults[0]
+        whys = [why for _, _, why in faults]
+        if detail == "ongoing_not_yet_adequate" and (later := _becomes_adequate(facts, needed)):
+            whys.append(later)
+        return Judgement(verdict, detail, tuple(whys), ())
+    missing = _missing(facts, needed, any_episode)
+    if missing:
+        whys = [why for _, why in missing]
+        return Judgement("undetermined", "unknown", tuple(whys), tuple(field for field, _ in missing))
+    return _adequate(facts, needed)
+
+
+def _adequate(facts: Facts, needed: float) -> Judgement:
+    drug, unit = facts.drug, dose_unit(facts.drug)
+    assert drug is not None
+    assert facts.min_dose is not None
+    improved = "no improvement" if facts.trial.outcome == "none" else "partial improvement"
+    text = (
+        f"{span_text(facts.dose)} {unit} (at least {amount(facts.min_dose)}), {span_text(facts.at_dose)} weeks at dose "
+        f"(at least {amount(needed)}), taken as prescribed, {improved}."
+    )
+    whys = [Why("adequate", text)]
+    detail = "adequate_failed" if facts.trial.outcome == "none" else "adequate_partial"
+    if drug.strict_min is not None and facts.dose.high < drug.strict_min - _SAME:
+        detail = "low_dose_by_strict_source"
+        strict = amount(drug.strict_min)
+        whys.append(
+            Why(
+                "low_dose",
+                f"Low by the strictest source, which asks for {strict} {unit}. Clinician to confirm.",
+            )
+        )
+    return Judgement("adequate", detail, tuple(whys), ())
+
+
+# A row among the others
+
+
+def _documented(row: Weighed) -> tuple[Any, ...]:
+    """Order of the rows of one medicine, best documented first; the same whatever the order of entry."""
+    facts = row.facts
+    return (
+        row.verdict != "adequate",
+        len(row.judgement.missing),
+        facts.at_dose.high - facts.at_dose.low,
+        facts.dose.high - facts.dose.low,
+        -facts.at_dose.low,
+        -facts.dose.low,
+        row.facts.trial.model_dump_json(exclude_none=True),
+        row.index,
+    )
+
+
+def weigh(
+    facts: Sequence[Facts], rules: RuleSet, *, min_weeks: float | None = None, any_episode: bool = False
+) -> list[Weighed]:
+    """Every row's verdict, one medicine counted once: the best documented row stands, the others are duplicates."""
+    rows = [
+        Weighed(index, each, judge(each, rules, min_weeks=min_weeks, any_episode=any_episode))
+        for index, each in enumerate(facts)
+    ]
+    groups: dict[str, list[Weighed]] = {}
+    for row in rows:
+        if row.verdict in ("adequate", "undetermined"):
+            groups.setdefault(row.group, []).append(row)
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        best, *others = sorted(group, key=_documented)
+        for row in others:
+            why = Why(
+                "duplicate_ingredient",
+                f"Same medicine as trial {best.index + 1}, counted once.",
+                (("of", best.index),),
+            )
+            judgement = Judgement("duplicate", "duplicate_ingredient", (why,), ())
+            rows[row.index] = replace(row, judgement=judgement)
+    return rows
+
+
+@cache
+def sources_for(drug_id: str | None) -> tuple[dict[str, Any], ...]:
+    """Where the numbers behind a verdict come from and how sure each is."""
+    found: list[dict[str, Any]] = []
+    if drug_id is not None:
+        drug = drugs.table()[drug_id]
+        titles = knowledge.antidepressants()["sources"]
+        found.append({"source": f"antidepressants.{drug.id}", "verified": drug.verified, "confidence": drug.confidence})
+        for name in drug.src:
+            found.append({"source": name, "title": titles[name]["title"], "verified": titles[name]["verified"]})
+    length = knowledge.adequacy()["parameters"]["min_duration_weeks"]
+    found.append({"source": "trial_adequacy.min_duration_weeks", "verified": length["verified"]})
+    return tuple(found)
