@@ -1,0 +1,179 @@
+"""Treatment protocols: what is given, how often, and the visits that a course of it consists of.
+
+One YAML file per protocol and a frozen catalogue over them. A published protocol is never edited: a change is a new
+`version`, and a course keeps the key and version that it was booked under.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Kind = Literal["mapping", "daily", "taper", "induction", "optimisation", "infusion"]
+Need = Literal["tms", "map", "obs"]
+Pair = tuple[int, int]
+
+
+def _low_high(pair: Pair) -> Pair:
+    if not 0 <= pair[0] <= pair[1]:
+        raise ValueError("low must not exceed high")
+    return pair
+
+
+Range = Annotated[Pair, AfterValidator(_low_high)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Part):
+    """Where a value comes from, and whether it was read there (`seen`) or known by heart (`recalled`)."""
+
+    title: Text
+    organisation: Text
+    year: int
+    verified: Text
+
+
+class Block(_Part):
+    """A run of like visits.
+
+    minutes: slot of one session, the device's turnover included. gap: hard calendar days to the visit before;
+    ideal: wanted weekdays to it; first_gap, first_ideal: the same for the first visit of the block.
+    sessions, every_minutes: several sessions on one visit day and the distance of their starts.
+    """
+
+    kind: Kind
+    count: Annotated[int, Field(ge=1, le=60)]
+    minutes: Annotated[int, Field(ge=5, le=480)]
+    need: Need
+    consistent: bool = True
+    gap: Range | None = None
+    ideal: Range | None = None
+    first_gap: Range | None = None
+    first_ideal: Range | None = None
+    sessions: Annotated[int, Field(ge=1, le=20)] = 1
+    every_minutes: Annotated[int, Field(ge=0, le=240)] = 0
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Block":
+        if self.count > 1 and (self.gap is None or self.ideal is None):
+            raise ValueError("a block of several visits needs gap and ideal")
+        if self.sessions > 1 and self.every_minutes < self.minutes:
+            raise ValueError("sessions of one day overlap")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolVisit:
+    """One visit of a course. `gap` and `ideal` are None for the first. `offsets`: starts of its sessions."""
+
+    number: int
+    kind: Kind
+    minutes: int
+    need: Need
+    consistent: bool
+    gap: Pair | None
+    ideal: Pair | None
+    offsets: tuple[int, ...]
+
+
+class Protocol(_Part):
+    """A protocol that the scheduler can book. `capability` is what a device must have; `min_hours` lie between starts.
+
+    `facts` holds stimulation or dose and the slot defaults as published, to be shown, never computed with.
+    """
+
+    key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    version: Annotated[int, Field(ge=1)]
+    name: Text
+    modality: Literal["tms", "esketamine", "iv_ketamine"]
+    device_kind: Literal["tms", "chair"]
+    capability: Text
+    device_models: tuple[Text, ...] = ()
+    min_hours: Annotated[int, Field(ge=1, le=168)] | None = None
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    fda_status: Text
+    verified: Text
+    pace_verified: Text
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    facts: Mapping[str, Any] = Field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _gaps_known(self) -> "Protocol":
+        for i, block in enumerate(self.blocks[1:], start=1):
+            if block.first_gap is None and block.gap is None:
+                raise ValueError(f"block {i} does not say its gap to the block before")
+            if block.first_ideal is None and block.ideal is None:
+                raise ValueError(f"block {i} does not say its ideal gap to the block before")
+        return self
+
+    @property
+    def visits(self) -> tuple[ProtocolVisit, ...]:
+        """Every visit of a course, in order."""
+        found: list[ProtocolVisit] = []
+        for block in self.blocks:
+            offsets = tuple(block.every_minutes * i for i in range(block.sessions))
+            for j in range(block.count):
+                gap, ideal = block.gap, block.ideal
+                if j == 0:
+                    gap, ideal = block.first_gap or gap, block.first_ideal or ideal
+                if not found:
+                    gap = ideal = None
+                number = len(found) + 1
+                visit = ProtocolVisit(
+                    number, block.kind, block.minutes, block.need, block.consistent, gap, ideal, offsets
+                )
+                found.append(visit)
+        return tuple(found)
+
+    @property
+    def session_count(self) -> int:
+        """Treatment sessions of a course: a mapping visit counts where it treats too (`facts.first_visit_treats`)."""
+        treats = bool(self.facts.get("first_visit_treats", True))
+        return sum(len(v.offsets) for v in self.visits if v.kind != "mapping" or treats)
+
+
+class CatalogueError(ValueError):
+    """A protocol file cannot be used. The message names the file and what is wrong."""
+
+
+def load_protocol(path: Path) -> Protocol:
+    """Read one protocol file. Raises CatalogueError."""
+    try:
+        protocol = Protocol.model_validate(yaml.load(path.read_text("utf-8"), Loader=_loader()))  # noqa: S506 - a safe loader
+    except (ValidationError, yaml.YAMLError, OSError, UnicodeDecodeError) as fault:
+        raise CatalogueError(f"{path.name}: {fault}") from fault
+    if protocol.key != path.stem:
+        raise CatalogueError(f"{path.name}: the key {protocol.key} is not the name of the file")
+    return protocol
+
+
+def _loader() -> Any:
+    """The C loader where it is built, five times as fast; both are safe."""
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_catalogue(*folders: Path) -> Mapping[str, Protocol]:
+    """Protocols of several folders by key; a key given twice is refused. Raises CatalogueError."""
+    found: dict[str, Protocol] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.yaml")):
+            if path.stem in found:
+                raise CatalogueError(f"{path.name}: the key is given twice")
+            found[path.stem] = load_protocol(path)
+    return MappingProxyType(found)
+
+
+@cache
+def catalogue() -> Mapping[str, Protocol]:
+    """The protocols that come with the project, by key."""
+    return load_catalogue(Path(__file__).parent)
