@@ -1,0 +1,255 @@
+"""Run the engine on a sent intake, and record what a prescriber decides."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError
+
+from clinic import audit, clock, jobs
+from clinic.audit import Actor, ActorKind
+from clinic.db import broken_constraint, db, transaction
+from clinic.eligibility import queries
+from clinic.eligibility.engine import IntakeRecord, assess
+from clinic.eligibility.models import Assessment, Decision, DecisionKind, Pathway, Verdict
+from clinic.errors import Conflict, Invalid, NotFound
+from clinic.intake import sent
+from clinic.intake.models import Intake, IntakeState
+from clinic.jobs import Job
+from clinic.locations.queries import openings
+from clinic.patients import queries as patients
+from clinic.patients.models import Patient
+from clinic.staff.models import Role
+from clinic.tasks import operations as tasks
+from clinic.tasks import safety
+from clinic.tasks.models import TaskKind, TaskLevel
+
+BOOK_WITHIN = timedelta(days=2)
+ASK_WITHIN = timedelta(days=2)
+FOLLOW_UP_WITHIN = timedelta(days=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decide:
+    """A prescriber's decision on one pathway."""
+
+    patient_id: int
+    pathway: str
+    decision: str
+    reason: str = ""
+    override: bool = False
+    assessment_id: int | None = None  # the one that was read; refused if it is no longer the present one
+
+
+def checked_record(data: Any) -> IntakeRecord:
+    """The record, validated. Raises Invalid whose `fields` are JSON paths with what is wrong."""
+    try:
+        return IntakeRecord.model_validate(data)
+    except ValidationError as error:
+        problems = [
+            {
+                "path": "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"]),
+                "problem": item["msg"],
+            }
+            for item in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise Invalid("the record is not an intake record", fields=problems) from None
+
+
+def assess_intake(intake_id: int, *, by: Actor) -> int:
+    """Assess a sent intake once; a repeat answers the assessment that is there. Raises NotFound, Conflict."""
+    with transaction() as after_commit:
+        intake = db.session.get(Intake, intake_id)
+        if intake is None or intake.patient_id is None:
+            raise NotFound("no such intake")
+        patient = patients.lock(intake.patient_id)
+        there = queries.assessment_of_intake(intake_id)
+        if there is not None:
+            return there.id
+        if intake.state != IntakeState.SUBMITTED:
+            raise Conflict("this intake is not sent, or a later one took its place")
+        assessment = _assess(patient, intake, checked_record(intake.record), by=by)
+        after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+        return assessment.id
+
+
+def submit_record(patient_id: int, data: Any, *, by: Actor) -> tuple[int, int]:
+    """Store a whole record as a sent intake and assess it; answers intake id, assessment id. Raises Invalid, NotFound."""
+    record = checked_record(data)
+    with transaction() as after_commit:
+        patient = patients.lock(patient_id)
+        intake = sent.add_within_transaction(
+            patient_id, record.model_dump(mode="json", exclude_unset=True), language=patient.language, by=by
+        )
+        assessment = _assess(patient, intake, record, by=by)
+        tasks.open_within_transaction(
+            kind=TaskKind.REVIEW_INTAKE,
+            level=TaskLevel.ROUTINE,
+            dedupe_key=f"review_intake:{intake.id}",
+            for_role=Role.PRESCRIBER,
+            due_at=clock.now() + BOOK_WITHIN,
+            by=by,
+            patient_id=patient_id,
+            intake_id=intake.id,
+            location_id=patient.preferred_location_id,
+        )
+        after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+        return intake.id, assessment.id
+
+
+def _assess(patient: Patient, intake: Intake, record: IntakeRecord, *, by: Actor) -> Assessment:
+    result = assess(record).to_json()
+    text = json.dumps(result, sort_keys=True, separators=(",", ":"))
+    now = clock.now()
+    present = queries.present_assessment(patient.id)
+    if present is not None:
+        present.superseded_at = now
+        db.session.flush()
+    row = Assessment(
+        patient_id=patient.id,
+        intake_id=intake.id,
+        ruleset=result["ruleset"]["id"],
+        ruleset_version=str(result["ruleset"]["version"]),
+        record=intake.record,
+        result=result,
+        result_hash=hashlib.sha256(text.encode()).digest(),
+        trd=result["trd"]["verdict"],
+        tms=result["pathways"]["tms"]["verdict"],
+        esketamine=result["pathways"]["esketamine"]["verdict"],
+        iv_ketamine=result["pathways"]["iv_ketamine"]["verdict"],
+        is_urgent=result["urgent"]["flag"],
+        assessed_at=now,
+    )
+    db.session.add(row)
+    audit.record(row, "assessed", by=by, ruleset=row.ruleset, version=row.ruleset_version)
+    safety.raise_within_transaction(
+        _safety_answers(record),
+        source_key=f"intake:{intake.id}",
+        openings=openings(patient.preferred_location_id),
+        patient_id=patient.id,
+        intake_id=intake.id,
+        location_id=patient.preferred_location_id,
+        by=by,
+    )
+    return row
+
+
+def _safety_answers(record: IntakeRecord) -> safety.SafetyAnswers:
+    items, scale, episode = record.phq9, record.cssrs, record.episode
+    return safety.SafetyAnswers(
+        item9=items[8] if items else None,
+        cssrs_intent=bool(scale and scale.intent),
+        cssrs_plan=bool(scale and scale.plan),
+        behavior_3mo=bool(scale and scale.behaviour_3mo),
+        mania_now=bool(episode and episode.current_mania),
+        psychosis_now=bool(episode and episode.psychotic_features),
+    )
+
+
+def decide(command: Decide, *, staff_id: int | None = None, token_id: int | None = None, by: Actor) -> int:
+    """Record a decision; the present one on the same pathway is superseded. Answers its id.
+
+    Approving anything but a `likely_eligible` pathway is an override and needs a reason on record.
+    Raises Invalid, NotFound, Conflict.
+    """
+    _check(command)
+    try:
+        with transaction() as after_commit:
+            patient = patients.lock(command.patient_id)
+            assessment = queries.present_assessment(command.patient_id)
+            if assessment is None:
+                raise Conflict("there is no assessment to decide on: the intake comes first")
+            if command.assessment_id is not None and command.assessment_id != assessment.id:
+                raise Conflict("a newer assessment is there: read it, then decide")
+            verdict = getattr(assessment, command.pathway)
+            if command.decision == DecisionKind.APPROVE and verdict != Verdict.LIKELY_ELIGIBLE and not command.override:
+                raise Invalid(
+                    "the verdict is not 'likely eligible': approving it is an override and needs a reason",
+                    fields=["override", "reason"],
+                    verdict=verdict,
+                )
+            row = _append(command, assessment, staff_id=staff_id, token_id=token_id, by=by)
+            _follow(command, patient, row, by=by)
+            after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+            return row.id
+    except IntegrityError as error:
+        if broken_constraint(error) == "decisions_present_key":
+            raise Conflict("someone else decided at the same moment: reload and look") from None
+        raise
+
+
+def _check(command: Decide) -> None:
+    if command.pathway not in {str(known) for known in Pathway}:
+        raise Invalid("pathway is tms, esketamine or iv_ketamine", fields=["pathway"])
+    if command.decision not in {str(known) for known in DecisionKind}:
+        raise Invalid("decision is approve, ask or decline", fields=["decision"])
+    needs_reason = command.override or command.decision != DecisionKind.APPROVE
+    if needs_reason and not command.reason.strip():
+        raise Invalid("give a reason: it stays on record", fields=["reason"])
+    if len(command.reason) > 4000:
+        raise Invalid("a reason has at most 4000 characters", fields=["reason"])
+
+
+def _append(
+    command: Decide, assessment: Assessment, *, staff_id: int | None, token_id: int | None, by: Actor
+) -> Decision:
+    now = clock.now()
+    for earlier in queries.present_decisions(command.patient_id, command.pathway):
+        earlier.superseded_at = now
+    db.session.flush()
+    row = Decision(
+        patient_id=command.patient_id,
+        assessment_id=assessment.id,
+        pathway=command.pathway,
+        decision=command.decision,
+        reason=command.reason.strip(),
+        is_override=command.override and command.decision == DecisionKind.APPROVE,
+        decided_by=staff_id,
+        token_id=token_id,
+        decided_at=now,
+    )
+    db.session.add(row)
+    audit.record(
+        row,
+        "decided",
+        by=by,
+        reason=command.reason.strip() or None,
+        decision=command.decision,
+        override=row.is_override,
+    )
+    return row
+
+
+def _follow(command: Decide, patient: Patient, row: Decision, *, by: Actor) -> None:
+    """Nobody is left without a next step: every decision closes the review and opens what follows from it."""
+    tasks.close_matching_within_transaction(
+        kind=TaskKind.REVIEW_INTAKE, patient_id=patient.id, outcome=f"decided: {command.decision}", by=by
+    )
+    kind, role, within = {
+        DecisionKind.APPROVE: (TaskKind.BOOK_COURSE, Role.FRONT_DESK, BOOK_WITHIN),
+        DecisionKind.ASK: (TaskKind.ASK_PATIENT, Role.FRONT_DESK, ASK_WITHIN),
+        DecisionKind.DECLINE: (TaskKind.CLINICAL_REVIEW, Role.PRESCRIBER, FOLLOW_UP_WITHIN),
+    }[DecisionKind(command.decision)]
+    tasks.open_within_transaction(
+        kind=kind,
+        level=TaskLevel.ROUTINE,
+        dedupe_key=f"{kind}:decision:{row.id}",
+        for_role=role,
+        due_at=clock.now() + within,
+        by=by,
+        patient_id=patient.id,
+        location_id=patient.preferred_location_id,
+        subject={"pathway": command.pathway},
+        note=command.reason.strip() or None,
+    )
+
+
+def actor_ids(actor: Actor) -> dict[str, int | None]:
+    """`decide`'s staff or token id of whoever acts."""
+    return {
+        "staff_id": int(actor.key) if actor.kind is ActorKind.STAFF else None,
+        "token_id": int(actor.key) if actor.kind is ActorKind.SERVICE else None,
+    }
