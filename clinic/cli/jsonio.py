@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 ANSWERED = 0
@@ -88,7 +89,7 @@ def _open(source: str | None) -> TextIO:
             stream.reconfigure(encoding="utf-8", errors="strict")
         return stream
     try:
-        return open(source, encoding="utf-8", errors="strict")
+        return Path(source).open(encoding="utf-8", errors="strict")
     except OSError as fault:
         refuse("$", f"cannot read {source}: {fault.strerror}")
     except ValueError:
@@ -123,7 +124,7 @@ def _lines(source: str | None) -> Iterator[bytes]:
             yield from stream
         return
     try:
-        with open(source, "rb") as stream:
+        with Path(source).open("rb") as stream:
             yield from stream
     except OSError as fault:
         refuse("$", f"cannot read {source}: {fault.strerror}")

@@ -123,13 +123,13 @@ def _longer(facts: Facts, rules: RuleSet) -> list[Change]:
 def _sentence(facts: Facts, changes: tuple[Change, ...]) -> str:
     """Ongoing and only too short: what is still to come. Else: what would have made it count."""
     fields = {each.field for each in changes}
-    short = facts.at_dose
+    held = facts.at_dose
     weeks = next((each.after for each in changes if each.field == "weeks_at_dose"), None)
-    if facts.trial.stopped_reason == "ongoing" and weeks is not None and fields <= {"weeks_at_dose", "weeks"}:
-        if short.low == short.high:
-            unit = dose_unit(facts.drug)
-            dose = f" at {amount(facts.dose.low)} {unit}" if facts.dose.low == facts.dose.high else ""
-            return f"{weeks_text(weeks - short.low)} more{dose} and this trial counts."
+    only_time = weeks is not None and fields <= {"weeks_at_dose", "weeks"} and held.low == held.high
+    if only_time and facts.trial.stopped_reason == "ongoing":
+        exact = facts.dose.low == facts.dose.high
+        dose = f" at {amount(facts.dose.low)} {dose_unit(facts.drug)}" if exact else ""
+        return f"{weeks_text(weeks - held.low)} more{dose} and this trial counts."
     words = [each.words for each in changes if each.field != "weeks" or len(changes) == 1]
     listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
     return f"Counts if {listed}."

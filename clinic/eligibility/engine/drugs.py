@@ -1,4 +1,4 @@
-"""From what the patient wrote to the row of the antidepressant table. Nearest names are offered, never assumed."""
+"""From what the patient wrote to a row of the drug table. Nearest names are offered, never assumed."""
 
 import re
 import unicodedata
@@ -15,36 +15,11 @@ _PARENTHESES = re.compile(r"\(([^)]*)\)")
 _STRENGTH = re.compile(r"\b\d+(?:[.,]\d+)?\s*(?:mg|mcg|ug|g|milligrams?|micrograms?|ml|%)?(?=$|[^\w])")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
-SALTS = frozenset(
-    "hydrochloride hcl hydrobromide hbr maleate succinate besylate besilate mesylate oxalate tartrate bitartrate sodium "
-    "sulfate sulphate fumarate phosphate carbonate citrate base acid dihydrate monohydrate hemihydrate".split()
-)
-FORMS = frozenset(
-    "xr er sr xl cr ir dr ec odt mr la cd pr tab tabs tablet tablets cap caps capsule capsules pill pills oral orally solution liquid "
-    "syrup drops suspension patch patches transdermal spray nasal infusion intravenous iv im injection topical cream extended sustained controlled "
-    "immediate delayed modified slow prolonged release released weekly daily sprinkle soltab dispersible generic brand name".split()
-)
-SMALL_WORDS = frozenset(
-    "a an the of at in on by for my per each every once twice one two three half times time day days night nightly nights morning evening bedtime "
-    "week weeks wk mg mcg g ug ml x qd bid tid od qhs qam qpm hs po am pm with food old new medicine medication drug antidepressant "
-    "started start took taking taken take was is tried strength dose dosage hour hours hr hrs h 24h 12h called aka formerly known as".split()
-)
-_ALTERNATIVES = frozenset("or and vs versus not then plus maybe possibly unsure either perhaps".split())
-
-# Ways of writing a table entry that the table's own name column does not spell out.
-_ALSO_WRITTEN = {
-    "not_ad_st_johns_wort": ("st john s wort", "saint johns wort", "hypericum"),
-    "not_ad_same_s_adenosylmethionine": ("same", "sam e", "s adenosylmethionine", "s adenosyl methionine"),
-    "liothyronine": ("t3", "thyroid hormone"),
-    "l_methylfolate": ("methylfolate",),
-    "dextromethorphan_bupropion": ("bupropion dextromethorphan",),
-    "olanzapine_fluoxetine": ("fluoxetine olanzapine",),
-    "ketamine_racemic": ("racemic ketamine",),
-    "quetiapine_xr": ("quetiapine", "seroquel"),
-}
 _PATCH = frozenset({"patch", "patches", "transdermal"})
 _ON_THE_SKIN = frozenset({"topical", "cream"})
-_SWALLOWED = frozenset("oral orally tab tabs tablet tablets cap caps capsule capsules pill pills odt".split())
+_SWALLOWED = frozenset(
+    ("oral", "orally", "tab", "tabs", "tablet", "tablets", "cap", "caps", "capsule", "capsules", "pill", "pills", "odt")
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +72,30 @@ class Match:
     words: frozenset[str] = frozenset()  # words of release form found in the text
 
 
+@dataclass(frozen=True)
+class _Words:
+    beside: frozenset[str]  # may stand beside a name
+    endings: frozenset[str]  # salts and forms, dropped from a name to find its core
+    alternatives: frozenset[str]
+    also_written: dict[str, list[str]]
+    form_words: dict[str, frozenset[str]]
+    same: dict[str, str]
+
+
+@cache
+def _words() -> _Words:
+    table = knowledge.drug_words()
+    endings = frozenset(table["salts"]) | frozenset(table["forms"])
+    return _Words(
+        beside=endings | frozenset(table["small_words"]),
+        endings=endings,
+        alternatives=frozenset(table["alternatives"]),
+        also_written=table["also_written"],
+        form_words={form: frozenset(words) for form, words in table["form_words"].items()},
+        same=table["same_word"],
+    )
+
+
 def plain(text: str) -> str:
     """Lower case, accents and punctuation gone, one space between words."""
     folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
@@ -115,27 +114,12 @@ def _without_note(name: str) -> str:
 def _formulations(row: dict[str, Any]) -> tuple[Formulation, ...]:
     found = []
     for form in row.get("formulations") or ():
-        words = _FORM_WORDS.get(form["form"])
+        words = _words().form_words.get(form["form"])
         if words is None or "min" not in form:
             continue
         low = form["min"] / 7 if form.get("unit") == "mg_per_week" else form["min"]
         found.append(Formulation(form["form"], float(low), words))
     return tuple(found)
-
-
-# Only forms whose minimum is not the drug's own need words; every set of words must be present.
-_FORM_WORDS = {
-    "weekly_delayed_release": frozenset({"weekly"}),
-    "controlled_release": frozenset({"cr"}),
-    "besylate_er_tablet": frozenset({"besylate"}),
-    "hydrobromide_aplenzin": frozenset({"hbr"}),
-}
-_SAME_FORM = {
-    "controlled": "cr",
-    "hydrobromide": "hbr",
-    "aplenzin": "hbr",
-    "besilate": "besylate",
-}
 
 
 def _antidepressant(row: dict[str, Any]) -> Drug:
@@ -201,12 +185,12 @@ def table() -> dict[str, Drug]:
 def _names(drug: Drug) -> Iterable[str]:
     yield drug.name
     yield from drug.brands
-    yield from _ALSO_WRITTEN.get(drug.id, ())
+    yield from _words().also_written.get(drug.id, ())
 
 
 def _core(name: str) -> str:
     """The name without its salt and release form: `Effexor XR` is `effexor`."""
-    words = [word for word in plain(name).split() if word not in SALTS and word not in FORMS]
+    words = [word for word in plain(name).split() if word not in _words().endings]
     return " ".join(words)
 
 
@@ -276,15 +260,15 @@ def find(text: str) -> Match:
         else:
             rest.append(words[at])
             at += 1
-    seen = frozenset(_SAME_FORM.get(word, word) for word in words)
-    unclear = [word for word in rest if word not in SALTS | FORMS | SMALL_WORDS and not word.isdigit()]
+    seen = frozenset(_words().same.get(word, word) for word in words)
+    unclear = [word for word in rest if word not in _words().beside and not word.isdigit()]
     if "selegiline" in unclear and not hits:
         unclear.remove("selegiline")
         if not unclear:
             return _selegiline(seen)
     drugs = {drug.id: drug for drug, _ in hits}
     products = [product for _, product in hits if product]
-    if len(drugs) > 1 or (drugs and _ALTERNATIVES & set(unclear)):
+    if len(drugs) > 1 or (drugs and _words().alternatives & set(unclear)):
         return Match(None, suggestions=tuple(drug.name for drug in drugs.values()), problem="several", words=seen)
     if len(drugs) == 1 and not unclear:
         (drug,) = drugs.values()
@@ -310,7 +294,7 @@ def identify(text: str, formulation: str | None = None) -> Match:
     match = find(text)
     if not formulation:
         return match
-    extra = frozenset(_SAME_FORM.get(word, word) for word in _plain_text(formulation).split())
+    extra = frozenset(_words().same.get(word, word) for word in _plain_text(formulation).split())
     words = match.words | extra
     if match.problem == "form_unclear":
         return _selegiline(words)
@@ -320,7 +304,7 @@ def identify(text: str, formulation: str | None = None) -> Match:
 
 
 def minimum_dose(match: Match) -> tuple[float | None, str | None]:
-    """The least adequate dose in mg per day for the drug in the form named, and the form where it made a difference."""
+    """The least adequate dose in mg per day of the drug as named, and the form where that decided it."""
     if match.drug is None:
         return None, None
     for form in match.drug.formulations:
@@ -330,7 +314,7 @@ def minimum_dose(match: Match) -> tuple[float | None, str | None]:
 
 
 def search(prefix: str, limit: int = 8) -> list[tuple[str, tuple[str, ...], str]]:
-    """Type-ahead over brand and generic names: (ingredient, brands, class), names that begin so before others."""
+    """Type-ahead over brand and generic names: (ingredient, brands, class), beginnings before the rest."""
     query = plain(prefix)
     if len(query) < 3:
         return []

@@ -22,6 +22,11 @@ def antidepressants() -> dict[str, Any]:
 
 
 @cache
+def drug_words() -> dict[str, Any]:
+    return _table("drug_words")
+
+
+@cache
 def adequacy() -> dict[str, Any]:
     return _table("trial_adequacy")
 

@@ -230,7 +230,7 @@ class Psychotherapy(_Model):
 
 
 class Cssrs(_Model):
-    """Answers to the Columbia screener: four about the past month, one lifetime, one the past three months."""
+    """Answers to the Columbia screener: five about the past month, one lifetime, one the past 3 months."""
 
     wish_dead: bool | None = None
     thoughts: bool | None = None

@@ -286,7 +286,7 @@ def _duration_fault(facts: Facts, min_weeks: float) -> Why | None:
     return Why("inadequate_duration", text, (("shortfall_weeks", tidy(short)),))
 
 
-def _duration_detail(facts: Facts, rules: RuleSet, min_weeks: float) -> str:
+def _duration_detail(facts: Facts, rules: RuleSet) -> str:
     if facts.trial.stopped_reason == "ongoing":
         return "ongoing_not_yet_adequate"
     if facts.at_dose.low >= rules.borderline_from_weeks - _SAME:
@@ -367,7 +367,7 @@ def _open_weeks(facts: Facts, min_weeks: float) -> Why:
 
 
 def judge(facts: Facts, rules: RuleSet, *, min_weeks: float | None = None, any_episode: bool = False) -> Judgement:
-    """The verdict on a row by itself. A certain fault beats an unknown; the first certain fault names the verdict."""
+    """The verdict on a row by itself. A certain fault beats an unknown; the first one names the verdict."""
     needed = rules.min_weeks if min_weeks is None else min_weeks
     trial = facts.trial
     faults: list[tuple[Verdict, str, Why]] = []
@@ -384,7 +384,7 @@ def judge(facts: Facts, rules: RuleSet, *, min_weeks: float | None = None, any_e
     if dose:
         faults.append(("inadequate_dose", "inadequate_dose", dose))
     if duration:
-        faults.append(("inadequate_duration", _duration_detail(facts, rules, needed), duration))
+        faults.append(("inadequate_duration", _duration_detail(facts, rules), duration))
     if trial.adherence in ("partial", "poor"):
         text = f"Taken as prescribed only in part: {trial.adherence}."
         faults.append(("inadequate_adherence", "inadequate_adherence", Why("inadequate_adherence", text)))
@@ -407,8 +407,8 @@ def _adequate(facts: Facts, needed: float) -> Judgement:
     assert facts.min_dose is not None
     improved = "no improvement" if facts.trial.outcome == "none" else "partial improvement"
     text = (
-        f"{span_text(facts.dose)} {unit} (at least {amount(facts.min_dose)}), {span_text(facts.at_dose)} weeks at dose "
-        f"(at least {amount(needed)}), taken as prescribed, {improved}."
+        f"{span_text(facts.dose)} {unit} (at least {amount(facts.min_dose)}), "
+        f"{span_text(facts.at_dose)} weeks at dose (at least {amount(needed)}), taken as prescribed, {improved}."
     )
     whys = [Why("adequate", text)]
     detail = "adequate_failed" if facts.trial.outcome == "none" else "adequate_partial"
@@ -445,7 +445,7 @@ def _documented(row: Weighed) -> tuple[Any, ...]:
 def weigh(
     facts: Sequence[Facts], rules: RuleSet, *, min_weeks: float | None = None, any_episode: bool = False
 ) -> list[Weighed]:
-    """Every row's verdict, one medicine counted once: the best documented row stands, the others are duplicates."""
+    """Every row's verdict. One medicine counts once: the best documented row stands, the others are duplicates."""
     rows = [
         Weighed(index, each, judge(each, rules, min_weeks=min_weeks, any_episode=any_episode))
         for index, each in enumerate(facts)
@@ -477,8 +477,9 @@ def sources_for(drug_id: str | None) -> tuple[dict[str, Any], ...]:
         drug = drugs.table()[drug_id]
         titles = knowledge.antidepressants()["sources"]
         found.append({"source": f"antidepressants.{drug.id}", "verified": drug.verified, "confidence": drug.confidence})
-        for name in drug.src:
-            found.append({"source": name, "title": titles[name]["title"], "verified": titles[name]["verified"]})
+        found += [
+            {"source": name, "title": titles[name]["title"], "verified": titles[name]["verified"]} for name in drug.src
+        ]
     length = knowledge.adequacy()["parameters"]["min_duration_weeks"]
     found.append({"source": "trial_adequacy.min_duration_weeks", "verified": length["verified"]})
     return tuple(found)
