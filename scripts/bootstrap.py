@@ -34,9 +34,9 @@ exec "$(dirname -- "$(readlink -f -- "$0")")/python" -P -c '
 import sys
 try:
     from clinic.cli.main import main
+    main(prog_name="clinic")
 except (ImportError, SyntaxError) as error:
-    sys.exit(f"clinic: a package is broken ({error}): delete .venv and run `make setup`")
-main(prog_name="clinic")' "$@"
+    sys.exit(f"clinic: a package is broken ({error}): delete .venv and run `make setup`")' "$@"
 """
 
 
@@ -91,7 +91,7 @@ def python_packages(kind):
     stamp.unlink(missing_ok=True)
     run(
         [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--progress-bar=off"]
-        + ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", lock_file(kind)],
+        + ["--no-deps", "--require-hashes", "-r", lock_file(kind)],
         "Python packages could not be installed",
         counting=("Collecting ", count),
     )
@@ -200,9 +200,9 @@ def run(command, problem, counting=None, path=None):
 
 def reason(lines):
     """The line of a failed program's output that says most."""
-    telling = [line for line in lines if "error" in line.lower() and len(line) > 12]
-    first = telling[0] if telling else (lines or ["no reason given"])[-1]
-    return first[:300]
+    pip = [line for line in lines if line.startswith("ERROR:")][-1:]
+    other = [line for line in lines if "error" in line.lower() and len(line) > 20][:1]
+    return (pip or other or lines[-1:] or ["no reason given"])[0][:300]
 
 
 def quiet(command):

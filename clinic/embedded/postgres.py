@@ -18,11 +18,12 @@ from clinic.embedded.process import (
     Identity,
     ServerError,
     end,
-    last_line,
     launch,
     make_private,
     server_identity,
+    size,
     take_lock,
+    telling_line,
     wait_until,
     write_private,
 )
@@ -136,7 +137,7 @@ class PostgresServer:
         sockets = socket_folder(self.folder)
         _make_socket_folder(sockets)
         settings = SETTINGS | ({} if self.durable else THROWAWAY) | {"unix_socket_directories": str(sockets)}
-        log_start = self.log.stat().st_size if self.log.exists() else 0
+        log_start = size(self.log)
         self.process = launch(
             [
                 binaries() / "postgres",
@@ -153,7 +154,7 @@ class PostgresServer:
         if not wait_until(self._accepts, self.process, 60):
             end(self.process, signal.SIGQUIT, patience=5)
             self.process = None
-            complaint = last_line(self.log, log_start, containing="FATAL").split("FATAL:", 1)[-1].strip()
+            complaint = telling_line(self.log, log_start)
             raise ServerError(f"PostgreSQL did not start: {complaint or 'no reason given'} (log: {self.log})")
 
     def _create(self, identity: Identity | None) -> None:
@@ -179,8 +180,7 @@ class PostgresServer:
         hba = new / "pg_hba.conf"
         hba.write_text(f"local all {ROLE} scram-sha-256\n")
         roles = (
-            f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{self._password()}';\n"
-            f"CREATE DATABASE {ROLE} OWNER {ROLE};\n"
+            f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{self._password()}';\nCREATE DATABASE {ROLE} OWNER {ROLE};\n"
         )
         self._run([bin_folder / "postgres", "--single", "-D", new, "-F", "postgres"], identity, roles)
         new.rename(self.data)
@@ -188,7 +188,12 @@ class PostgresServer:
     def _run(self, command: list[str | Path], identity: Identity | None, text: str = "") -> None:
         done = subprocess.run(
             [*(identity.prefix if identity else []), *command],
-            input=text, capture_output=True, text=True, env=_environment(), cwd="/", check=False,
+            input=text,
+            capture_output=True,
+            text=True,
+            env=_environment(),
+            cwd="/",
+            check=False,
         )
         if done.returncode or "ERROR:" in done.stderr or "FATAL:" in done.stderr:
             said = done.stderr.strip().splitlines()

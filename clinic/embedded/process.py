@@ -1,14 +1,15 @@
 """Starting and ending programs so that none outlives the process that started it."""
 
-import contextlib
 import ctypes
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,10 @@ from pwd import getpwnam, getpwuid
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 LOG_LIMIT = 10_000_000  # bytes; a longer log is set aside at the next start
+
+
+# PostgreSQL's FATAL, Redis' level mark, a Python exception with its module, click's own.
+_ERROR = re.compile(r"^.*\bFATAL: +|^\d+:\w+ .* # (?=\w)|^(?:[\w]+\.)*(?=\w+(?:Error|Exception): )|^Error: ")
 
 
 class ServerError(Exception):
@@ -152,20 +157,25 @@ def end(process: subprocess.Popen[bytes], *signals: signal.Signals, patience: fl
             process.wait(patience)
         except subprocess.TimeoutExpired:
             continue
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def last_line(log: Path, start: int = 0, *, containing: str = "") -> str:
-    """The last line of `log` after byte `start` that contains a word, else the last line, else nothing."""
+def size(log: Path) -> int:
+    """Bytes in a log that may not exist yet."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def telling_line(log: Path, start: int = 0) -> str:
+    """What a program that ended wrote after byte `start` that says most: its last error, else its last line."""
     if not log.exists():
         return ""
     with log.open("rb") as file:
-        file.seek(max(start, log.stat().st_size - 8000))
+        file.seek(max(start if start <= size(log) else 0, size(log) - 16_000))
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    found = [line for line in lines if containing in line] or lines
-    return found[-1] if found else ""
+    errors = [line for line in lines if _ERROR.search(line)]
+    return _ERROR.sub("", (errors or lines or [""])[-1])[:400] if errors or lines else ""
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -219,3 +229,34 @@ def find_program(*names: str) -> Path | None:
         if found := shutil.which(name):
             return Path(found)
     return None
+
+
+def kill_orphans() -> None:
+    """End and reap every child that we still have; only the supervisor's last act, once its own have ended."""
+    for _ in range(50):
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        children = [pid for pid in _all_processes() if _parent(pid) == os.getpid()]
+        if not children:
+            return
+        for pid in children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _all_processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def say(text: str) -> None:
+    """One line of progress for the person at the terminal."""
+    print(f"daybreak: {text}", flush=True)

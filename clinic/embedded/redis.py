@@ -16,11 +16,12 @@ from clinic.embedded.process import (
     ServerError,
     end,
     find_program,
-    last_line,
     launch,
     make_private,
     server_identity,
+    size,
     take_lock,
+    telling_line,
     wait_until,
     write_private,
 )
@@ -82,10 +83,10 @@ class RedisServer:
             os.close(lock)
 
     def _launch(self, data: Path, identity: Identity | None, lock: int) -> None:
-        complaint = ""
+        complaint, first_start = "", not self._port
         for _ in range(5):
             self._port = self._choose_port()
-            log_start = self.log.stat().st_size if self.log.exists() else 0
+            log_start = size(self.log)
             write_private(self.folder / "redis.conf", self._configuration(data))
             command = [binary(), self.folder / "redis.conf"]
             self.process = launch(command, log=self.log, identity=identity, keep=[lock])
@@ -93,7 +94,9 @@ class RedisServer:
                 write_private(self.folder / "port", f"{self._port}\n")
                 return
             self.stop()
-            complaint = last_line(self.log, log_start)
+            if first_start:
+                self._port = 0
+            complaint = telling_line(self.log, log_start)
             if "bind" not in complaint.lower():  # else somebody took the port between our look and its start
                 break
         raise ServerError(f"Redis did not start: {complaint or 'no reason given'} (log: {self.log})")
@@ -124,7 +127,8 @@ class RedisServer:
             wanted = int((self.folder / "port").read_text())
         except (OSError, ValueError):
             wanted = 0
-        for port in (wanted, 0):
+        # Programs that know the address stay valid over a restart: then it is that port or none.
+        for port in (self._port,) if self._port else (wanted, 0):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -133,7 +137,7 @@ class RedisServer:
                     continue
                 chosen: int = probe.getsockname()[1]
                 return chosen
-        raise ServerError("No free port on 127.0.0.1 for Redis.")
+        raise ServerError(f"No free port for Redis on {HOST} (port {self._port or 'any'}).")
 
     def _answers(self) -> bool:
         request = f"AUTH {self._password()}\r\nPING\r\n".encode()

@@ -29,7 +29,10 @@ const result = await build({
   legalComments: "linked",
   metafile: true,
   logLevel: "warning", // a fault is printed with its file and line
-}).catch(() => process.exit(1));
+}).catch(async () => {
+  await rm(fresh, { recursive: true, force: true });
+  process.exit(1);
+});
 
 const manifest = {};
 for (const [output, { entryPoint, inputs }] of Object.entries(result.metafile.outputs)) {

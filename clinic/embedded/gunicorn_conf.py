@@ -1,0 +1,16 @@
+"""How gunicorn serves the clinic; read by gunicorn itself. Address and size come from the environment."""
+
+import os
+
+bind = f"{os.environ.get('CLINIC_HOST') or '127.0.0.1'}:{os.environ.get('CLINIC_PORT') or '8000'}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+threads = 8
+timeout = 60
+graceful_timeout = 10
+keepalive = 5
+max_requests = 20_000
+max_requests_jitter = 2_000
+accesslog = None  # addresses hold sign-in and calendar tokens, which belong in no log
+errorlog = "-"
+control_socket_disable = True
