@@ -14,6 +14,7 @@ from clinic.locations.models import ClinicProfile, Device, Location, OpeningHour
 from clinic.patients.models import Patient
 from clinic.patients.operations import NewPatient, create_within_transaction
 from clinic.staff.models import StaffLocation, StaffRole, StaffUser
+from clinic.tasks.models import Task
 
 TESTER: Actor = system("tests")
 _numbers = itertools.count(1)
@@ -120,3 +121,16 @@ def make_patient(**overrides: Any) -> Patient:
         "phone": f"+1714555{number:04d}",
     }
     return create_within_transaction(NewPatient(**values | overrides), by=TESTER, source="tests")
+
+
+def make_task(**overrides: Any) -> Task:
+    values: dict[str, Any] = {
+        "kind": "book_course",
+        "level": "routine",
+        "subject": {},
+        "for_role": "front_desk",
+        "dedupe_key": f"task:{next(_numbers)}",
+        "created_at": clock.now(),
+        "due_at": clock.now(),
+    }
+    return _add(Task(**values | overrides))

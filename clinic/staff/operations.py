@@ -1,6 +1,5 @@
 """Staff members, roles, shifts and API tokens."""
 
-import hashlib
 import secrets
 from collections.abc import Iterable
 
@@ -12,6 +11,7 @@ from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import Conflict, Invalid
 from clinic.staff.models import ApiToken, Role, StaffLocation, StaffRole, StaffUser
+from clinic.staff.queries import hash_token
 
 SKILLS = ("tms", "map", "obs")
 TOKEN_PREFIX = "dbk_"  # noqa: S105 - marks our tokens for secret scanners
@@ -114,8 +114,3 @@ def revoke_token(token_id: int, *, by: Actor) -> None:
             raise Conflict("no such token, or it was revoked before")
         row.revoked_at = clock.now()
         audit.record(row, "revoked", by=by)
-
-
-def hash_token(token: str) -> bytes:
-    """What is kept of a token. Tokens are long and random, so a plain SHA-256 suffices."""
-    return hashlib.sha256(token.encode()).digest()

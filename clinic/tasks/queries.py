@@ -1,0 +1,81 @@
+"""Reads of the worklist, and the words of each kind of task."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, or_, select
+
+from clinic.db import db
+from clinic.errors import NotFound
+from clinic.tasks.models import Task, TaskKind, TaskLevel
+
+CLINICAL = ("nurse", "therapist", "prescriber")  # who may read a task's note
+WORDS = {
+    TaskKind.SAFETY: "Safety",
+    TaskKind.REVIEW_INTAKE: "Review an intake",
+    TaskKind.BOOK_COURSE: "Book a course",
+    TaskKind.ASK_PATIENT: "Ask the patient",
+    TaskKind.MESSAGE_FAILED: "Message not delivered",
+    TaskKind.CANNOT_COME: "Cannot come to a visit",
+    TaskKind.SURVEY_OVERDUE: "Check-in not answered",
+    TaskKind.CLINICAL_REVIEW: "Clinical review",
+}
+_RANK = case({TaskLevel.URGENT: 0, TaskLevel.SAME_DAY: 1, TaskLevel.LIT: 2}, value=Task.level, else_=3)
+
+
+def get(task_id: int) -> Task:
+    """The task. Raises NotFound."""
+    found = db.session.get(Task, task_id)
+    if found is None:
+        raise NotFound("no such task")
+    return found
+
+
+def lock(task_id: int) -> Task:
+    """The task's row, locked until the transaction ends. Raises NotFound."""
+    found = db.session.scalar(select(Task).where(Task.id == task_id).with_for_update())
+    if found is None:
+        raise NotFound("no such task")
+    return found
+
+
+def open_tasks(
+    location_ids: Collection[int],
+    *,
+    kind: str | None = None,
+    for_role: str | None = None,
+    location_id: int | None = None,
+    owner_id: int | None = None,
+    unowned: bool = False,
+    limit: int = 200,
+) -> Sequence[Task]:
+    """Open tasks of these sites, and of no site, soonest duty first."""
+    statement = select(Task).where(Task.closed_at.is_(None), _at(location_ids))
+    if kind:
+        statement = statement.where(Task.kind == kind)
+    if for_role:
+        statement = statement.where(Task.for_role == for_role)
+    if location_id:
+        statement = statement.where(Task.location_id == location_id)
+    if owner_id:
+        statement = statement.where(Task.owner_id == owner_id)
+    if unowned:
+        statement = statement.where(Task.owner_id.is_(None))
+    return db.session.scalars(statement.order_by(Task.due_at, _RANK, Task.id).limit(limit)).all()
+
+
+def open_safety(location_ids: Collection[int]) -> Sequence[Task]:
+    """Open safety tasks of these sites, and of no site, most urgent first."""
+    statement = select(Task).where(Task.kind == TaskKind.SAFETY, Task.closed_at.is_(None), _at(location_ids))
+    return db.session.scalars(statement.order_by(_RANK, Task.due_at, Task.id)).all()
+
+
+def of_patient(patient_id: int, *, limit: int = 50) -> Sequence[Task]:
+    """A patient's tasks, open ones first by due time, then those closed last."""
+    statement = select(Task).where(Task.patient_id == patient_id)
+    order: tuple[Any, ...] = (Task.closed_at.is_not(None), Task.closed_at.desc(), Task.due_at, Task.id)
+    return db.session.scalars(statement.order_by(*order).limit(limit)).all()
+
+
+def _at(location_ids: Collection[int]) -> ColumnElement[bool]:
+    return or_(Task.location_id.is_(None), Task.location_id.in_(location_ids))
