@@ -24,7 +24,7 @@ from clinic.scheduling.planner.rules import (
     usable_devices,
     why_not,
 )
-from clinic.scheduling.planner.search import Reach, Table, modes_for, solve, start_limits
+from clinic.scheduling.planner.search import Moves, Reach, Table, modes_for, solve, start_limits
 
 WIDER_BY = (30, 60, 90, 120, 180, 240, 1440)
 LONGER_GAPS_BY = (1, 2, 3, 4, 5)
@@ -52,7 +52,7 @@ def _times(count: int, word: str) -> str:
 
 def plan_reasons(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> tuple[str, ...]:
     """The cost terms of a plan in words."""
-    reasons = [_start_reason(plan, request, occupancy), _time_reason(plan, request)]
+    reasons = [_start_reason(plan, request, occupancy), time_reason(plan, request)]
     home = occupancy.device(plan.home).location
     own = [v for spec, v in zip(request.visits, plan.visits, strict=True) if spec.consistent]
     elsewhere = sum(v.location != home for v in own)
@@ -79,7 +79,8 @@ def _start_reason(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy
     return f"{text}; no course can start sooner"
 
 
-def _time_reason(plan: CoursePlan, request: CourseRequest) -> str:
+def time_reason(plan: CoursePlan, request: CourseRequest) -> str:
+    """How far the sessions lie from their usual time."""
     own = [v.start for spec, v in zip(request.visits, plan.visits, strict=True) if spec.consistent]
     far = max((abs(t - plan.anchor) for t in own), default=0)
     if far == 0:
@@ -103,9 +104,12 @@ def why_this_time(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy
 # -- why none -----------------------------------------------------------------------------------------------------
 
 
-def explain_no_course(request: CourseRequest, occupancy: Occupancy) -> NoCourse:
-    """Explain a request that has no course. The proof is the first visit that no day can take."""
-    relaxations = tuple(_relaxations(request, occupancy))
+def explain_no_course(request: CourseRequest, occupancy: Occupancy, *, relax: bool = True) -> NoCourse:
+    """Explain a request that has no course. The proof is the first visit that no day can take.
+
+    `relax`: also search what would open one, which takes some ten times as long as planning.
+    """
+    relaxations = tuple(_relaxations(request, occupancy)) if relax else ()
     table = Table(request, occupancy)
     if not request.visits:
         return NoCourse("every_visit_is_planned", 0, "", "the protocol has no visits left to plan")
@@ -129,7 +133,7 @@ def _furthest(table: Table, first: int, last: int) -> tuple[Reach, int]:
     """The mode that places most visits, and the first visit it cannot place."""
     found: list[tuple[int, Reach]] = []
     for mode in modes_for(table.request.min_hours):
-        reach = Reach(table, mode, first, last)
+        reach = Reach(Moves(table, mode), first, last)
         empty = [k for k, days in enumerate(reach.forward) if days == 0]
         found.append((empty[0] if empty else len(reach.forward) - 1, reach))
     k, reach = max(found, key=lambda x: x[0])

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from math import gcd
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,11 +16,13 @@ from clinic.scheduling.planner.facts import (
     CourseRequest,
     DeviceFacts,
     LocationFacts,
+    NoCourse,
     StaffFacts,
     VisitSpec,
     Weights,
 )
 from clinic.scheduling.planner.occupancy import Occupancy
+from clinic.scheduling.planner.search import INF, worst_cost
 
 FORMAT = "tms-plan/1"
 MOST_DAYS = 1100
@@ -38,7 +42,7 @@ def _not_reversed(span: tuple[int, int]) -> tuple[int, int]:
 
 
 def _rising(offsets: tuple[int, ...]) -> tuple[int, ...]:
-    if offsets[0] != 0 or any(b <= a for a, b in zip(offsets, offsets[1:], strict=False)):
+    if offsets[0] != 0 or any(b <= a for a, b in pairwise(offsets)):
         raise ValueError("offsets start at 0 and rise")
     return offsets
 
@@ -255,13 +259,15 @@ def _dangling(instance: Instance) -> Iterator[tuple[Where, str]]:
     for i, location in enumerate(instance.locations):
         if location.tz is not None and not _is_zone(location.tz):
             yield ("locations", i, "tz"), f"unknown time zone {location.tz}"
+    longest = max((len(x.visits) for x in instance.protocols), default=0)
+    penalty = max((place.pen for x in instance.patients for place in x.locs), default=0)
+    if worst_cost(_weights(instance.weights), longest, instance.days, penalty) >= INF:
+        yield ("weights",), "prices too large to plan exactly"
     yield from _bad_protocols(instance)
     yield from _bad_patients(instance, locations)
 
 
 def _is_zone(name: str) -> bool:
-    from zoneinfo import ZoneInfo
-
     try:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError):
@@ -277,7 +283,7 @@ def _bad_protocols(instance: Instance) -> Iterator[tuple[Where, str]]:
                 yield (*where, "gap" if visit.gap is None else "ideal"), "needed for every visit but the first"
             elif k and visit.gap is not None and visit.gap[0] < 1:
                 yield (*where, "gap"), "two visits of a course are at least one day apart"
-            if any(b - a < visit.dur for a, b in zip(visit.offsets, visit.offsets[1:], strict=False)):
+            if any(b - a < visit.dur for a, b in pairwise(visit.offsets)):
                 yield (*where, "offsets"), "sessions overlap"
 
 
@@ -378,4 +384,27 @@ def course_as_json(plan: CoursePlan) -> dict[str, Any]:
         "parts": plan.parts.as_dict(),
         "earliest_day": plan.earliest_day,
         "why": list(plan.why),
+    }
+
+
+def refusal_as_json(no: NoCourse) -> dict[str, Any]:
+    """The binding rule of a patient without a course: which visit, why day by day, what would open one."""
+    return {
+        "rule": no.rule,
+        "visit": no.visit,
+        "kind": no.kind,
+        "text": no.text,
+        "days": [{"day": d.day, "date": d.date.isoformat(), "rule": d.rule, "text": d.text} for d in no.days],
+        "relaxations": [
+            {
+                "kind": r.kind,
+                "amount": r.amount,
+                "text": r.text,
+                "days": list(r.days),
+                "location": r.location,
+                "starts_on": None if r.starts_on is None else r.starts_on.isoformat(),
+                "cost": r.cost,
+            }
+            for r in no.relaxations
+        ],
     }

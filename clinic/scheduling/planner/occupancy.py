@@ -62,7 +62,7 @@ class Occupancy:
         self._build_devices()
         self._build_staff(staff, observer_capacity)
         self.bookings_on = np.zeros((len(self.devices), days, self.slots), dtype=np.int16)
-        self.staff_used = {n: np.zeros_like(self.staff_on[n]) for n in self.staff_on}
+        self.staff_used: dict[str, Counts] = {n: np.zeros(on.shape, dtype=np.int16) for n, on in self.staff_on.items()}
         for booking in bookings:
             self._count(booking, 1)
         self.device_free_run = runs_of(self.bookings_on == 0)
@@ -80,9 +80,11 @@ class Occupancy:
 
     def weekdays_between(self, after: int, until: int) -> int:
         """Number of Monday-Friday dates in (after, until]."""
-        first = self.start.weekday() + after + 1
-        whole, rest = divmod(max(0, until - after), 7)
-        return whole * 5 + sum((first + i) % 7 < 5 for i in range(rest))
+        return self._weekdays_before(max(after, until) + 1) - self._weekdays_before(after + 1)
+
+    def _weekdays_before(self, day: int) -> int:
+        weeks, rest = divmod(day + self.start.weekday(), 7)
+        return weeks * 5 + min(rest, 5)
 
     def _clock_changes(self) -> NDArray[np.int32]:
         lost = np.zeros(self.days, dtype=np.int32)
@@ -216,7 +218,9 @@ class Occupancy:
             other.device_free_run = np.broadcast_to(everywhere, self.device_free_run.shape)
             other.staff_free_run = self.staff_on_run
         elif what == "staff":
-            unlimited = {n: np.broadcast_to(everywhere, r.shape) for n, r in self.staff_free_run.items()}
+            unlimited: dict[str, Runs] = {
+                n: np.broadcast_to(everywhere, r.shape) for n, r in self.staff_free_run.items()
+            }
             other.staff_on_run = other.staff_free_run = unlimited
         else:
             raise ValueError(what)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from clinic.scheduling.planner.course import best_course
-from clinic.scheduling.planner.explain import clock, explain_no_course, plan_reasons
+from clinic.scheduling.planner.explain import explain_no_course, plan_reasons, time_reason
 from clinic.scheduling.planner.facts import CoursePlan, CourseRequest, NoCourse, Proposal
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.placement import cost_parts
@@ -35,7 +35,10 @@ def propose(request: CourseRequest, occupancy: Occupancy, count: int = 3) -> lis
         plans.setdefault(_identity(plan), plan)
         labels.setdefault(_identity(plan), []).append(label)
     chosen = list(plans)[: max(1, count)]
-    return [Proposal(tuple(labels[key]), plans[key], tuple(_reasons(plans[key], best, occupancy))) for key in chosen]
+    return [
+        Proposal(tuple(labels[key]), plans[key], tuple(_reasons(plans[key], best, request, occupancy)))
+        for key in chosen
+    ]
 
 
 def _identity(plan: CoursePlan) -> tuple[object, ...]:
@@ -76,11 +79,7 @@ def _priced(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> C
     return replace(plan, why=plan_reasons(plan, request, occupancy))
 
 
-def _farthest(plan: CoursePlan) -> int:
-    return max(abs(v.start - plan.anchor) for v in plan.visits)
-
-
-def _reasons(plan: CoursePlan, best: CoursePlan, occupancy: Occupancy) -> Iterator[str]:
+def _reasons(plan: CoursePlan, best: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> Iterator[str]:
     """How a plan differs from the best one, in plain words."""
     if plan is best:
         yield from plan.why
@@ -89,7 +88,7 @@ def _reasons(plan: CoursePlan, best: CoursePlan, occupancy: Occupancy) -> Iterat
     weekdays = occupancy.weekdays_between(min(a, b), max(a, b))
     if weekdays:
         yield f"starts {weekdays} weekday{'s' if weekdays > 1 else ''} {'sooner' if a < b else 'later'}"
-    yield f"every session within {_farthest(plan)} minutes of {clock(plan.anchor)}"
+    yield time_reason(plan, request)
     if set(plan.locations) != set(best.locations):
         yield "at " + " and ".join(plan.locations)
     ends = plan.visits[-1].day - best.visits[-1].day

@@ -6,6 +6,7 @@ the order in which a refusal is named. COURSE_RULES judge a whole course, visit 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +180,7 @@ def first_empty_rule(block: Block) -> str | None:
 
 def usable_devices(request: CourseRequest, occupancy: Occupancy, visit: VisitSpec) -> NDArray[np.intp]:
     """Indices of devices with the capability, at accepted locations, with room for turnover between the sessions."""
-    spacing = min((b - a for a, b in zip(visit.offsets, visit.offsets[1:], strict=False)), default=None)
+    spacing = min((b - a for a, b in pairwise(visit.offsets)), default=None)
     return np.array(
         [
             i
@@ -259,7 +260,7 @@ def hours_between_starts(request: CourseRequest, occupancy: Occupancy, course: S
     if request.min_hours is None:
         return []
     found = []
-    for k, ((day_a, _, a), (day_b, _, b)) in enumerate(zip(course, course[1:], strict=False), start=1):
+    for k, ((day_a, _, a), (day_b, _, b)) in enumerate(pairwise(course), start=1):
         passed = (day_b - day_a) * 1440 + b - a - int(occupancy.minutes_lost[day_a + 1 : day_b + 1].sum())
         if passed < request.min_hours * 60:
             text = f"{passed // 60} h {passed % 60} min after the start before, at least {request.min_hours} h needed"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clinic.scheduling.planner.facts import CourseRequest, Span, VisitSpec
+from clinic.scheduling.planner.facts import CourseRequest, Span, VisitSpec, Weights
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.rules import Block, Mask, possible_starts, usable_devices
 
 Ints = NDArray[np.int32]
-INF = 1 << 27
+INF = 1 << 29  # three of them still fit 32 bits
 BUNDLE = 8
 START_WINDOWS = (21, 63)
 LANES_AT_ONCE = 256
@@ -29,6 +29,12 @@ class Mode:
 
     half: int | None
     min_gap: int
+
+
+def worst_cost(weights: Weights, visits: int, days: int, penalty: int) -> int:
+    """No course of so many visits in so many days can cost more; it must stay below INF to be planned exactly."""
+    a_visit = 1440 * weights.tod + weights.dev + weights.loc + weights.pref + penalty + days * weights.gap
+    return visits * a_visit + days * (max(weights.wait) + max(weights.late))
 
 
 def modes_for(min_hours: int | None) -> tuple[Mode, ...]:
@@ -66,6 +72,9 @@ class Table:
         self, request: CourseRequest, occupancy: Occupancy, *, strict: "Table | None" = None, price: int = 0
     ) -> None:
         self.request, self.occupancy = request, occupancy
+        penalty = max(request.locations.values(), default=0)
+        if worst_cost(request.weights, len(request.visits), occupancy.days, penalty) >= INF:
+            raise ValueError("the prices are too large to plan exactly")
         earliest = request.not_before if request.continued else max(request.not_before, request.release)
         self.first_day = max(0, min(earliest, occupancy.days))
         self.days = occupancy.days - self.first_day
@@ -80,6 +89,7 @@ class Table:
                 self.classes.append(self._start_class(visit, strict, price))
             self.class_of.append(index[key])
         self.homes = self._homes()
+        self._gap_costs: dict[tuple[Span | None, Span | None, Mode], tuple[range, Ints]] = {}
 
     def _start_range(self) -> tuple[int, int]:
         occupancy, request = self.occupancy, self.request
@@ -130,27 +140,28 @@ class Table:
 
     def gap_costs(self, visit: VisitSpec, mode: Mode) -> tuple[range, Ints]:
         """Allowed gaps in days, and [gap, day of arrival] -> price; INF where the hours between starts forbid it."""
-        gap, ideal = visit.gap or (1, self.days), visit.ideal
-        gaps = range(max(gap[0], mode.min_gap), min(gap[1], self.days) + 1)
-        costs = np.zeros((len(gaps), self.days), dtype=np.int32)
-        for row, q in enumerate(gaps):
-            costs[row] = self._gap_row(q, ideal, mode)
-        return gaps, costs
+        key = visit.gap, visit.ideal, mode
+        if key not in self._gap_costs:
+            gap = visit.gap or (1, self.days)
+            gaps = range(max(gap[0], mode.min_gap), min(gap[1], self.days) + 1)
+            self._gap_costs[key] = gaps, self._gap_table(gaps, visit.ideal, mode)
+        return self._gap_costs[key]
 
-    def _gap_row(self, q: int, ideal: Span | None, mode: Mode) -> Ints:
+    def _gap_table(self, gaps: range, ideal: Span | None, mode: Mode) -> Ints:
         occupancy = self.occupancy
         arrivals = np.arange(self.first_day, occupancy.days)
-        before = np.maximum(arrivals - q, 0)
-        row = np.zeros(self.days, dtype=np.int32)
+        before = np.maximum(arrivals - np.array(gaps, dtype=np.intp)[:, None], 0)
+        table = np.zeros(before.shape, dtype=np.int32)
         if ideal is not None:
             weekdays = occupancy.weekdays_until[arrivals] - occupancy.weekdays_until[before]
-            row += self.request.weights.gap * np.maximum(0, np.maximum(ideal[0] - weekdays, weekdays - ideal[1]))
+            off = np.maximum(np.maximum(ideal[0] - weekdays, weekdays - ideal[1]), 0)
+            table += off.astype(np.int32) * np.int32(self.request.weights.gap)
         if self.request.min_hours is not None:
             lost = np.cumsum(occupancy.minutes_lost)
             spread = (self.count - 1) * occupancy.grid if mode.half is None else 2 * mode.half
-            passed = q * 1440 - (lost[arrivals] - lost[before]) - spread
-            row[passed < self.request.min_hours * 60] = INF
-        return row
+            passed = np.array(gaps)[:, None] * 1440 - (lost[arrivals] - lost[before]) - spread
+            table[passed < self.request.min_hours * 60] = INF
+        return table
 
 
 # -- feasibility: one integer as a set of (day, anchor) --------------------------------------------------------------
@@ -169,6 +180,40 @@ def _as_bits(mask: Mask) -> int:
     return int.from_bytes(np.packbits(mask.ravel(), bitorder="little").tobytes(), "little")
 
 
+class Moves:
+    """What a mode allows: the possible (day, anchor) of each class and the shifts from visit to visit, as integers.
+
+    `width` anchors make a day: one where starts are not tied to the anchor.
+    """
+
+    def __init__(self, table: Table, mode: Mode) -> None:
+        self.table, self.mode = table, mode
+        self.width = 1 if mode.half is None else table.count
+        by_class = [self._possible(c) for c in table.classes]
+        self.possible = [by_class[i] for i in table.class_of]
+        known: dict[tuple[Span | None, Span | None], list[tuple[int, int | None]]] = {}
+        for visit in table.request.visits:
+            key = visit.gap, visit.ideal
+            if key not in known:
+                known[key] = self._shifts(visit)
+        self.shifts = [known[visit.gap, visit.ideal] for visit in table.request.visits]
+
+    def _possible(self, starts: StartClass) -> int:
+        anywhere: Mask = np.asarray(starts.mask.any(axis=0))
+        if self.mode.half is None:
+            return _as_bits(np.asarray(anywhere.any(axis=1)))
+        return _as_bits(_dilate(anywhere, self.mode.half // self.table.occupancy.grid))
+
+    def _shifts(self, visit: VisitSpec) -> list[tuple[int, int | None]]:
+        gaps, costs = self.table.gap_costs(visit, self.mode)
+        if self.table.request.min_hours is None:
+            return [(q * self.width, None) for q in gaps]
+        return [(q * self.width, self._allowed(costs[row] < INF)) for row, q in enumerate(gaps)]
+
+    def _allowed(self, days: Mask) -> int | None:
+        return None if days.all() else _as_bits(np.repeat(days, self.width))
+
+
 class Reach:
     """Days on which each visit can fall so that a whole course exists, per anchor where the mode ties starts to it.
 
@@ -176,28 +221,29 @@ class Reach:
     live[k] are those from which the rest can be completed too.
     """
 
-    def __init__(self, table: Table, mode: Mode, first: int, last: int) -> None:
-        self.table, self.mode = table, mode
-        self.width = 1 if mode.half is None else table.count
-        possible = [self._possible(c) for c in table.classes]
-        self.possible = [possible[i] for i in table.class_of]
-        self._moves = [self._moves_to(visit) for visit in table.request.visits]
-        self._set_start(first, last)
+    def __init__(self, moves: Moves, first: int, last: int) -> None:
+        self.table, self.width = moves.table, moves.width
+        self._moves = moves.shifts
+        possible, everything = moves.possible, self.days_mask(0, self.table.days)
+        self.forward = [possible[0] & self._start_days(first, last)]
+        for k in range(1, len(possible)):
+            self.forward.append(self.candidates(k) & possible[k] & everything)
+        back = self.forward[-1]
+        self.live = [back]
+        for k in range(len(possible) - 1, 0, -1):
+            earlier = 0
+            for shift, allowed in self._moves[k]:
+                earlier |= (back if allowed is None else back & allowed) >> shift
+            back = earlier & self.forward[k - 1]
+            self.live.append(back)
+        self.live.reverse()
 
-    def _possible(self, starts: StartClass) -> int:
-        anywhere: Mask = starts.mask.any(axis=0)
-        if self.mode.half is None:
-            return _as_bits(anywhere.any(axis=1))
-        return _as_bits(_dilate(anywhere, self.mode.half // self.table.occupancy.grid))
-
-    def _moves_to(self, visit: VisitSpec) -> list[tuple[int, int | None]]:
-        gaps, costs = self.table.gap_costs(visit, self.mode)
-        moves: list[tuple[int, int | None]] = []
-        for row, q in enumerate(gaps):
-            barred = costs[row] >= INF
-            allowed = None if not barred.any() else _as_bits(np.repeat(~barred, self.width))
-            moves.append((q * self.width, allowed))
-        return moves
+    def _start_days(self, first: int, last: int) -> int:
+        request, start = self.table.request, self.days_mask(first, last)
+        if request.previous_day is not None and request.visits[0].gap is not None:
+            gap, before = request.visits[0].gap, request.previous_day - self.table.first_day
+            start &= self.days_mask(before + max(gap[0], 1), before + gap[1] + 1)
+        return start
 
     def days_mask(self, first: int, last: int) -> int:
         """The set of all anchors on days [first, last)."""
@@ -205,25 +251,6 @@ class Reach:
         if last <= first:
             return 0
         return ((1 << ((last - first) * self.width)) - 1) << (first * self.width)
-
-    def _set_start(self, first: int, last: int) -> None:
-        request, everything = self.table.request, self.days_mask(0, self.table.days)
-        start = self.days_mask(first, last)
-        if request.previous_day is not None and request.visits[0].gap is not None:
-            gap, before = request.visits[0].gap, request.previous_day - self.table.first_day
-            start &= self.days_mask(before + max(gap[0], 1), before + gap[1] + 1)
-        self.forward = [self.possible[0] & start]
-        for k in range(1, len(self.possible)):
-            self.forward.append(self.candidates(k) & self.possible[k] & everything)
-        back = self.forward[-1]
-        self.live = [back]
-        for k in range(len(self.possible) - 1, 0, -1):
-            earlier = 0
-            for shift, allowed in self._moves[k]:
-                earlier |= (back if allowed is None else back & allowed) >> shift
-            back = earlier & self.forward[k - 1]
-            self.live.append(back)
-        self.live.reverse()
 
     def candidates(self, k: int) -> int:
         """Days that the gap rule leaves for visit k, whether or not a start is possible there."""
@@ -306,7 +333,7 @@ class Lanes:
         location = table.occupancy.device_location
         at = location[c.devices]
         nowhere = np.full(price.shape[1:], INF, dtype=np.int32)
-        best = {int(l): price[at == l].min(axis=0) for l in np.unique(at)}
+        best = {int(place): price[at == place].min(axis=0) for place in np.unique(at)}
         lanes = np.empty((table.days, self.homes, self.anchors), dtype=np.int32)
         rows = {int(device): x for x, device in enumerate(c.devices)}
         for h, home in enumerate(table.homes):
@@ -314,8 +341,8 @@ class Lanes:
             lane = best.get(here, nowhere) + np.int32(weights.dev)
             if home in rows:
                 np.minimum(lane, price[rows[home]], out=lane)
-            for l, elsewhere in best.items():
-                if l != here:
+            for place, elsewhere in best.items():
+                if place != here:
                     np.minimum(lane, elsewhere + np.int32(weights.loc), out=lane)
             np.minimum(lane, INF, out=lanes[:, h])
         return lanes
@@ -371,12 +398,7 @@ class Path:
 
     def __init__(self, table: Table, mode: Mode, start_cost: Ints) -> None:
         self.table, self.start_cost = table, start_cost
-        known: dict[tuple[Span | None, Span | None], tuple[range, Ints]] = {}
-        for visit in table.request.visits:
-            key = visit.gap, visit.ideal
-            if key not in known:
-                known[key] = table.gap_costs(visit, mode)
-        self.gaps = [known[visit.gap, visit.ideal] for visit in table.request.visits]
+        self.gaps = [table.gap_costs(visit, mode) for visit in table.request.visits]
         self.pad = max((gaps.stop for gaps, _ in self.gaps[1:]), default=0)
 
     def run(self, prices: Sequence[Ints], reach: Reach, lanes: int, keep: list[Ints] | None = None) -> Ints:
@@ -422,16 +444,19 @@ class Path:
 
 def start_costs(table: Table) -> Ints:
     """Price of the first visit falling on each day: waiting, or the gap to the last delivered visit."""
-    request, occupancy = table.request, table.occupancy
+    request, between = table.request, table.occupancy.weekdays_between
     costs = np.zeros(table.days, dtype=np.int32)
-    for i in range(table.days):
-        day = table.first_day + i
-        if request.previous_day is not None and request.visits[0].ideal is not None:
-            low, high = request.visits[0].ideal
-            weekdays = occupancy.weekdays_between(request.previous_day, day)
-            costs[i] = request.weights.gap * max(0, low - weekdays, weekdays - high)
-        elif not request.continued:
-            costs[i] = waiting(request, occupancy.weekdays_between(request.release, day))
+    own = table.occupancy.weekdays_until[table.first_day :]
+    if table.days == 0:
+        return costs
+    if request.previous_day is not None and request.visits[0].ideal is not None:
+        low, high = request.visits[0].ideal
+        weekdays = own - own[0] + between(request.previous_day, table.first_day)
+        costs += request.weights.gap * np.maximum(np.maximum(low - weekdays, weekdays - high), 0)
+    elif not request.continued:
+        weekdays = own - own[0] + between(request.release, table.first_day)
+        costs += request.weights.wait[request.priority] * weekdays
+        costs += request.weights.late[request.priority] * np.maximum(weekdays - request.target, 0)
     return costs
 
 
@@ -457,7 +482,8 @@ def solve(table: Table) -> tuple[Solution, int] | None:
     if first >= last or not table.homes or not table.request.visits:
         return None
     for mode in modes_for(table.request.min_hours):
-        whole = Reach(table, mode, first, last)
+        moves = Moves(table, mode)
+        whole = Reach(moves, first, last)
         if not whole.exists:
             continue
         earliest = whole.first_day if earliest is None else min(earliest, whole.first_day)
@@ -468,7 +494,7 @@ def solve(table: Table) -> tuple[Solution, int] | None:
             # a later start costs at least its own waiting: stop as soon as that alone reaches the best course
             until = end if best is None else begin + int(np.searchsorted(costs[begin:end], best.cost))
             if until > begin:
-                found = _best_lane(table, mode, lanes, path, Reach(table, mode, begin, until), best)
+                found = _best_lane(table, mode, lanes, path, Reach(moves, begin, until), best)
                 best = found or best
             if until < end:
                 break
@@ -483,7 +509,7 @@ def earliest_day(table: Table) -> int | None:
     first, last = start_limits(table)
     if first >= last or not table.homes or not table.request.visits:
         return None
-    reaches = (Reach(table, mode, first, last) for mode in modes_for(table.request.min_hours))
+    reaches = (Reach(Moves(table, mode), first, last) for mode in modes_for(table.request.min_hours))
     return min((reach.first_day for reach in reaches if reach.exists), default=None)
 
 
