@@ -30,6 +30,7 @@ from clinic.embedded.redis import RedisServer
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = 10.0  # seconds; a child that ends sooner has not really started
 QUICK_DEATHS = 5  # in a row, then everything stops
+FIRST_DEATHS = 2  # the same before everything was up once: a broken package does not mend itself
 READY_WITHIN = 180.0  # seconds from the first program to /readyz
 PATIENCE = 20.0  # seconds that a program gets to end
 TICK = 0.1
@@ -76,6 +77,7 @@ class Supervisor:
         self.servers: list[Child] = []
         self.programs: list[Child] = []
         self.asked_to_stop = 0
+        self.was_ready = False
 
     def run(self) -> None:
         """From the first server to the last child's end. Raises ServerError with one line."""
@@ -184,6 +186,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise ServerError(f"Not ready after {READY_WITHIN:.0f} s: {missing} (logs: {self.logs})")
             self._watch()
+        self.was_ready = True
         print(f"ready: {shown_address(self.settings.host, self.settings.port)}", flush=True)
         if not self.settings.is_production:
             said = subprocess.run(
@@ -219,11 +222,11 @@ class Supervisor:
     def _count_death(self, child: Child, why: str) -> None:
         lived = time.monotonic() - child.started_at
         child.quick_deaths = child.quick_deaths + 1 if lived < QUICK else 1
-        if child.quick_deaths >= QUICK_DEATHS:
-            raise ServerError(f"{child.name} ended {QUICK_DEATHS} times in a row: {why} (log: {child.log})")
-        pause = 0.25 * 2**child.quick_deaths
-        child.start_again_at = time.monotonic() + pause
-        say(f"{child.name} ended ({why}); starting it again")
+        if child.quick_deaths >= (QUICK_DEATHS if self.was_ready else FIRST_DEATHS):
+            raise ServerError(f"{child.name} does not stay up: {why} (log: {child.log})")
+        child.start_again_at = time.monotonic() + 0.25 * 2**child.quick_deaths
+        if self.was_ready:
+            say(f"{child.name} ended ({why}); starting it again")
 
     def _reap_orphans(self) -> None:
         """Orphans that came to us are waited for; our own children are left to their Popen."""
