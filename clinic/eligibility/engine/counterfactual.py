@@ -125,8 +125,8 @@ def _sentence(facts: Facts, changes: tuple[Change, ...]) -> str:
     fields = {each.field for each in changes}
     held = facts.at_dose
     weeks = next((each.after for each in changes if each.field == "weeks_at_dose"), None)
-    only_time = weeks is not None and fields <= {"weeks_at_dose", "weeks"} and held.low == held.high
-    if only_time and facts.trial.stopped_reason == "ongoing":
+    only_time = fields <= {"weeks_at_dose", "weeks"} and held.low == held.high
+    if weeks is not None and only_time and facts.trial.stopped_reason == "ongoing":
         exact = facts.dose.low == facts.dose.high
         dose = f" at {amount(facts.dose.low)} {dose_unit(facts.drug)}" if exact else ""
         return f"{weeks_text(weeks - held.low)} more{dose} and this trial counts."
