@@ -8,20 +8,9 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInte
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic.db import Base, Encrypted, Instant, PrimaryKey, UTCDateTime, Word, one_of
+from clinic.reminders.due import Purpose
 
-
-class Purpose(StrEnum):
-    """Why a message goes out."""
-
-    COURSE_BOOKED = "course_booked"
-    DAY_BEFORE = "day_before"
-    TWO_HOURS_BEFORE = "two_hours_before"
-    WEEKLY_DIGEST = "weekly_digest"
-    SESSION_MOVED = "session_moved"
-    SESSION_CANCELLED = "session_cancelled"
-    SURVEY_DUE = "survey_due"
-    LINK = "link"  # a link that the person asked for
-    ON_CALL = "on_call"  # to staff: a safety answer waits
+__all__ = ["Message", "MessageState", "Purpose"]
 
 
 class MessageState(StrEnum):
@@ -73,6 +62,7 @@ class Message(Base):
     provider: Mapped[str | None] = mapped_column(String(40))
     provider_id: Mapped[str | None] = mapped_column(String(120))
     failure: Mapped[str | None] = mapped_column(String(200))  # why, without addresses or text
+    wording: Mapped[str | None] = mapped_column(String(20))  # version of the templates that made subject and body
     subject: Mapped[str | None] = mapped_column(Encrypted)
     body: Mapped[str | None] = mapped_column(Encrypted)  # as sent, kept for the desk
     created_at: Mapped[Instant]

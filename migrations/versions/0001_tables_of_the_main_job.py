@@ -41,8 +41,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.LargeBinary(), nullable=True),
         sa.Column("content_hash", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint(
-            "actor_kind IN ('staff', 'patient', 'service', 'system')",
-            name=op.f("audit_events_actor_kind_known_check"),
+            "actor_kind IN ('staff', 'patient', 'service', 'system')", name=op.f("audit_events_actor_kind_known_check")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("audit_events_pkey")),
     )
@@ -255,8 +254,7 @@ def upgrade() -> None:
         sa.CheckConstraint("purpose <> 'survey' OR survey_id IS NOT NULL", name=op.f("access_links_survey_check")),
         sa.CheckConstraint("purpose <> 'visit' OR session_id IS NOT NULL", name=op.f("access_links_visit_check")),
         sa.CheckConstraint(
-            "purpose IN ('intake', 'sign_in', 'survey', 'visit')",
-            name=op.f("access_links_purpose_known_check"),
+            "purpose IN ('intake', 'sign_in', 'survey', 'visit')", name=op.f("access_links_purpose_known_check")
         ),
         sa.CheckConstraint(
             "patient_id IS NOT NULL OR intake_id IS NOT NULL", name=op.f("access_links_names_someone_check")
@@ -351,8 +349,7 @@ def upgrade() -> None:
         sa.Column("session_id", sa.BigInteger(), nullable=True),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "purpose IN ('intake', 'sign_in', 'survey', 'visit')",
-            name=op.f("link_requests_purpose_known_check"),
+            "purpose IN ('intake', 'sign_in', 'survey', 'visit')", name=op.f("link_requests_purpose_known_check")
         ),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("link_requests_patient_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("link_requests_pkey")),
@@ -384,6 +381,7 @@ def upgrade() -> None:
         sa.Column("provider", sa.String(length=40), nullable=True),
         sa.Column("provider_id", sa.String(length=120), nullable=True),
         sa.Column("failure", sa.String(length=200), nullable=True),
+        sa.Column("wording", sa.String(length=20), nullable=True),
         sa.Column("subject", sa.LargeBinary(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -395,8 +393,7 @@ def upgrade() -> None:
             name=op.f("messages_purpose_known_check"),
         ),
         sa.CheckConstraint(
-            "state IN ('due', 'sending', 'sent', 'failed', 'quiet', 'void')",
-            name=op.f("messages_state_known_check"),
+            "state IN ('due', 'sending', 'sent', 'failed', 'quiet', 'void')", name=op.f("messages_state_known_check")
         ),
         sa.CheckConstraint("patient_id IS NOT NULL OR recipient IS NOT NULL", name=op.f("messages_to_someone_check")),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("messages_patient_id_fkey")),
@@ -405,10 +402,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.create_index(
-            "messages_claimed_idx",
-            ["claimed_at"],
-            unique=False,
-            postgresql_where=sa.text("state = 'sending'"),
+            "messages_claimed_idx", ["claimed_at"], unique=False, postgresql_where=sa.text("state = 'sending'")
         )
         batch_op.create_index(
             "messages_due_idx", ["not_before"], unique=False, postgresql_where=sa.text("state = 'due'")
@@ -433,8 +427,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "purpose IN ('intake', 'sign_in', 'survey', 'visit')",
-            name=op.f("patient_sessions_purpose_known_check"),
+            "purpose IN ('intake', 'sign_in', 'survey', 'visit')", name=op.f("patient_sessions_purpose_known_check")
         ),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("patient_sessions_patient_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("patient_sessions_pkey")),
@@ -513,10 +506,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("assessments", schema=None) as batch_op:
         batch_op.create_index(
-            "assessments_present_key",
-            ["patient_id"],
-            unique=True,
-            postgresql_where=sa.text("superseded_at IS NULL"),
+            "assessments_present_key", ["patient_id"], unique=True, postgresql_where=sa.text("superseded_at IS NULL")
         )
 
     op.create_table(

@@ -1,0 +1,283 @@
+"""Which message is due when. Pure: facts and instants in, windows out.
+
+A window is `[not_before, deadline)`. Quiet hours are the patient's wall time; nothing goes out in them except what the
+person asked for a moment ago, and what calls a clinician.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+
+class Purpose(StrEnum):
+    """Why a message goes out."""
+
+    COURSE_BOOKED = "course_booked"
+    DAY_BEFORE = "day_before"
+    TWO_HOURS_BEFORE = "two_hours_before"
+    WEEKLY_DIGEST = "weekly_digest"
+    SESSION_MOVED = "session_moved"
+    SESSION_CANCELLED = "session_cancelled"
+    SURVEY_DUE = "survey_due"
+    LINK = "link"  # a link that the person asked for
+    ON_CALL = "on_call"  # to staff: a safety answer waits
+
+
+QUIET_FROM, QUIET_UNTIL = time(21), time(8)
+LAST_QUARTER = time(20, 45)  # the last quarter hour before quiet hours
+DAY_BEFORE_AT = time(16)
+DIGEST_AT = time(17)
+SUNDAY = timedelta(days=1)  # before the Monday that the week is named by
+
+DAY_BEFORE_ENDS = timedelta(hours=1)  # this long before the visit a reminder of the day before is of no use
+TWO_HOURS = timedelta(hours=2)
+TWO_HOURS_ENDS = timedelta(minutes=30)
+CHANGE_ENDS = timedelta(minutes=15)
+BOOKING_TOLD_WITHIN = timedelta(days=2)
+SURVEY_STEPS = (timedelta(0), timedelta(hours=24), timedelta(hours=48))  # the check-in, and two reminders of it
+SURVEY_STEP_LASTS = timedelta(hours=24)
+LINK_LASTS = timedelta(minutes=30)
+ESCALATE_AFTER = timedelta(minutes=20)
+ON_CALL_LASTS = timedelta(hours=1)
+
+BACKOFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=8), timedelta(minutes=20), timedelta(hours=1))
+ON_CALL_BACKOFF = timedelta(seconds=30)
+MAX_ATTEMPTS = len(BACKOFF) + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """A booked session, as far as messages need it. `booked_at`: when the patient's course was booked."""
+
+    session_id: int
+    starts_at: datetime
+    revision: int
+    booked_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """One message to write into the ledger. `is_quiet`: it is skipped, because its time lies in quiet hours."""
+
+    purpose: Purpose
+    occurrence: str
+    not_before: datetime
+    deadline: datetime
+    is_quiet: bool = False
+
+
+# -- quiet hours ---------------------------------------------------------------------------------------------------
+
+
+def is_quiet(at: datetime, tz: str) -> bool:
+    """Does the instant lie in quiet hours, 21:00 to 08:00, in the zone `tz`?"""
+    wall = at.astimezone(ZoneInfo(tz)).time()
+    return wall >= QUIET_FROM or wall < QUIET_UNTIL
+
+
+def after_quiet(at: datetime, tz: str) -> datetime:
+    """The first instant at or after `at` that is not quiet."""
+    if not is_quiet(at, tz):
+        return at
+    local = at.astimezone(ZoneInfo(tz))
+    day = local.date() + timedelta(days=1) if local.time() >= QUIET_FROM else local.date()
+    return wall_instant(day, QUIET_UNTIL, tz)
+
+
+def before_quiet(at: datetime, tz: str) -> datetime:
+    """`at`, or where it is quiet the last quarter hour before those quiet hours."""
+    if not is_quiet(at, tz):
+        return at
+    local = at.astimezone(ZoneInfo(tz))
+    day = local.date() if local.time() >= QUIET_FROM else local.date() - timedelta(days=1)
+    return wall_instant(day, LAST_QUARTER, tz)
+
+
+def wall_instant(day: date, wall: time, tz: str) -> datetime:
+    """The instant of a wall time, in UTC."""
+    return datetime.combine(day, wall, tzinfo=ZoneInfo(tz)).astimezone(UTC)
+
+
+# -- occurrences: what a message is about, the same for every sweep -------------------------------------------------
+
+
+def visit_key(session_id: int, starts_at: datetime) -> str:
+    """A session at one time; a session that moves back to it is the same occurrence."""
+    return f"s:{session_id}@{int(starts_at.timestamp())}"
+
+
+def change_key(session_id: int, revision: int) -> str:
+    """One change of a session."""
+    return f"s:{session_id}#{revision}"
+
+
+def course_key(course_id: int) -> str:
+    """The booking of a course."""
+    return f"c:{course_id}"
+
+
+def week_key(monday: date) -> str:
+    """The week that begins on this Monday."""
+    return f"w:{monday.isoformat()}"
+
+
+def survey_key(survey_id: int, step: int) -> str:
+    """A check-in (step 0), or a reminder of it."""
+    return f"v:{survey_id}.{step}"
+
+
+def link_key(request_id: int) -> str:
+    """One request for a link."""
+    return f"l:{request_id}"
+
+
+def task_key(task_id: int) -> str:
+    """One safety task."""
+    return f"t:{task_id}"
+
+
+# -- reminders of visits ----------------------------------------------------------------------------------------------
+
+
+def day_before(visit: Visit, tz: str, now: datetime) -> Due | None:
+    """From 16:00 on the day before, in the patient's zone; at once where the visit was booked or moved after that.
+
+    None where no time outside quiet hours is left.
+    """
+    eve = visit.starts_at.astimezone(ZoneInfo(tz)).date() - timedelta(days=1)
+    opens = before_quiet(wall_instant(eve, DAY_BEFORE_AT, tz), tz)
+    return _reminder(Purpose.DAY_BEFORE, visit, opens, visit.starts_at - DAY_BEFORE_ENDS, tz, now)
+
+
+def two_hours_before(visit: Visit, tz: str, now: datetime) -> Due | None:
+    """Two hours before; skipped where that is quiet."""
+    opens, ends = visit.starts_at - TWO_HOURS, visit.starts_at - TWO_HOURS_ENDS
+    if is_quiet(opens, tz):
+        key = visit_key(visit.session_id, visit.starts_at)
+        return Due(purpose=Purpose.TWO_HOURS_BEFORE, occurrence=key, not_before=opens, deadline=ends, is_quiet=True)
+    return _reminder(Purpose.TWO_HOURS_BEFORE, visit, opens, ends, tz, now)
+
+
+def _reminder(purpose: Purpose, visit: Visit, opens: datetime, ends: datetime, tz: str, now: datetime) -> Due | None:
+    known_at = visit.booked_at if visit.revision == 0 else now
+    if known_at > opens:
+        opens = after_quiet(known_at, tz)
+    if opens >= ends:
+        return None
+    key = visit_key(visit.session_id, visit.starts_at)
+    return Due(purpose=purpose, occurrence=key, not_before=opens, deadline=ends)
+
+
+def weekly_digest(monday: date, first_starts_at: datetime, booked_at: datetime, tz: str) -> Due | None:
+    """On Sunday at 17:00 for the visits from that Monday to Sunday; None for a week whose booking told of them."""
+    opens, ends = digest_opens_at(monday, tz), first_starts_at - DAY_BEFORE_ENDS
+    if booked_at > opens or opens >= ends:
+        return None
+    return Due(purpose=Purpose.WEEKLY_DIGEST, occurrence=week_key(monday), not_before=opens, deadline=ends)
+
+
+def digest_opens_at(monday: date, tz: str) -> datetime:
+    """When the digest of a week goes out."""
+    return wall_instant(monday - SUNDAY, DIGEST_AT, tz)
+
+
+# -- news -------------------------------------------------------------------------------------------------------------
+
+
+def course_booked(course_id: int, booked_at: datetime, first_starts_at: datetime, tz: str) -> Due | None:
+    """At booking, out of quiet hours, with all dates; None where nothing of it lies ahead."""
+    opens = after_quiet(booked_at, tz)
+    ends = min(first_starts_at - CHANGE_ENDS, booked_at + BOOKING_TOLD_WITHIN)
+    if booked_at >= ends:
+        return None
+    return Due(purpose=Purpose.COURSE_BOOKED, occurrence=course_key(course_id), not_before=opens, deadline=ends)
+
+
+def changed(
+    purpose: Purpose, session_id: int, revision: int, starts_at: datetime, tz: str, now: datetime
+) -> Due | None:
+    """At once, out of quiet hours. Its deadline may come first: then the desk has to call. None once it is too late."""
+    ends = starts_at - CHANGE_ENDS
+    if now >= ends:
+        return None
+    key = change_key(session_id, revision)
+    return Due(purpose=purpose, occurrence=key, not_before=after_quiet(now, tz), deadline=ends)
+
+
+def survey_due(survey_id: int, due_at: datetime, tz: str, now: datetime) -> Due | None:
+    """The check-in when it is due, and a reminder after one and two days, each out of quiet hours."""
+    for step in reversed(range(len(SURVEY_STEPS))):
+        opens = after_quiet(due_at + SURVEY_STEPS[step], tz)
+        ends = opens + SURVEY_STEP_LASTS
+        if opens <= now < ends:
+            key = survey_key(survey_id, step)
+            return Due(purpose=Purpose.SURVEY_DUE, occurrence=key, not_before=opens, deadline=ends)
+    return None
+
+
+def link(request_id: int, requested_at: datetime) -> Due:
+    """At once, at any hour: the person waits for it."""
+    return Due(
+        purpose=Purpose.LINK,
+        occurrence=link_key(request_id),
+        not_before=requested_at,
+        deadline=requested_at + LINK_LASTS,
+    )
+
+
+def on_call(
+    task_id: int,
+    opened_at: datetime,
+    due_at: datetime,
+    *,
+    is_urgent: bool,
+    failed: Iterable[int],
+    people: int,
+    now: datetime,
+) -> list[tuple[int, Due]]:
+    """Who is told of a safety task, as (place in the list, message).
+
+    The first person at once. Urgent: one more every 20 minutes while nobody has taken it. Where the message to one
+    could not be delivered (`failed` places), the next one is told without waiting.
+    """
+    waited = int((now - opened_at) / ESCALATE_AFTER) if is_urgent else 0
+    given_up = set(failed)
+    reach = 0
+    for place in range(people):
+        if place <= waited or (place == reach and place - 1 in given_up):
+            reach = place + 1
+    ends = max(due_at, now) + ON_CALL_LASTS
+    due = [
+        Due(
+            purpose=Purpose.ON_CALL,
+            occurrence=task_key(task_id),
+            not_before=min(now, opened_at + place * ESCALATE_AFTER),
+            deadline=ends,
+        )
+        for place in range(reach)
+    ]
+    return list(enumerate(due))
+
+
+# -- retries ------------------------------------------------------------------------------------------------------------
+
+
+def retry_at(purpose: Purpose, attempts: int, deadline: datetime, tz: str | None, now: datetime) -> datetime | None:
+    """When to try again after `attempts` tries; None where it is given up: too often, or too late.
+
+    `tz`: the zone whose quiet hours are kept; None: they do not matter.
+    """
+    if attempts >= MAX_ATTEMPTS:
+        return None
+    wait = ON_CALL_BACKOFF if purpose is Purpose.ON_CALL else BACKOFF[attempts - 1]
+    again = now + wait if tz is None else after_quiet(now + wait, tz)
+    if again < deadline:
+        return again
+    return None
+
+
+def keeps_quiet_hours(purpose: Purpose) -> bool:
+    """Does the message wait for the end of quiet hours?"""
+    return purpose not in (Purpose.LINK, Purpose.ON_CALL)
