@@ -4,8 +4,6 @@ from pathlib import Path
 
 from flask import Blueprint, Flask
 from flask_babel import Babel
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -14,13 +12,13 @@ from clinic import clock, jobs
 from clinic.config import Settings, SettingsError, read_settings
 from clinic.db import db, use_keys
 from clinic.web import access, assets, errors, headers, health
+from clinic.web.limits import limiter
 
 HERE = Path(__file__).parent
 
 babel = Babel()
 csrf = CSRFProtect()
 migrate = Migrate()
-limiter = Limiter(get_remote_address, headers_enabled=True)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -96,7 +94,7 @@ def _add_features(app: Flask) -> None:
 
 
 def _blueprints() -> list[Blueprint]:
-    from clinic.eligibility import models as _eligibility  # noqa: F401
+    from clinic.eligibility import views as eligibility
     from clinic.intake import models as _intake  # noqa: F401
     from clinic.locations import models as _locations  # noqa: F401
     from clinic.patients import views as patients
@@ -105,4 +103,4 @@ def _blueprints() -> list[Blueprint]:
     from clinic.surveys import models as _surveys  # noqa: F401
     from clinic.tasks import models as _tasks  # noqa: F401
 
-    return [health.bp, patients.bp]
+    return [health.bp, patients.bp, eligibility.bp]

@@ -134,3 +134,68 @@ def make_task(**overrides: Any) -> Task:
         "due_at": clock.now(),
     }
     return _add(Task(**values | overrides))
+
+
+def failed_trial(drug: str, mg: float, **overrides: Any) -> dict[str, Any]:
+    """A medication row that counts: adequate dose and weeks, taken as prescribed, no help, this episode."""
+    return {
+        "drug": drug,
+        "dose_mg_per_day": mg,
+        "weeks": 10,
+        "weeks_at_dose": 8,
+        "adherence": "good",
+        "outcome": "none",
+        "stopped_reason": "inefficacy",
+        "in_current_episode": True,
+        "purpose": "depression",
+        "role": "alone",
+        **overrides,
+    }
+
+
+CLEAR_SAFETY: dict[str, Any] = {
+    "metal_in_head": False,
+    "cochlear_implant": False,
+    "pacemaker_or_icd": False,
+    "vns_or_dbs": False,
+    "seizure_history": False,
+    "stroke_or_brain_lesion": False,
+    "pregnant": False,
+    "current_substance_use": False,
+    "aneurysm_or_avm": False,
+    "intracerebral_haemorrhage": False,
+    "bp": [118, 76],
+    "psychosis_history": False,
+    "liver_impairment": "none",
+}
+
+
+def eligible_record(**overrides: Any) -> dict[str, Any]:
+    """A history that is likely eligible for TMS: two adequate trials of two drugs, nothing against it."""
+    return {
+        "age": 43,
+        "sex": "female",
+        "episode": {
+            "diagnosis": "mdd",
+            "onset_weeks_ago": 60,
+            "psychotic_features": False,
+            "current_mania": False,
+            "severity": "moderate",
+            "ect_used": False,
+        },
+        "trials": [failed_trial("sertraline", 150), failed_trial("venlafaxine", 225)],
+        "phq9": [2, 2, 2, 3, 2, 2, 2, 1, 0],
+        "cssrs": {
+            "wish_dead": False,
+            "thoughts": False,
+            "method": False,
+            "intent": False,
+            "plan": False,
+            "behaviour_lifetime": False,
+            "behaviour_3mo": False,
+        },
+        "mdq_positive": False,
+        "audit_c": 1,
+        "safety": dict(CLEAR_SAFETY),
+        **overrides,
+    }

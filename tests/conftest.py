@@ -82,7 +82,7 @@ def make_app(settings: Settings) -> Flask:
     """A testing application: cheap password hashes, no rate limits."""
     os.environ["CLINIC_TESTING"] = "1"
     app = create_app(settings)
-    app.config.update(TESTING=True, RATELIMIT_ENABLED=False, SERVER_NAME=None)
+    app.config.update(TESTING=True, RATELIMIT_ENABLED=False, WTF_CSRF_ENABLED=False)
     return app
 
 

@@ -30,6 +30,7 @@ from clinic.tasks.models import TaskKind, TaskLevel
 BOOK_WITHIN = timedelta(days=2)
 ASK_WITHIN = timedelta(days=2)
 FOLLOW_UP_WITHIN = timedelta(days=5)
+SEE_OPENINGS_FOR_DAYS = 10  # longer than any run of closed days
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +127,9 @@ def _assess(patient: Patient, intake: Intake, record: IntakeRecord, *, by: Actor
     db.session.add(row)
     audit.record(row, "assessed", by=by, ruleset=row.ruleset, version=row.ruleset_version)
     safety.raise_within_transaction(
-        _safety_answers(record),
+        _safety_answers(record, {reason["code"] for reason in result["urgent"]["reasons"]}),
         source_key=f"intake:{intake.id}",
-        openings=openings(patient.preferred_location_id),
+        openings=openings(patient.preferred_location_id, clock.today(patient.tz), SEE_OPENINGS_FOR_DAYS),
         patient_id=patient.id,
         intake_id=intake.id,
         location_id=patient.preferred_location_id,
@@ -137,15 +138,15 @@ def _assess(patient: Patient, intake: Intake, record: IntakeRecord, *, by: Actor
     return row
 
 
-def _safety_answers(record: IntakeRecord) -> safety.SafetyAnswers:
-    items, scale, episode = record.phq9, record.cssrs, record.episode
+def _safety_answers(record: IntakeRecord, urgent: set[str]) -> safety.SafetyAnswers:
+    scale = record.cssrs
     return safety.SafetyAnswers(
-        item9=items[8] if items else None,
+        item9=record.phq9[8] if record.phq9 else None,
         cssrs_intent=bool(scale and scale.intent),
         cssrs_plan=bool(scale and scale.plan),
         behavior_3mo=bool(scale and scale.behaviour_3mo),
-        mania_now=bool(episode and episode.current_mania),
-        psychosis_now=bool(episode and episode.psychotic_features),
+        mania_now="current_mania" in urgent,
+        psychosis_now="current_psychosis" in urgent,
     )
 
 

@@ -1,13 +1,16 @@
 """Reads of patients. Search is by record number, phone or email exactly, or initials: names are ciphertext."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import or_, select
 
+from clinic.audit import AuditEvent
 from clinic.db import blind_is, db
 from clinic.errors import NotFound
 from clinic.patients.contact import phone_or_none
 from clinic.patients.models import ChannelConsent, Patient
+from clinic.web.access import StaffCaller
 
 
 def get(patient_id: int) -> Patient:
@@ -51,9 +54,56 @@ def consents(patient_id: int) -> dict[str, bool]:
             ChannelConsent.patient_id == patient_id, ChannelConsent.superseded_at.is_(None)
         )
     )
-    return dict(rows)
+    return {key: value for key, value in rows}  # noqa: C416 - a Result is not a mapping
 
 
 def known_channels(patient: Patient) -> list[str]:
     """Channels over which this patient may be sent a link that was asked for."""
     return [channel for channel, address in (("email", patient.email), ("sms", patient.phone)) if address]
+
+
+class Brief(NamedTuple):
+    """How a person appears on lists and shared displays."""
+
+    initials: str
+    record_number: str
+
+
+def briefs(ids: Iterable[int | None]) -> dict[int, Brief]:
+    """Initials and record numbers by patient id."""
+    wanted = {key for key in ids if key is not None}
+    rows = db.session.execute(select(Patient.id, Patient.initials, Patient.record_number).where(Patient.id.in_(wanted)))
+    return {row.id: Brief(row.initials, row.record_number) for row in rows}
+
+
+def reached_at(contact: str, *, limit: int = 5) -> Sequence[Patient]:
+    """Patients whose email or phone is exactly this one."""
+    if "@" in contact:
+        condition = blind_is(Patient.email_blind, contact)
+    else:
+        phone = phone_or_none(contact)
+        if phone is None:
+            return []
+        condition = blind_is(Patient.phone_blind, phone)
+    return db.session.scalars(select(Patient).where(condition).order_by(Patient.id.desc()).limit(limit)).all()
+
+
+def visible_to(staff: StaffCaller, patient: Patient) -> bool:
+    """May this staff member open the record: the patient's site is granted, or the patient has none yet."""
+    return patient.preferred_location_id is None or patient.preferred_location_id in staff.location_ids
+
+
+def get_for(staff: StaffCaller, patient_id: int) -> Patient:
+    """The patient, if this staff member may open the record. Raises NotFound: it does not tell that there is one."""
+    patient = get(patient_id)
+    if not visible_to(staff, patient):
+        raise NotFound("no such patient")
+    return patient
+
+
+def events(patient_id: int, *, before: int | None = None, limit: int = 50) -> Sequence[AuditEvent]:
+    """Who did or read what in this record, newest first."""
+    statement = select(AuditEvent).where(AuditEvent.patient_id == patient_id)
+    if before is not None:
+        statement = statement.where(AuditEvent.id < before)
+    return db.session.scalars(statement.order_by(AuditEvent.id.desc()).limit(limit)).all()

@@ -59,6 +59,8 @@ def init_app(app: Flask) -> None:
         return _page(503)
 
     def unexpected(error: Exception) -> Any:
+        if app.testing:
+            raise error
         log.exception("unexpected error on %s", request.endpoint)
         if _is_api():
             return problem(500, "error", "Something went wrong here. It was logged.")
@@ -68,8 +70,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(CSRFError, csrf)
     app.register_error_handler(OperationalError, database_down)
-    if not app.testing:
-        app.register_error_handler(Exception, unexpected)
+    app.register_error_handler(Exception, unexpected)
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> Any:
