@@ -5,6 +5,10 @@ BIN = .venv/bin
 # Pytest's own options, e.g. make test ARGS="-k planner"
 ARGS ?=
 WORKERS ?= 2
+# What the long runs draw their random numbers from
+ifndef SEED
+SEED := $(shell date +%s)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test soak lint fmt bench migration lock
@@ -25,7 +29,8 @@ test: setup-dev ## every test, real browser included
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 soak: setup-dev ## the long runs: faults, fuzzing, load, every width and language
-	@exec $(BIN)/python scripts/soak.py $(ARGS)
+	@echo "soak: seed $(SEED); the same again: make soak SEED=$(SEED)"
+	@exec env SEED=$(SEED) $(BIN)/python -m pytest -m soak --hypothesis-seed=$(SEED) $(ARGS)
 
 lint: setup-dev ## style, types, import contracts, compose file
 	@$(BIN)/ruff check .

@@ -128,21 +128,31 @@ def shown_address(host: str, port: int) -> str:
 
 def readiness(host: str, port: int) -> str | None:
     """None when /readyz says that every part answers, else what is missing."""
-    connection = HTTPConnection(_reachable(host), port, timeout=5)
-    try:
-        connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, HTTPException):
-        return "web does not answer"
-    finally:
-        connection.close()
-    if answer.status == 200:
+    status, body = _get(host, port, "/readyz")
+    if status == 200:
         return None
-    with suppress(ValueError, AttributeError):
+    with suppress(ValueError, AttributeError, KeyError):
         parts = json.loads(body)["parts"]
         return ", ".join(f"{name} is {state}" for name, state in parts.items() if state != "up")
-    return f"/readyz answers {answer.status}"
+    return f"/readyz answers {status}" if status else "web does not answer"
+
+
+def answers(host: str, port: int) -> bool:
+    """Is the web process up?"""
+    return _get(host, port, "/healthz")[0] == 200
+
+
+def _get(host: str, port: int, path: str) -> tuple[int, bytes]:
+    """Status and body; status 0 when nothing answers."""
+    connection = HTTPConnection(_reachable(host), port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
 
 
 def _reachable(host: str, *, bracketed: bool = False) -> str:
