@@ -1,9 +1,7 @@
 """The smallest change of still-open facts by which a trial would count."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import combinations
 from typing import Any
 
 from clinic.eligibility.engine.record import IntakeRecord, Span, Step, Trial, tidy
@@ -22,6 +20,7 @@ class Change:
     before: Any
     after: Any
     words: str
+    parsed: Any  # the value as the row holds it
 
     def to_json(self) -> dict[str, Any]:
         return {"field": self.field, "from": self.before, "to": self.after}
@@ -35,16 +34,21 @@ def would_count_if(row: Weighed, record: IntakeRecord, rules: RuleSet) -> dict[s
     """Changes that make the row adequate by itself, none of them needless; null where nothing open could."""
     if row.verdict not in _CHANGEABLE or row.facts.drug is None or row.facts.drug.kind != "antidepressant":
         return None
-    changes = _candidates(row.facts, rules)
-    for size in range(1, len(changes) + 1):
-        for chosen in combinations(changes, size):
-            if _turns(row.facts.trial, chosen, record, rules):
-                return {"changes": [each.to_json() for each in chosen], "text": _sentence(row.facts, chosen)}
-    return None
+    trial = row.facts.trial
+    amounts, answers = _amounts(row.facts, rules), _answers(row.facts)
+    if not _turns(trial, (*amounts, *answers), record, rules):
+        return None
+    # An answer is needed whenever it is listed; of the amounts one can stand for another.
+    for change in reversed(amounts) if len(amounts) > 1 else ():
+        fewer = [each for each in amounts if each is not change]
+        if _turns(trial, (*fewer, *answers), record, rules):
+            amounts = fewer
+    chosen = (*amounts, *answers)
+    return {"changes": [each.to_json() for each in chosen], "text": _sentence(row.facts, chosen)}
 
 
 def _turns(trial: Trial, changes: tuple[Change, ...], record: IntakeRecord, rules: RuleSet) -> bool:
-    changed = apply(trial, {each.field: each.after for each in changes})
+    changed = trial.model_copy(update={each.field: each.parsed for each in changes})
     return judge(read(changed, record, rules), rules).verdict == "adequate"
 
 
@@ -53,34 +57,41 @@ def apply(trial: Trial, values: dict[str, Any]) -> Trial:
     return Trial.model_validate(trial.model_dump(mode="json") | values)
 
 
-def _candidates(facts: Facts, rules: RuleSet) -> list[Change]:
+def _exactly(number: float) -> Span:
+    return Span(number, number)
+
+
+def _amounts(facts: Facts, rules: RuleSet) -> list[Change]:
+    """Dose and length as they would need to be; those that another one makes needless come last."""
     trial, found = facts.trial, []
     assert facts.min_dose is not None
     short_dose = facts.dose.low < facts.min_dose
     short_weeks = facts.at_dose.low < rules.min_weeks
     if trial.steps and (short_dose or short_weeks):
         found.append(_steps(facts, rules))
-    else:
-        if short_dose:
-            unit = dose_unit(facts.drug)
-            words = f"the dose was {amount(facts.min_dose)} {unit}"
-            found.append(Change("dose_mg_per_day", _plain(trial.dose_mg_per_day), tidy(facts.min_dose), words))
-        if short_weeks:
-            words = f"it was held for {weeks_text(rules.min_weeks)}"
-            found.append(Change("weeks_at_dose", _plain(trial.weeks_at_dose), tidy(rules.min_weeks), words))
-    if short_weeks:
-        found += _longer(facts, rules)
-    answers: tuple[tuple[str, Any, Callable[[], bool], str], ...] = (
-        ("adherence", "good", lambda: trial.adherence != "good", "it was taken as prescribed"),
-        ("outcome", "none", lambda: trial.outcome not in ("none", "partial"), "it did not help enough"),
-        ("in_current_episode", True, lambda: facts.in_episode is None, "it was in the current episode"),
-        ("purpose", "depression", lambda: trial.purpose is None, "it was taken for depression"),
-        ("role", "alone", lambda: trial.role is None, "it was taken alone"),
+    if short_dose and (not trial.steps or trial.dose_mg_per_day is not None):
+        words = f"the dose was {amount(facts.min_dose)} {dose_unit(facts.drug)}"
+        before, after = _plain(trial.dose_mg_per_day), tidy(facts.min_dose)
+        found.append(Change("dose_mg_per_day", before, after, words, _exactly(facts.min_dose)))
+    if short_weeks and not trial.steps:
+        words = f"it was held for {weeks_text(rules.min_weeks)}"
+        before, after = _plain(trial.weeks_at_dose), tidy(rules.min_weeks)
+        found.append(Change("weeks_at_dose", before, after, words, _exactly(rules.min_weeks)))
+    return [*found, *_longer(facts, rules)] if short_weeks else found
+
+
+def _answers(facts: Facts) -> list[Change]:
+    trial = facts.trial
+    rows: tuple[tuple[str, Any, bool, str], ...] = (
+        ("adherence", "good", trial.adherence != "good", "it was taken as prescribed"),
+        ("outcome", "none", trial.outcome not in ("none", "partial"), "it did not help enough"),
+        ("in_current_episode", True, facts.in_episode is None, "it was in the current episode"),
+        ("purpose", "depression", trial.purpose is None, "it was taken for depression"),
+        ("role", "alone", trial.role is None, "it was taken alone"),
     )
-    found += [
-        Change(field, getattr(trial, field), value, words) for field, value, is_open, words in answers if is_open()
+    return [
+        Change(field, getattr(trial, field), value, words, value) for field, value, is_open, words in rows if is_open
     ]
-    return found
 
 
 def _steps(facts: Facts, rules: RuleSet) -> Change:
@@ -94,11 +105,11 @@ def _steps(facts: Facts, rules: RuleSet) -> Change:
         "dose": _plain(dose) if dose and dose.low >= facts.min_dose else tidy(facts.min_dose),
         "weeks": _plain(weeks) if weeks and weeks.low >= rules.min_weeks else tidy(rules.min_weeks),
     }
-    Step.model_validate(step)
     after = [*before[:at], step, *before[at + 1 :]]
+    parsed = [*steps[:at], Step.model_validate(step), *steps[at + 1 :]]
     unit = dose_unit(facts.drug)
     words = f"at least {amount(facts.min_dose)} {unit} was held for {weeks_text(rules.min_weeks)}"
-    return Change("steps", before, after, words)
+    return Change("steps", before, after, words, parsed)
 
 
 def _longer(facts: Facts, rules: RuleSet) -> list[Change]:
@@ -107,16 +118,16 @@ def _longer(facts: Facts, rules: RuleSet) -> list[Change]:
     total = rules.min_weeks + sum((step.weeks.low if step.weeks else 0) for step in (trial.steps or ())[:-1])
     if trial.weeks is not None and trial.weeks.low < total:
         words = f"it was taken for {weeks_text(total)} in all"
-        found.append(Change("weeks", _plain(trial.weeks), tidy(total), words))
+        found.append(Change("weeks", _plain(trial.weeks), tidy(total), words, _exactly(total)))
     if trial.stopped_on is not None and trial.started_on is not None:
-        found.append(Change("stopped_on", trial.stopped_on, None, "the last day was later"))
+        found.append(Change("stopped_on", trial.stopped_on, None, "the last day was later", None))
         if len(trial.started_on) == 10:
             try:
                 day = date.fromisoformat(trial.started_on) + timedelta(days=round(total * 7 + 0.5))
             except OverflowError:
                 return found
             words = f"it was taken until {day.isoformat()}"
-            found[-1] = Change("stopped_on", trial.stopped_on, day.isoformat(), words)
+            found[-1] = Change("stopped_on", trial.stopped_on, day.isoformat(), words, day.isoformat())
     return found
 
 

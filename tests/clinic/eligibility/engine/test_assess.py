@@ -164,6 +164,8 @@ def test_a_malformed_record_is_refused_by_name_or_answered(make_record, data):
     try:
         parsed = IntakeRecord.model_validate(record)
     except ValidationError as error:
-        assert all(row["loc"][0] == path[0] for row in error.errors())
+        refused = {row["loc"][0] for row in error.errors()}
     else:
+        refused = set()
         json.loads(assess(parsed).to_bytes())
+    assert refused <= {path[0]}
