@@ -36,6 +36,7 @@ class TrendPoint:
     label: str
     session: int
     has_label: bool
+    has_figure: bool
     is_late: bool
     is_last: bool
 
@@ -80,7 +81,7 @@ class Trend:
 
 TREND_TOP = 28.0  # room for the figure above the highest dot
 TREND_FLOOR = 154.0
-LABEL_ROOM = 44.0  # a label as wide as "Nov 20" needs this much to itself
+LABEL_ROOM, FIGURE_ROOM = 40.0, 20.0  # widths of "Nov 20" and of "20" with the air around them
 
 
 def trend(
@@ -114,7 +115,9 @@ def trend(
         return round(TREND_FLOOR - (TREND_FLOOR - TREND_TOP) * total / top, 1)
 
     last_answered = max((n for n, score in enumerate(ordered) if score.total is not None), default=-1)
-    labelled = _labelled([x_of(score.session) for score in ordered], keep=last_answered)
+    xs = [x_of(score.session) for score in ordered]
+    labelled = _spaced(xs, LABEL_ROOM, keep=last_answered)
+    figured = _spaced(xs, FIGURE_ROOM, keep=last_answered)
     points = tuple(
         TrendPoint(
             x=x_of(score.session),
@@ -123,6 +126,7 @@ def trend(
             label=score.label,
             session=score.session,
             has_label=n in labelled,
+            has_figure=n in figured,
             is_late=score.is_late,
             is_last=n == last_answered,
         )
@@ -148,12 +152,12 @@ def _crop(highest: int, maximum: int) -> int:
     return next(limit for limit in (-(-maximum // 3), -(-maximum * 2 // 3), maximum, highest) if highest <= limit)
 
 
-def _labelled(xs: Sequence[float], *, keep: int) -> set[int]:
-    """Which labels fit side by side; the first and the latest answered one win."""
+def _spaced(xs: Sequence[float], room: float, *, keep: int) -> set[int]:
+    """Which labels fit side by side; the latest answered one wins, then the earlier ones."""
     chosen: list[int] = []
     order = ([keep] if keep >= 0 else []) + [n for n in range(len(xs)) if n != keep]
     for n in order:
-        if all(abs(xs[n] - xs[other]) >= LABEL_ROOM for other in chosen):
+        if all(abs(xs[n] - xs[other]) >= room for other in chosen):
             chosen.append(n)
     return set(chosen)
 

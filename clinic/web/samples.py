@@ -80,7 +80,15 @@ def form(*, refused: bool = False) -> SampleForm:
     """A form as it is first shown, or as it comes back."""
     if not refused:
         return SampleForm(formdata=None, outcome="lost", kinds=["cbt"], from_month="March", from_year="2025", prefix="")
-    answers = {"dose": "2000", "from_month": "March", "from_year": "2025", "to_month": "January", "to_year": "2025"}
+    answers = {
+        "dose": "2000",
+        "from_month": "March",
+        "from_year": "2025",
+        "to_month": "January",
+        "to_year": "2025",
+        "payer": "cigna",
+        "outcome": "none",
+    }
     sent = MultiDict({f"bad-{key}": value for key, value in answers.items()})
     bad = SampleForm(formdata=sent, prefix="bad", meta={"csrf": False})
     bad.validate()

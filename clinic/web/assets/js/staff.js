@@ -1,0 +1,182 @@
+// Staff pages: keys, toasts, dialogs, tabs, what to say when the server does not answer.
+import "htmx.org/dist/htmx.esm.js";
+import { focusErrors, guardSends, oneTapFixes, repeatedRows } from "./page.js";
+import { suggestions } from "./suggest.js";
+
+const typing = (element) => element?.closest?.("input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]");
+
+function keys() {
+  let went = 0;
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      for (const menu of document.querySelectorAll(".menu[open]")) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }
+    }
+    if (document.body.dataset.keys === "off" || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const inDialog = document.querySelector("dialog[open]");
+    if (inDialog) return;
+    const going = performance.now() - went < 1500;
+    went = 0;
+    if (going) {
+      const link = document.querySelector(`[data-go="${CSS.escape(key)}"]`);
+      if (link) {
+        event.preventDefault();
+        link.click();
+        return;
+      }
+    }
+    if (key === "/") {
+      const find = document.getElementById("find");
+      if (find) {
+        event.preventDefault();
+        find.focus();
+        find.select();
+      }
+    } else if (key === "?") {
+      event.preventDefault();
+      open(document.getElementById("keys-help"));
+    } else if (key === "j" || key === "k") {
+      step(key === "j" ? 1 : -1);
+    } else if (key === "Enter" && event.target.matches?.("[data-row]")) {
+      event.target.querySelector("a[href], button")?.click();
+    } else {
+      const scope = document.activeElement?.closest?.("[data-row]");
+      const pressed = [scope, document].map((root) => root?.querySelector(`[data-key="${CSS.escape(key)}"]:not([aria-disabled=true])`)).find(Boolean);
+      if (pressed) {
+        event.preventDefault();
+        pressed.click();
+      } else if (key === "g") {
+        went = performance.now();
+      }
+    }
+  });
+}
+
+/** J and K: from row to row. */
+function step(by) {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  if (!rows.length) return;
+  const at = rows.indexOf(document.activeElement?.closest?.("[data-row]"));
+  const row = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by))];
+  row.tabIndex = -1;
+  row.focus();
+  row.scrollIntoView({ block: "nearest" });
+}
+
+function open(dialog) {
+  if (!dialog || dialog.open) return;
+  const from = document.activeElement;
+  dialog.addEventListener("close", () => from?.focus?.(), { once: true });
+  dialog.showModal();
+}
+
+function dialogs() {
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest?.("[data-open]");
+    if (opener) {
+      const menu = opener.closest(".menu");
+      if (menu) menu.open = false;
+      open(document.querySelector(opener.dataset.open));
+    }
+    if (event.target.closest?.("[data-close]") || event.target.matches?.("dialog")) event.target.closest("dialog")?.close();
+    for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+}
+
+/** A toast stays ten seconds, longer under the pointer or the focus, then moves to the list at the page's end. */
+function toasts() {
+  const tray = document.getElementById("toasts");
+  const list = document.getElementById("done-list");
+  if (!tray || !list) return;
+  const retire = (toast) => {
+    if (toast.matches(":hover, :focus-within")) return void setTimeout(retire, 2000, toast);
+    const line = document.createElement("li");
+    line.append(...toast.childNodes);
+    list.querySelector("ul").append(line);
+    list.hidden = false;
+    toast.remove();
+  };
+  const seen = (node) => node.nodeType === 1 && node.matches("[data-toast]") && setTimeout(retire, 10000, node);
+  [...tray.children].forEach(seen);
+  new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach(seen))).observe(tray, { childList: true });
+}
+
+/** [data-tabs]: a group of links to sections becomes tabs. Without script all sections are there. */
+function tabs(root = document) {
+  for (const box of root.querySelectorAll("[data-tabs]:not([data-ready])")) {
+    const links = [...box.querySelectorAll(":scope > :first-child > a[href^='#']")];
+    const parts = links.map((link) => document.getElementById(link.hash.slice(1)));
+    if (!links.length || parts.some((part) => !part)) continue;
+    box.dataset.ready = "1";
+    links[0].parentElement.setAttribute("role", "tablist");
+    const pick = (n, focus) => {
+      links.forEach((link, index) => {
+        link.setAttribute("aria-selected", String(index === n));
+        link.tabIndex = index === n ? 0 : -1;
+        parts[index].hidden = index !== n;
+      });
+      if (focus) links[n].focus();
+    };
+    links.forEach((link, n) => {
+      link.setAttribute("role", "tab");
+      link.id ||= `${parts[n].id}-tab`;
+      link.setAttribute("aria-controls", parts[n].id);
+      parts[n].setAttribute("role", "tabpanel");
+      parts[n].setAttribute("aria-labelledby", link.id);
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        pick(n);
+      });
+      link.addEventListener("keydown", (event) => {
+        const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (by) pick((n + by + links.length) % links.length, true);
+      });
+    });
+    pick(Math.max(0, links.findIndex((link) => link.hash === location.hash)));
+  }
+}
+
+/** A request that failed leaves the page as it is and says so. */
+function problems() {
+  const box = document.getElementById("problem");
+  if (!box) return;
+  const say = (kind) => {
+    const note = document.createElement("p");
+    note.className = "note problem";
+    note.dataset.is = "stop";
+    note.textContent = box.dataset[kind];
+    box.replaceChildren(note);
+  };
+  document.addEventListener("htmx:response:error", (event) => {
+    const status = event.detail.ctx.response.status;
+    if (status !== 409 && status !== 422) say(status === 401 || status === 400 ? "expired" : status === 403 ? "refused" : status === 429 ? "busy" : "server");
+  });
+  document.addEventListener("htmx:error", (event) => event.detail?.ctx && say("network"));
+  document.addEventListener("htmx:after:swap", () => box.replaceChildren());
+}
+
+function pickers() {
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest?.("form[data-submit-on-change]");
+    if (form) form.requestSubmit();
+    const table = event.target.closest?.(".plans");
+    if (!table) return;
+    for (const cell of table.querySelectorAll("[data-plan]")) cell.classList.toggle("sel", cell.dataset.plan === event.target.value);
+  });
+}
+
+guardSends();
+focusErrors();
+oneTapFixes();
+repeatedRows();
+suggestions();
+keys();
+dialogs();
+toasts();
+tabs();
+document.addEventListener("htmx:after:process", (event) => event.target.querySelectorAll && tabs(event.target));
+problems();
+pickers();
