@@ -122,6 +122,13 @@ def close_keyed_within_transaction(dedupe_keys: list[str], *, outcome: str, by: 
     return [task.id for task in tasks]
 
 
+def name_patient_within_transaction(*, intake_id: int, patient_id: int) -> None:
+    """Tasks that an intake opened before it said who the person is are that patient's from now on."""
+    statement = select(Task).where(Task.intake_id == intake_id, Task.patient_id.is_(None))
+    for task in db.session.scalars(statement.order_by(Task.id).with_for_update()):
+        task.patient_id = patient_id
+
+
 def _must_be_open(task: Task) -> None:
     if task.closed_at is not None:
         raise Conflict("this task is done already")
