@@ -22,6 +22,7 @@ from clinic.config import Settings
 from clinic.db import db
 from clinic.embedded.postgres import PostgresServer
 from clinic.embedded.redis import RedisServer
+from clinic.web.limits import limiter
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)  # Monday, 10:00 in Los Angeles
 
@@ -158,5 +159,37 @@ def sign_in(client: FlaskClient) -> Callable[..., Any]:
             cookie["fs_paa"] = clock.now().timestamp()
             cookie["identity.id"] = user.fs_uniquifier
         return user
+
+    return do
+
+
+@pytest.fixture
+def post(client: FlaskClient, app: Flask) -> Callable[..., Any]:
+    """`post(url, data)` sends a form with this browser's own CSRF token."""
+    from itsdangerous import URLSafeTimedSerializer
+
+    def do(url: str, data: dict[str, Any] | None = None, **more: Any) -> Any:
+        with client.session_transaction() as cookie:
+            raw = cookie.setdefault("csrf_token", "0" * 40)
+        token = URLSafeTimedSerializer(app.secret_key, salt="wtf-csrf-token").dumps(raw)  # type: ignore[arg-type]
+        return client.post(url, data={**(data or {}), "csrf_token": token}, **more)
+
+    return do
+
+
+@pytest.fixture
+def sign_in_patient(client: FlaskClient) -> Callable[..., Any]:
+    """`sign_in_patient(patient, purpose)` opens a patient session in the client; `checked`: the birth date was asked."""
+    from clinic.patients import links
+    from clinic.patients.models import LinkPurpose, PatientSession
+    from clinic.patients.signin import COOKIE
+
+    def do(patient: Any, purpose: str = "sign_in", *, checked: bool = True, **about: int) -> None:
+        value = links.open_session(LinkPurpose(purpose), patient_id=patient.id if patient else None, **about)
+        db.session.flush()
+        row = db.session.query(PatientSession).filter_by(token_hash=links.digest(value)).one()
+        row.birth_date_checked_at = clock.now() if checked else None
+        db.session.flush()
+        client.set_cookie(COOKIE, value)
 
     return do

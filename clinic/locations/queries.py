@@ -67,6 +67,12 @@ def names(ids: Iterable[int | None] | None = None) -> dict[int, str]:
     return {row.id: row.name for row in db.session.execute(statement)}
 
 
+def clinic_tz() -> str:
+    """Zone in which pages that belong to no site show times: that of the first site."""
+    statement = select(Location.tz).where(Location.retired_at.is_(None)).order_by(Location.id).limit(1)
+    return db.session.scalar(statement) or "UTC"
+
+
 def closures(location_id: int, from_day: date, until: date) -> Sequence[Closure]:
     """Dates on which a site is closed, both ends included, soonest first."""
     return db.session.scalars(

@@ -1,21 +1,24 @@
 """Create a patient, keep consents, links and birth-date checks."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import available_timezones
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from clinic import audit, clock
+from clinic import audit, clock, jobs
 from clinic.audit import Actor
 from clinic.db import db, transaction
-from clinic.errors import Invalid, NotFound
+from clinic.errors import Conflict, Invalid, NotFound
+from clinic.jobs import Job
 from clinic.patients import links, queries
 from clinic.patients.contact import checked_email, checked_phone
 from clinic.patients.models import (
     AccessLink,
     Channel,
     ChannelConsent,
+    LinkPurpose,
+    LinkRequest,
     MessageStyle,
     Patient,
     PatientSession,
@@ -23,6 +26,9 @@ from clinic.patients.models import (
 )
 
 MAX_BIRTH_DATE_TRIES = 5
+ASKED_AGAIN = timedelta(minutes=2)  # a second press of the button within this time is the same wish
+MAX_REQUESTS = 5  # links that one person may be sent in an hour because someone asked
+ONE_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,19 +55,7 @@ def create_patient(new: NewPatient, *, by: Actor, source: str = "desk") -> int:
 
 def create_within_transaction(new: NewPatient, *, by: Actor, source: str) -> Patient:
     """As `create_patient`, as a step of another operation."""
-    given, family = " ".join(new.given_name.split()), " ".join(new.family_name.split())
-    if not given or not family:
-        raise Invalid("given and family name are needed", fields=["given_name", "family_name"])
-    if max(len(given), len(family)) > 200:
-        raise Invalid("a name has at most 200 characters", fields=["given_name", "family_name"])
-    today = clock.now().date()
-    if not date(1900, 1, 1) <= new.birth_date <= today:
-        raise Invalid("the date of birth is not possible", fields=["birth_date"])
-    if new.tz not in available_timezones():
-        raise Invalid("no such time zone", fields=["timezone"])
-    if new.language not in ("en", "es"):
-        raise Invalid("language is en or es", fields=["language"])
-    email, phone = checked_email(new.email), checked_phone(new.phone)
+    given, family, email, phone = _checked(new)
     number = db.session.scalar(select(record_numbers.next_value()))
     patient = Patient(
         record_number=f"D-{number}",
@@ -85,6 +79,93 @@ def create_within_transaction(new: NewPatient, *, by: Actor, source: str) -> Pat
     for channel, granted in new.consents.items():
         set_consent_within_transaction(patient.id, channel, granted, by=by, source=source)
     return patient
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactChange:
+    """Everything that the desk keeps about a person. Channels that are missing in `consents` stay as they are."""
+
+    given_name: str
+    family_name: str
+    birth_date: date
+    email: str | None
+    phone: str | None
+    language: str
+    tz: str
+    payer: str | None
+    preferred_location_id: int | None
+    message_style: str
+    consents: dict[str, bool] = field(default_factory=dict)
+
+
+def change_contacts(patient_id: int, change: ContactChange, *, by: Actor) -> None:
+    """Write what differs; the audit event names the fields, never their values. Raises Invalid."""
+    with transaction():
+        change_within_transaction(patient_id, change, by=by, source="desk")
+
+
+def change_within_transaction(patient_id: int, change: ContactChange, *, by: Actor, source: str) -> None:
+    """As `change_contacts`, as a step of another operation."""
+    given, family, email, phone = _checked(change)
+    if change.message_style not in {str(known) for known in MessageStyle}:
+        raise Invalid("choose digest or each", fields=["message_style"])
+    values = {
+        "given_name": given,
+        "family_name": family,
+        "birth_date": change.birth_date,
+        "email": email,
+        "phone": phone,
+        "language": change.language,
+        "tz": change.tz,
+        "payer": change.payer,
+        "preferred_location_id": change.preferred_location_id,
+        "message_style": change.message_style,
+    }
+    patient = queries.lock(patient_id)
+    changed = [name for name, value in values.items() if getattr(patient, name) != value]
+    for name in changed:
+        setattr(patient, name, values[name])
+    patient.initials = initials(given, family)
+    patient.email_blind, patient.phone_blind = email, phone  # type: ignore[assignment]
+    if changed:
+        audit.record(patient, "changed", by=by, fields=changed)
+    for channel, granted in change.consents.items():
+        set_consent_within_transaction(patient_id, channel, granted, by=by, source=source)
+
+
+def _checked(person: NewPatient | ContactChange) -> tuple[str, str, str | None, str | None]:
+    """Given and family name, email and phone, each in its normal form. Raises Invalid."""
+    given, family = " ".join(person.given_name.split()), " ".join(person.family_name.split())
+    if not given or not family:
+        raise Invalid("given and family name are needed", fields=["given_name", "family_name"])
+    if max(len(given), len(family)) > 200:
+        raise Invalid("a name has at most 200 characters", fields=["given_name", "family_name"])
+    if not date(1900, 1, 1) <= person.birth_date <= clock.now().date():
+        raise Invalid("the date of birth is not possible", fields=["birth_date"])
+    if person.tz not in available_timezones():
+        raise Invalid("no such time zone", fields=["timezone"])
+    if person.language not in ("en", "es"):
+        raise Invalid("language is en or es", fields=["language"])
+    return given, family, checked_email(person.email), checked_phone(person.phone)
+
+
+def choose_messages(patient_id: int, *, style: str, consents: dict[str, bool], by: Actor) -> None:
+    """What the patient chose on the own pages: channels, and how often. Raises Invalid."""
+    if style not in {str(known) for known in MessageStyle}:
+        raise Invalid("choose digest or each", fields=["style"])
+    with transaction():
+        patient = queries.lock(patient_id)
+        if patient.message_style != style:
+            patient.message_style = style
+            audit.record(patient, "message_style", by=by, style=style)
+        for channel, granted in consents.items():
+            set_consent_within_transaction(patient_id, channel, granted, by=by, source="patient")
+
+
+def note_view(patient_id: int, *, part: str, by: Actor) -> None:
+    """Append that someone opened a part of the record."""
+    with transaction():
+        audit.record_event("patients", patient_id, "viewed", by=by, patient_id=patient_id, part=part)
 
 
 def initials(given: str, family: str) -> str:
@@ -140,6 +221,77 @@ def spend_link(token: str) -> tuple[AccessLink, str]:
         audit.record(link, "spent", by=actor, purpose=link.purpose)
         db.session.expunge(link)
         return link, cookie
+
+
+def request_link(
+    patient_id: int,
+    purpose: str = LinkPurpose.SIGN_IN,
+    *,
+    intake_id: int | None = None,
+    survey_id: int | None = None,
+    session_id: int | None = None,
+    by: Actor,
+) -> None:
+    """Ask that a fresh link be sent over a channel that we know. Raises Conflict where no channel is known."""
+    with transaction() as after_commit:
+        patient = queries.lock(patient_id)
+        if not queries.known_channels(patient):
+            raise Conflict("We have neither an email nor a phone number of this person.")
+        if _request(patient, purpose, intake_id, survey_id, session_id, by=by):
+            after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+
+
+def request_links_to(contact: str, *, by: Actor) -> None:
+    """Ask for a sign-in link for everyone who is reached at this address; an unknown address does nothing."""
+    with transaction() as after_commit:
+        asked = [
+            _request(queries.lock(patient.id), LinkPurpose.SIGN_IN, None, None, None, by=by)
+            for patient in sorted(queries.reached_at(contact), key=lambda patient: patient.id)
+        ]
+        if any(asked):
+            after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+
+
+def request_link_again(token: str, *, by: Actor) -> bool:
+    """Ask for a fresh link in place of one that was used or is too old; False where we do not know whom to write to."""
+    link = links.find_link(token)
+    if link is None or link.patient_id is None:
+        return False
+    if not queries.known_channels(queries.get(link.patient_id)):
+        return False
+    request_link(
+        link.patient_id,
+        link.purpose,
+        intake_id=link.intake_id,
+        survey_id=link.survey_id,
+        session_id=link.session_id,
+        by=by,
+    )
+    return True
+
+
+def _request(
+    patient: Patient,
+    purpose: str,
+    intake_id: int | None,
+    survey_id: int | None,
+    session_id: int | None,
+    *,
+    by: Actor,
+) -> bool:
+    """Add the wish, unless the same one is a moment old or this person was sent enough. The patient's row is locked."""
+    now = clock.now()
+    about = {"purpose": purpose, "intake_id": intake_id, "survey_id": survey_id, "session_id": session_id}
+    same = select(LinkRequest.id).filter_by(patient_id=patient.id, **about)
+    if db.session.scalar(same.where(LinkRequest.requested_at > now - ASKED_AGAIN).limit(1)) is not None:
+        return False
+    lately = select(func.count()).where(LinkRequest.patient_id == patient.id, LinkRequest.requested_at > now - ONE_HOUR)
+    if (db.session.scalar(lately) or 0) >= MAX_REQUESTS:
+        return False
+    row = LinkRequest(patient_id=patient.id, requested_at=now, **about)
+    db.session.add(row)
+    audit.record(row, "requested", by=by, purpose=str(purpose))
+    return True
 
 
 def check_birth_date(patient_session_id: int, given: date) -> bool:

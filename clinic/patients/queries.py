@@ -9,7 +9,7 @@ from clinic.audit import AuditEvent
 from clinic.db import blind_is, db
 from clinic.errors import NotFound
 from clinic.patients.contact import phone_or_none
-from clinic.patients.models import ChannelConsent, Patient
+from clinic.patients.models import ChannelConsent, Patient, PatientSession
 from clinic.web.access import StaffCaller
 
 
@@ -107,3 +107,9 @@ def events(patient_id: int, *, before: int | None = None, limit: int = 50) -> Se
     if before is not None:
         statement = statement.where(AuditEvent.id < before)
     return db.session.scalars(statement.order_by(AuditEvent.id.desc()).limit(limit)).all()
+
+
+def is_session_over(patient_session_id: int) -> bool:
+    """Was this browser signed out, by the person or after too many wrong dates."""
+    row = db.session.get(PatientSession, patient_session_id)
+    return row is None or row.ended_at is not None

@@ -68,9 +68,10 @@ LIBRARY_ROUTES = {
     "security.logout": Access(Audience.PUBLIC),
     "security.verify": Access(Audience.STAFF),
     "security.two_factor_setup": Access(Audience.STAFF),
+    "security.two_factor_setup_validate": Access(Audience.STAFF),
     "security.two_factor_token_validation": Access(Audience.PUBLIC),
     "security.two_factor_rescue": Access(Audience.PUBLIC),
-    "security.two_factor_select": Access(Audience.PUBLIC),
+    "security.tf_select": Access(Audience.PUBLIC),
     "security.change_password": Access(Audience.STAFF),
     "security.static": Access(Audience.PUBLIC),
 }

@@ -7,16 +7,57 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, g, url_for
 from markupsafe import Markup
+from sqlalchemy.exc import SQLAlchemyError
+
+from clinic.db import db
 
 Provider = Callable[[], Any]
 NAV: list[tuple[str, str, frozenset[str]]] = []  # label, endpoint, roles (empty: any staff)
+NAV_ORDER = ("Today", "Day board", "Courses", "Eligibility", "Observation", "Patients", "Reports", "Settings")
+BANNERS: list[Callable[[], Markup | None]] = []  # stand on top of every staff page
+_PROVIDERS: dict[str, Provider] = {}
+
+
+def add(name: str, provider: Provider) -> None:
+    """Let every template use the answer of `provider` under `name`; it is asked once a request."""
+    _PROVIDERS[name] = provider
 
 
 def init_app(app: Flask) -> None:
     """Filters for dates and times, and the staff bar."""
     app.jinja_env.filters.update(day=day, clock12=clock12, clock24=clock24, long_day=long_day)
-    app.jinja_env.globals["staff_nav"] = staff_nav
-    app.context_processor(lambda: {"staff": g.get("staff"), "patient_caller": g.get("patient")})
+    app.jinja_env.globals.update(staff_nav=staff_nav, staff_banners=staff_banners)
+    app.before_request(_forget)
+    app.context_processor(_values)
+
+
+def _forget() -> None:
+    g.pop("provided", None)
+
+
+def _values() -> dict[str, Any]:
+    if "provided" not in g:
+        g.provided = {name: _asked(provider) for name, provider in _PROVIDERS.items()}
+    return {"staff": g.get("staff"), "patient_caller": g.get("patient"), **g.provided}
+
+
+def _asked(provider: Callable[[], Any]) -> Any:
+    """What stands on every page must not take a page down: without a database an error page still shows."""
+    if g.get("database_down"):
+        return None
+    try:
+        return provider()
+    except SQLAlchemyError:
+        db.session.rollback()
+        g.database_down = True
+        return None
+
+
+def staff_banners() -> list[Markup]:
+    """What every staff page shows on top, for this caller."""
+    if g.get("staff") is None:
+        return []
+    return [shown for banner in BANNERS if (shown := _asked(banner))]
 
 
 def staff_nav(current: str = "") -> list[dict[str, Any]]:
@@ -26,9 +67,13 @@ def staff_nav(current: str = "") -> list[dict[str, Any]]:
         return []
     return [
         {"label": label, "url": url_for(endpoint), "current": label == current}
-        for label, endpoint, roles in NAV
+        for label, endpoint, roles in sorted(NAV, key=_place)
         if not roles or not caller.roles.isdisjoint(roles)
     ]
+
+
+def _place(entry: tuple[str, str, frozenset[str]]) -> int:
+    return NAV_ORDER.index(entry[0]) if entry[0] in NAV_ORDER else len(NAV_ORDER)
 
 
 def day(value: date | datetime, tz: str | None = None) -> str:
