@@ -62,6 +62,7 @@ def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a number")
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant)
 
 
@@ -79,7 +80,7 @@ def parse(text: str) -> Any:
 
 def dumps(value: Any) -> str:
     """Compact JSON, plain ASCII, the same bytes on every machine."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _open(source: str | None) -> TextIO:

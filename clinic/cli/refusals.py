@@ -11,6 +11,7 @@ _WORDS = {
     "missing": "is required",
     "bool_type": "must be true or false",
     "string_type": "must be text",
+    "string_unicode": "must be text of whole characters",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "list_type": "must be a list",

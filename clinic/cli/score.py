@@ -1,6 +1,5 @@
 """`clinic score`: one sitting of a questionnaire, or a stage, without a database."""
 
-import math
 import sys
 from typing import Any
 
@@ -33,7 +32,7 @@ def _maudsley(document: dict[str, Any]) -> dict[str, Any]:
     problems = []
     if months is not None:
         number = isinstance(months, int | float) and not isinstance(months, bool)
-        if not number or not math.isfinite(months) or not 0 <= months <= 1440:
+        if not number or not 0 <= months <= 1440:
             problems.append(Problem("$.duration_months", "must be a number of months from 0 to 1440"))
     if failed is not None and (isinstance(failed, bool) or not isinstance(failed, int) or not 0 <= failed <= 300):
         problems.append(Problem("$.failed_antidepressants", "must be a whole number from 0 to 300"))

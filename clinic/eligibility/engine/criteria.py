@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
-from clinic.eligibility.engine.record import IntakeRecord
+from clinic.eligibility.engine import drugs, knowledge
+from clinic.eligibility.engine.record import IntakeRecord, partial_date
 from clinic.eligibility.engine.rules import RuleSet
 from clinic.eligibility.engine.safety import Known
 from clinic.eligibility.engine.trials import Weighed, amount
@@ -78,7 +80,7 @@ def trd(record: IntakeRecord, trials: Sequence[Weighed], known: Known, rules: Ru
     enough = "unknown" if record.trials is None else at_least(len(adequate), possible, rules.min_trials)
     counted = _counted(record, adequate, open_rows, enough, rules)
     findings = [counted, _diagnosis(known, enough), _adult(known)]
-    findings += _notes(adequate)
+    findings += [*_notes(adequate), *_taken_together(adequate, rules), _psychotherapy(record)]
     statuses = {finding.code: finding.status for finding in findings}
     verdict = decide(findings)
     if statuses["adult"] == "unknown":
@@ -124,6 +126,58 @@ def _adult(known: Known) -> Finding:
         return Finding("adult", "unknown", text, "safety_screens.tms_screen.age_band")
     text = "Adult." if under is False else "Age not known; the rules are for adults."
     return Finding("adult", "met" if under is False else "info", text, "safety_screens.tms_screen.age_band")
+
+
+@cache
+def _evidence_based() -> frozenset[str]:
+    rows = knowledge.adequacy()["psychotherapy_adequacy"]["evidence_based"]
+    return frozenset(drugs.plain(row) for row in rows)
+
+
+def psychotherapy_status(record: IntakeRecord) -> Status:
+    """Whether an adequate course of evidence-based psychotherapy is on record."""
+    courses = record.psychotherapy
+    if courses is None:
+        return "unknown"
+    sessions = knowledge.adequacy()["psychotherapy_adequacy"]["default_adequate"]["min_sessions"]
+    statuses: list[Status] = []
+    for course in courses:
+        if course.adequate is not None:
+            statuses.append("met" if course.adequate else "unmet")
+        elif course.sessions is not None and course.sessions < sessions:
+            statuses.append("unmet")
+        elif course.sessions is None or course.type is None:
+            statuses.append("unknown")
+        else:
+            statuses.append("met" if drugs.plain(course.type) in _evidence_based() else "unknown")
+    return "met" if "met" in statuses else "unknown" if "unknown" in statuses else "unmet"
+
+
+def _psychotherapy(record: IntakeRecord) -> Finding:
+    text = {
+        "met": "An adequate course of evidence-based psychotherapy is on record.",
+        "unmet": "No adequate course of evidence-based psychotherapy is on record.",
+    }.get(psychotherapy_status(record), "Not known whether evidence-based psychotherapy was tried.")
+    adequacy = knowledge.adequacy()["psychotherapy_adequacy"]
+    source = f"trial_adequacy.psychotherapy_adequacy: {adequacy['verified']}; confidence {adequacy['confidence']}"
+    return Finding("evidence_based_psychotherapy", "info", text, source)
+
+
+def _taken_together(adequate: Sequence[Weighed], rules: RuleSet) -> list[Finding]:
+    """Pairs of adequate trials that the dates put side by side for as long as a trial needs."""
+    dated = []
+    for row in adequate:
+        trial = row.facts.trial
+        if trial.started_on is not None and trial.stopped_on is not None:
+            dated.append((row, partial_date(trial.started_on)[1], partial_date(trial.stopped_on)[0]))
+    found = []
+    for at, (one, one_start, one_stop) in enumerate(dated):
+        for other, other_start, other_stop in dated[at + 1 :]:
+            if (min(one_stop, other_stop) - max(one_start, other_start)).days / 7 >= rules.min_weeks:
+                text = "Two adequate trials were taken at the same time: a reviewer may see one combination."
+                source = "trial_adequacy.counting_rules.combination: recalled"
+                found.append(Finding("taken_together", "info", text, source, (one.index, other.index)))
+    return found
 
 
 def _notes(adequate: Sequence[Weighed]) -> list[Finding]:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from clinic.eligibility.engine import knowledge
@@ -239,7 +239,7 @@ def nearest(text: str, limit: int = 3) -> tuple[str, ...]:
     return tuple(shown[key] for key, _, _ in rows)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def find(text: str) -> Match:
     """The one drug that a text names: brand or generic, any case, with salt, form or strength beside it.
 
@@ -288,7 +288,7 @@ def _selegiline(words: frozenset[str]) -> Match:
     return Match(None, suggestions=(drug.name, "oral selegiline"), problem="form_unclear", words=words)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def identify(text: str, formulation: str | None = None) -> Match:
     """As `find`, with the separately entered formulation read too."""
     match = find(text)

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from clinic.eligibility.engine import drugs, knowledge
-from clinic.eligibility.engine.criteria import Finding, Status, Verdict, at_least, decide
+from clinic.eligibility.engine.criteria import Finding, Status, Verdict, at_least, decide, psychotherapy_status
 from clinic.eligibility.engine.record import IntakeRecord
 from clinic.eligibility.engine.rules import RuleSet
 from clinic.eligibility.engine.safety import Known
@@ -25,6 +25,14 @@ class Case:
     trials: Sequence[Weighed]
     known: Known
     rules: RuleSet
+    _weighed: dict[tuple[float, bool], list[Weighed]] = field(default_factory=dict)
+
+    def weighed(self, min_weeks: float, any_episode: bool) -> list[Weighed]:
+        """The trials by another least length, or with earlier episodes let in."""
+        key = (min_weeks, any_episode)
+        if key not in self._weighed:
+            self._weighed[key] = weigh(self.facts, self.rules, min_weeks=min_weeks, any_episode=any_episode)
+        return self._weighed[key]
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,8 @@ def _counting(criteria: dict[str, Any], case: Case) -> _Count:
     least, most = _weeks_range(criteria)
     sure_any, may_any = _windows(criteria.get("episode_window"))
     limit = criteria.get("failure_max_improvement_percent")
-    strict = weigh(case.facts, case.rules, min_weeks=most, any_episode=sure_any)
-    loose = weigh(case.facts, case.rules, min_weeks=least, any_episode=may_any)
+    strict = case.weighed(most, sure_any)
+    loose = case.weighed(least, may_any)
     certain = {row.group: row for row in strict if row.verdict == "adequate" and _failed(row, limit)}
     possible = {
         row.group: row
@@ -193,31 +201,6 @@ def _augmentation(criteria: dict[str, Any], case: Case, source: str) -> list[Fin
     return [Finding("augmentation", _augmentation_status(needed, case), text, source)]
 
 
-@cache
-def _evidence_based() -> frozenset[str]:
-    rows = knowledge.adequacy()["psychotherapy_adequacy"]["evidence_based"]
-    return frozenset(drugs.plain(row) for row in rows)
-
-
-def psychotherapy_status(case: Case) -> Status:
-    """Whether an adequate course of evidence-based psychotherapy is on record."""
-    courses = case.record.psychotherapy
-    if courses is None:
-        return "unknown"
-    sessions = knowledge.adequacy()["psychotherapy_adequacy"]["default_adequate"]["min_sessions"]
-    statuses: list[Status] = []
-    for course in courses:
-        if course.adequate is not None:
-            statuses.append("met" if course.adequate else "unmet")
-        elif course.sessions is not None and course.sessions < sessions:
-            statuses.append("unmet")
-        elif course.sessions is None or course.type is None:
-            statuses.append("unknown")
-        else:
-            statuses.append("met" if drugs.plain(course.type) in _evidence_based() else "unknown")
-    return "met" if "met" in statuses else "unknown" if "unknown" in statuses else "unmet"
-
-
 def _psychotherapy(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
     if "psychotherapy" not in criteria:
         return []
@@ -226,7 +209,7 @@ def _psychotherapy(criteria: dict[str, Any], case: Case, source: str) -> list[Fi
         return [Finding("psychotherapy", "unknown", f"Psychotherapy {CHECK}.", source)]
     if wanted == "not_required":
         return []
-    status = psychotherapy_status(case)
+    status = psychotherapy_status(case.record)
     if wanted == "if_available":
         return [Finding("psychotherapy", "info", "Psychotherapy is asked for if it is available.", source)]
     if wanted == "required_or_augmentation":

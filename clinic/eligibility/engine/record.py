@@ -152,7 +152,7 @@ def _pressure(value: Any) -> tuple[float | None, float | None] | None:
     for each, name, low, high in ((systolic, "systolic", 40, 300), (diastolic, "diastolic", 20, 200)):
         if each is None:
             continue
-        if isinstance(each, bool) or not isinstance(each, int | float) or not math.isfinite(each):
+        if isinstance(each, bool) or not isinstance(each, int | float):
             raise _refuse(f"{name} must be a number in mmHg")
         if not low <= each <= high:
             raise _refuse(f"{name} must be from {low} to {high} mmHg")

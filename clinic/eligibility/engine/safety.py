@@ -102,11 +102,12 @@ class Known:
         self.record = record
         self.trials = trials
         self.rules = rules
+        answers = record.safety.__dict__ if record.safety else {}
+        self._answers = {name: value for name, value in answers.items() if value is True or value is False}
 
     def answer(self, name: str) -> bool | None:
         """A yes or no answer of the safety part under one name."""
-        found = getattr(self.record.safety, name, None) if self.record.safety else None
-        return found if isinstance(found, bool) else None
+        return self._answers.get(name)
 
     def fact(self, name: str) -> bool | None:
         """A fact under any of its names: a yes anywhere is a yes."""

@@ -46,6 +46,9 @@ def where(document):
         ({"safety": {"bp": [80, 120]}}, ("safety", "bp")),
         ({"safety": {"bp": [120]}}, ("safety", "bp")),
         ({"safety": {"bp": [500, 80]}}, ("safety", "bp")),
+        ({"safety": {"bp": [10**400, 80]}}, ("safety", "bp")),
+        ({"safety": {"bp": [float("nan"), 80]}}, ("safety", "bp")),
+        ({"trials": [{"weeks": 10**400}]}, ("trials", 0, "weeks")),
         ({"cssrs": {"plan": 1}}, ("cssrs", "plan")),
     ],
 )
@@ -69,7 +72,7 @@ def test_a_date_may_be_known_in_part(value):
 
 
 def test_every_question_of_the_safety_screens_can_be_answered():
-    answers = {name: False for name in screen_question_ids()}
+    answers = dict.fromkeys(screen_question_ids(), False)
     record = IntakeRecord.model_validate({"safety": answers})
     assert record.to_json()["safety"] == answers
 

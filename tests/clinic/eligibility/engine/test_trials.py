@@ -243,8 +243,13 @@ def test_two_related_agents_are_two_trials_with_a_note(run, make_trial):
         "Savella",
         "Silenor",
         "Zyban",
-    ]
-    + ["St. John's wort", "quetiapine", "Cytomel", "buspirone", "oral selegiline", "agomelatine"],
+        "St. John's wort",
+        "quetiapine",
+        "Cytomel",
+        "buspirone",
+        "oral selegiline",
+        "agomelatine",
+    ],
 )
 def test_what_is_no_antidepressant_trial(run, make_trial, drug):
     row = run(trials=[make_trial(drug)]).trials[0]
@@ -254,3 +259,13 @@ def test_what_is_no_antidepressant_trial(run, make_trial, drug):
 def test_a_recalled_number_says_so(run, make_trial):
     sources = run(trials=[make_trial("doxepin", dose_mg_per_day=150)]).to_json()["trials"][0]["sources"]
     assert sources[0] == {"source": "antidepressants.doxepin", "verified": "recalled", "confidence": "medium"}
+
+
+def test_two_adequate_trials_at_the_same_time_carry_a_note(run, make_trial):
+    dates = {"started_on": "2026-01-01", "stopped_on": "2026-03-31", "weeks": None}
+    together = [make_trial(**dates), make_trial("venlafaxine", **dates)]
+    result = run(trials=together)
+    assert result.trd.verdict == "met"
+    assert "taken_together" in [finding.code for finding in result.trd.findings]
+    after = make_trial("venlafaxine", started_on="2026-04-01", stopped_on="2026-07-01")
+    assert "taken_together" not in [finding.code for finding in run(trials=[together[0], after]).trd.findings]
