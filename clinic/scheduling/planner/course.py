@@ -6,7 +6,8 @@ from clinic.scheduling.planner.explain import explain_no_course, plan_reasons
 from clinic.scheduling.planner.facts import CoursePlan, CourseRequest, NoCourse
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.placement import place
-from clinic.scheduling.planner.search import Table, earliest_day, solve
+from clinic.scheduling.planner.search import earliest_day, solve
+from clinic.scheduling.planner.table import Table
 
 
 def plan_course(request: CourseRequest, occupancy: Occupancy) -> CoursePlan | NoCourse:

@@ -16,6 +16,7 @@ from clinic.scheduling.planner.facts import (
 )
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.placement import place
+from clinic.scheduling.planner.reach import Moves, Reach
 from clinic.scheduling.planner.rules import (
     HARD_RULES,
     RULE_TEXT,
@@ -24,7 +25,8 @@ from clinic.scheduling.planner.rules import (
     usable_devices,
     why_not,
 )
-from clinic.scheduling.planner.search import Moves, Reach, Table, modes_for, solve, start_limits
+from clinic.scheduling.planner.search import solve
+from clinic.scheduling.planner.table import Table, modes_for, start_limits
 
 WIDER_BY = (30, 60, 90, 120, 180, 240, 1440)
 LONGER_GAPS_BY = (1, 2, 3, 4, 5)
@@ -124,32 +126,36 @@ def explain_no_course(request: CourseRequest, occupancy: Occupancy, *, relax: bo
         return NoCourse("first_visit_is_in_window", request.first_number, request.visits[0].kind, text, (), relaxations)
     reach, k = _furthest(table, first, last)
     days = _blocked_days(table, reach, k, first, last)
-    rule = _binding_rule(days)
+    beyond = k > 0 and reach.candidates(k) > reach.days_mask(0, table.days)
+    rule = _binding_rule(days, beyond)
     visit, number = request.visits[k], request.first_number + k
     return NoCourse(rule, number, visit.kind, _no_course_text(number, visit.kind, days, rule), days, relaxations)
 
 
 def _furthest(table: Table, first: int, last: int) -> tuple[Reach, int]:
     """The mode that places most visits, and the first visit it cannot place."""
-    found: list[tuple[int, Reach]] = []
+    found: list[tuple[int, int, Reach]] = []
     for mode in modes_for(table.request.min_hours):
         reach = Reach(Moves(table, mode), first, last)
-        empty = [k for k, days in enumerate(reach.forward) if days == 0]
-        found.append((empty[0] if empty else len(reach.forward) - 1, reach))
-    k, reach = max(found, key=lambda x: x[0])
+        k = next((k for k, days in enumerate(reach.forward) if days == 0), len(reach.forward) - 1)
+        found.append((k, len(_candidates(table, reach, k, first, last)), reach))
+    k, _, reach = max(found, key=lambda x: x[:2])
     return reach, k
+
+
+def _candidates(table: Table, reach: Reach, k: int, first: int, last: int) -> list[int]:
+    """Table days that the gap rule, or the start window, leaves for visit k."""
+    if k == 0:
+        return list(range(first, last))
+    return reach.days_of(reach.candidates(k) & reach.days_mask(0, table.days))
 
 
 def _blocked_days(table: Table, reach: Reach, k: int, first: int, last: int) -> tuple[BlockedDay, ...]:
     request, occupancy = table.request, table.occupancy
-    if k == 0:
-        candidates = list(range(first, last))
-    else:
-        candidates = reach.days_of(reach.candidates(k) & reach.days_mask(0, table.days))
     visit = request.visits[k]
     devices = usable_devices(request, occupancy, visit)
     blocked = []
-    for i in candidates:
+    for i in _candidates(table, reach, k, first, last):
         day = table.first_day + i
         block = Block(request, occupancy, visit, devices, day, day + 1, table.first_start, table.count)
         rule = first_empty_rule(block) or "hours_between"
@@ -157,20 +163,18 @@ def _blocked_days(table: Table, reach: Reach, k: int, first: int, last: int) -> 
     return tuple(blocked)
 
 
-def _binding_rule(days: tuple[BlockedDay, ...]) -> str:
-    """The most frequent cause; a closed day binds only where nothing else does."""
-    if not days:
-        return "day_is_inside_horizon"
+def _binding_rule(days: tuple[BlockedDay, ...], beyond: bool) -> str:
+    """The most frequent cause; a closed day binds only where nothing else does, not even the end of the calendar."""
     causes = Counter(x.rule for x in days)
     closed = causes.pop("location_is_open", 0)
     if not causes:
-        return "location_is_open" if closed else "day_is_inside_horizon"
+        return "location_is_open" if closed and not beyond else "day_is_inside_horizon"
     order = [rule.__name__ for rule in HARD_RULES] + ["hours_between"]
     return max(causes, key=lambda rule: (causes[rule], order.index(rule)))
 
 
 def _no_course_text(number: int, kind: str, days: tuple[BlockedDay, ...], rule: str) -> str:
-    if not days:
+    if rule == "day_is_inside_horizon":
         return f"visit {number} ({kind}) would fall after the last planned day"
     return f"visit {number} ({kind}) fits on no day from {days[0].date} to {days[-1].date}; mostly: {RULE_TEXT[rule]}"
 

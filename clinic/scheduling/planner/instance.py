@@ -22,7 +22,7 @@ from clinic.scheduling.planner.facts import (
     Weights,
 )
 from clinic.scheduling.planner.occupancy import Occupancy
-from clinic.scheduling.planner.search import INF, worst_cost
+from clinic.scheduling.planner.table import INF, worst_cost
 
 FORMAT = "tms-plan/1"
 MOST_DAYS = 1100

@@ -4,7 +4,8 @@ import numpy as np
 
 from clinic.scheduling.planner.facts import CostParts, CoursePlan, CourseRequest, PlannedVisit
 from clinic.scheduling.planner.occupancy import Occupancy
-from clinic.scheduling.planner.search import Solution, StartClass, Table, waiting
+from clinic.scheduling.planner.search import Solution
+from clinic.scheduling.planner.table import StartClass, Table, waiting
 
 
 def place(table: Table, solution: Solution, earliest: int) -> CoursePlan:

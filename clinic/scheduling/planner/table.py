@@ -1,0 +1,185 @@
+"""What one request could use: its possible starts on the grid, and the prices of starting and of gaps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clinic.scheduling.planner.facts import CourseRequest, Span, VisitSpec, Weights
+from clinic.scheduling.planner.occupancy import Occupancy
+from clinic.scheduling.planner.rules import Block, Mask, possible_starts, usable_devices
+
+Ints = NDArray[np.int32]
+INF = 1 << 29  # three of them still fit 32 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A way to keep the hours between starts: starts at most `half` minutes from the anchor, gaps of `min_gap` days up."""
+
+    half: int | None
+    min_gap: int
+
+
+def worst_cost(weights: Weights, visits: int, days: int, penalty: int) -> int:
+    """No course of so many visits in so many days can cost more; it must stay below INF to be planned exactly."""
+    a_visit = 1440 * weights.tod + weights.dev + weights.loc + weights.pref + penalty + days * weights.gap
+    return visits * a_visit + days * (max(weights.wait) + max(weights.late))
+
+
+def modes_for(min_hours: int | None) -> tuple[Mode, ...]:
+    """The modes that together keep `min_hours` by construction; a course of any of them is allowed."""
+    if min_hours is None:
+        return (Mode(None, 0),)
+    days = -(-min_hours // 24)
+    if min_hours % 24:
+        return (Mode((days * 24 - min_hours) * 60 // 2, days),)
+    return Mode(None, days + 1), Mode(0, days)
+
+
+def _class_key(visit: VisitSpec) -> tuple[object, ...]:
+    return visit.duration, visit.capability, visit.need, visit.offsets, visit.consistent
+
+
+@dataclass(frozen=True, slots=True)
+class StartClass:
+    """Possible starts of all visits that are alike: [device, day, start], and what each costs beyond distance."""
+
+    visit: VisitSpec
+    devices: NDArray[np.intp]
+    mask: Mask
+    extra: Ints | None
+    penalty: Ints
+
+
+class Table:
+    """Possible starts of one request. Days count from `first_day`, starts from `first_start` on the grid.
+
+    `strict`: where given, the starts it forbids are allowed at `price` each (to find the course with fewest of them).
+    """
+
+    def __init__(
+        self, request: CourseRequest, occupancy: Occupancy, *, strict: "Table | None" = None, price: int = 0
+    ) -> None:
+        self.request, self.occupancy = request, occupancy
+        penalty = max(request.locations.values(), default=0)
+        if worst_cost(request.weights, len(request.visits), occupancy.days, penalty) >= INF:
+            raise ValueError("the prices are too large to plan exactly")
+        earliest = request.not_before if request.continued else max(request.not_before, request.release)
+        self.first_day = max(0, min(earliest, occupancy.days))
+        self.days = occupancy.days - self.first_day
+        self.first_start, self.count = self._start_range()
+        self.classes: list[StartClass] = []
+        self.class_of: list[int] = []
+        index: dict[tuple[object, ...], int] = {}
+        for visit in request.visits:
+            key = _class_key(visit)
+            if key not in index:
+                index[key] = len(self.classes)
+                self.classes.append(self._start_class(visit, strict, price))
+            self.class_of.append(index[key])
+        self.homes = self._homes()
+        self._gap_costs: dict[tuple[Span | None, Span | None, Mode], tuple[range, Ints]] = {}
+
+    def _start_range(self) -> tuple[int, int]:
+        occupancy, request = self.occupancy, self.request
+        spans = [s for day in request.windows for s in day]
+        low = max(occupancy.low, min((a for a, _ in spans), default=0))
+        shortest = min((v.span for v in request.visits), default=0)
+        high = min(occupancy.low + occupancy.slots * occupancy.unit, max((b for _, b in spans), default=0)) - shortest
+        first = -(-low // occupancy.grid) * occupancy.grid
+        return first, max(1, (high - first) // occupancy.grid + 1)
+
+    def _start_class(self, visit: VisitSpec, strict: "Table | None", price: int) -> StartClass:
+        request, occupancy = self.request, self.occupancy
+        devices = usable_devices(request, occupancy, visit)
+        block = Block(request, occupancy, visit, devices, self.first_day, occupancy.days, self.first_start, self.count)
+        mask = possible_starts(block)
+        extra: Ints | None = None
+        if visit.consistent and request.preferred is not None:
+            outside = (block.starts < request.preferred[0]) | (block.starts >= request.preferred[1])
+            extra = (outside * np.int32(request.weights.pref)).astype(np.int32)
+        if strict is not None:
+            forbidden = ~strict.allows(visit, devices, self)
+            extra = (forbidden * np.int32(price)).astype(np.int32) + (0 if extra is None else extra)
+        penalty = np.array([request.locations[occupancy.devices[i].location] for i in devices], dtype=np.int32)
+        return StartClass(visit, devices, mask, extra, penalty)
+
+    def allows(self, visit: VisitSpec, devices: NDArray[np.intp], like: "Table") -> Mask:
+        """This table's possible starts of a visit on the frame of another table and other devices."""
+        frame = np.zeros((len(devices), like.days, like.count), dtype=np.bool_)
+        mine = self.classes[[_class_key(c.visit) for c in self.classes].index(_class_key(visit))]
+        shift = (self.first_start - like.first_start) // self.occupancy.grid
+        row = {int(device): x for x, device in enumerate(mine.devices)}
+        for i, device in enumerate(devices):
+            if int(device) in row:
+                a, b = max(0, shift), min(like.count, shift + self.count)
+                offset = self.first_day - like.first_day
+                frame[i, offset:, a:b] = mine.mask[row[int(device)], :, a - shift : b - shift]
+        return frame
+
+    def _homes(self) -> list[int]:
+        """Devices worth being home: any other is never better than one of these in the same location."""
+        request, devices = self.request, self.occupancy.devices
+        own = [i for i, x in enumerate(devices) if x.kind == request.device_kind and x.location in request.locations]
+        wanted = {int(i) for c in self.classes if c.visit.consistent for i in c.devices}
+        homes = [i for i in own if i in wanted] or own
+        return sorted(homes, key=lambda i: (request.locations[devices[i].location], i))
+
+    # -- gaps ---------------------------------------------------------------------------------------------------
+
+    def gap_costs(self, visit: VisitSpec, mode: Mode) -> tuple[range, Ints]:
+        """Allowed gaps in days, and [gap, day of arrival] -> price; INF where the hours between starts forbid it."""
+        key = visit.gap, visit.ideal, mode
+        if key not in self._gap_costs:
+            gap = visit.gap or (1, self.days)
+            gaps = range(max(gap[0], mode.min_gap), min(gap[1], self.days) + 1)
+            self._gap_costs[key] = gaps, self._gap_table(gaps, visit.ideal, mode)
+        return self._gap_costs[key]
+
+    def _gap_table(self, gaps: range, ideal: Span | None, mode: Mode) -> Ints:
+        occupancy = self.occupancy
+        arrivals = np.arange(self.first_day, occupancy.days)
+        before = np.maximum(arrivals - np.array(gaps, dtype=np.intp)[:, None], 0)
+        table = np.zeros(before.shape, dtype=np.int32)
+        if ideal is not None:
+            weekdays = occupancy.weekdays_until[arrivals] - occupancy.weekdays_until[before]
+            off = np.maximum(np.maximum(ideal[0] - weekdays, weekdays - ideal[1]), 0)
+            table += off.astype(np.int32) * np.int32(self.request.weights.gap)
+        if self.request.min_hours is not None:
+            lost = np.cumsum(occupancy.minutes_lost)
+            spread = (self.count - 1) * occupancy.grid if mode.half is None else 2 * mode.half
+            passed = np.array(gaps)[:, None] * 1440 - (lost[arrivals] - lost[before]) - spread
+            table[passed < self.request.min_hours * 60] = INF
+        return table
+
+
+def start_costs(table: Table) -> Ints:
+    """Price of the first visit falling on each day: waiting, or the gap to the last delivered visit."""
+    request, between = table.request, table.occupancy.weekdays_between
+    costs = np.zeros(table.days, dtype=np.int32)
+    own = table.occupancy.weekdays_until[table.first_day :]
+    if table.days == 0:
+        return costs
+    if request.previous_day is not None and request.visits[0].ideal is not None:
+        low, high = request.visits[0].ideal
+        weekdays = own - own[0] + between(request.previous_day, table.first_day)
+        costs += request.weights.gap * np.maximum(np.maximum(low - weekdays, weekdays - high), 0)
+    elif not request.continued:
+        weekdays = own - own[0] + between(request.release, table.first_day)
+        costs += request.weights.wait[request.priority] * weekdays
+        costs += request.weights.late[request.priority] * np.maximum(weekdays - request.target, 0)
+    return costs
+
+
+def waiting(request: CourseRequest, weekdays: int) -> int:
+    """Price of a first visit so many weekdays after the release."""
+    weights, priority = request.weights, request.priority
+    return weights.wait[priority] * weekdays + weights.late[priority] * max(0, weekdays - request.target)
+
+
+def start_limits(table: Table) -> tuple[int, int]:
+    """Table days [first, last) on which the first visit may fall."""
+    if table.request.continued:
+        return 0, table.days
+    return 0, max(0, min(table.days, table.request.latest_start - table.first_day + 1))

@@ -1,0 +1,75 @@
+from clinic.scheduling.planner import Booking, NoCourse, best_course, breaches, propose
+from clinic.scheduling.planner.instance import from_instance, parse_instance
+from tests.clinic.scheduling.planner.builders import (
+    make_device,
+    make_location,
+    make_occupancy,
+    make_person,
+    make_request,
+    tool,
+)
+
+
+def two_sites(**overrides):
+    return make_occupancy(
+        locations=[make_location(), make_location("south")],
+        devices=[make_device(), make_device("south-1", "south")],
+        staff=[make_person(), make_person("bob", "south")],
+        **overrides,
+    )
+
+
+def identity(plan):
+    return [(v.day, v.device, v.start) for v in plan.visits]
+
+
+def test_the_optimum_comes_first_with_every_label_it_earns():
+    (first, *others) = propose(make_request(3), make_occupancy())
+    assert first.labels == ("best", "earliest", "steadiest", "preferred_place")
+    assert [p.labels for p in others] == [("other_time",)]
+    assert abs(others[0].plan.anchor - first.plan.anchor) >= 60
+
+
+def test_the_preferred_place_is_offered_where_the_optimum_leaves_it():
+    taken = [Booking("north-1", day, 480, 235, "tms") for day in range(5)]
+    proposals = propose(make_request(3, locations={"north": 0, "south": 6}), two_sites(bookings=taken))
+    labels = {label: p for p in proposals for label in p.labels}
+    assert labels["best"].plan.locations == ("south",)
+    assert labels["preferred_place"].plan.locations == ("north",)
+    assert "starts 5 weekdays later" in labels["preferred_place"].reasons
+
+
+def test_an_earlier_start_is_offered_at_its_price():
+    taken = [Booking("north-1", day, 480, 205, "tms") for day in (0, 2)]  # only from 11:30
+    taken += [Booking("north-1", day, 600, 115, "tms") for day in (1, 3)]  # only until 10:00
+    proposals = propose(make_request(4, latest_start=9), make_occupancy(bookings=taken))
+    labels = {label: p for p in proposals for label in p.labels}
+    assert labels["earliest"].plan.visits[0].day == 0
+    assert labels["best"].plan.visits[0].day > 0
+    assert labels["earliest"].plan.cost > labels["best"].plan.cost
+    assert any(r.endswith("sooner") and r.startswith("starts") for r in labels["earliest"].reasons)
+
+
+def test_count_limits_the_proposals():
+    assert len(propose(make_request(3), make_occupancy(), count=1)) == 1
+
+
+def test_no_course_is_explained_instead():
+    assert isinstance(propose(make_request(12), make_occupancy()), NoCourse)
+
+
+def test_proposals_differ_keep_the_rules_and_carry_the_cost_of_the_request():
+    question = from_instance(parse_instance(tool("instances").make("online", seed=108, grid=15, util=0.9)))
+    several = 0
+    for request in question.requests.values():
+        proposals = propose(request, question.occupancy)
+        if isinstance(proposals, NoCourse):
+            continue
+        plans = [p.plan for p in proposals]
+        assert len({tuple(identity(p)) for p in plans}) == len(plans) <= 3
+        assert plans[0] == best_course(request, question.occupancy)
+        assert all(p.cost == p.parts.total >= plans[0].cost for p in plans)
+        assert all(breaches(request, question.occupancy, identity(p)) == [] for p in plans)
+        assert all(p.reasons for p in proposals)
+        several += len(plans) > 1
+    assert several >= 5
