@@ -224,7 +224,9 @@ def parse_instance(data: object) -> Instance:
     try:
         instance = Instance.model_validate(data)
     except ValidationError as fault:
-        raise InstanceError([(e["loc"], _plain(e)) for e in fault.errors(include_url=False)]) from None
+        found = [(e["loc"], _plain(e)) for e in fault.errors(include_url=False)]
+        inner = {where[:i] for where, _ in found for i in range(len(where))}  # a bad item also shortens its list
+        raise InstanceError([(where, what) for where, what in found if where not in inner]) from None
     problems = list(_dangling(instance))
     if problems:
         raise InstanceError(problems)
