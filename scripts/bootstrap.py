@@ -29,14 +29,16 @@ OLDEST = (3, 11)
 OLDEST_NODE = 20
 
 CLINIC = """#!/bin/sh
-# Works from any folder, also when the path has spaces. -P: the folder one stands in is not searched for modules.
-exec "$(dirname -- "$(readlink -f -- "$0")")/python" -P -c '
+''':'
+# To the shell these lines, to Python a string. -P: the folder one stands in is not searched for modules.
+exec "$(dirname -- "$(readlink -f -- "$0")")/python" -P "$0" "$@"
+'''
 import sys
 try:
     from clinic.cli.main import main
     main(prog_name="clinic")
 except (ImportError, SyntaxError) as error:
-    sys.exit(f"clinic: a package is broken ({error}): delete .venv and run `make setup`")' "$@"
+    sys.exit(f"clinic: a package is broken ({error}): delete .venv and run `make setup`")
 """
 
 
