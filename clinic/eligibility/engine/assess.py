@@ -258,7 +258,7 @@ def _asks(case: Case, history: Trd, pathways: dict[str, PathwayResult], results:
     found += [Ask(*row) for row in _COULD_CHANGE if _is_missing(case.record, row[0])]
     if case.record.audit_c == 3 and case.record.sex in (None, "unknown"):
         found.append(Ask("sex", "What is the sex of the person?", "The AUDIT-C cut-off depends on it."))
-    if not case.known.is_known("pregnant") and case.known.could_be_pregnant():
+    if not case.known.is_known("pregnant") and case.known.pregnancy_is_asked():
         question = safety.QUESTIONS["pregnant"]
         found.append(Ask("safety.pregnant", question, "It matters for TMS, esketamine and IV ketamine."))
     found += _policy_asks(case, results)

@@ -189,10 +189,14 @@ class Known:
         )
 
     def could_be_pregnant(self) -> bool:
-        """Whether pregnancy is asked: sex female or not known, age within the range or not known."""
+        """Whether not knowing of a pregnancy matters: sex female or not known, age within the range or not known."""
+        return self.record.sex in (None, "unknown", "female") and self.pregnancy_is_asked()
+
+    def pregnancy_is_asked(self) -> bool:
+        """Whether to ask at all: anyone but a man, age within the range or not known."""
         youngest, oldest = self.rules.pregnancy_ages
         age = self.record.age
-        return self.record.sex in (None, "unknown", "female") and (age is None or youngest <= age <= oldest)
+        return self.record.sex != "male" and (age is None or youngest <= age <= oldest)
 
     def is_known(self, fact: str) -> bool:
         """Whether one of the facts that matter has been answered."""

@@ -431,8 +431,7 @@ def _documented(row: Weighed) -> tuple[Any, ...]:
     """Order of the rows of one medicine, best documented first; the same whatever the order of entry."""
     facts = row.facts
     return (
-        row.verdict != "adequate",
-        len(row.judgement.missing),
+        len(row.judgement.missing),  # none for an adequate row
         facts.at_dose.high - facts.at_dose.low,
         facts.dose.high - facts.dose.low,
         -facts.at_dose.low,

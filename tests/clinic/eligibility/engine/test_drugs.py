@@ -28,7 +28,19 @@ def test_a_name_is_found_as_people_write_it(text, ingredient):
 
 
 @pytest.mark.parametrize(
-    "text", ["Celebrex", "Zolofft", "fluoxetina", "xyz", "", "50 mg", "Zoloft or Celexa", "Lustral"]
+    "text",
+    [
+        "Celebrex",
+        "Zolofft",
+        "fluoxetina",
+        "xyz",
+        "",
+        "50 mg",
+        "Zoloft or Celexa",
+        "Lustral",
+        "lithium orotate",
+        "not Zoloft",
+    ],
 )
 def test_an_uncertain_name_is_never_guessed(text):
     assert drugs.find(text).drug is None

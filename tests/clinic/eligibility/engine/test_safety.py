@@ -91,6 +91,17 @@ def test_pregnancy_matters_where_it_could_be(run, make_record, sex, age, expecte
     assert verdicts(result) == (E, expected, expected)
 
 
+def test_pregnancy_is_asked_of_everyone_but_men_and_forces_nothing_for_another_sex(run, make_record):
+    result = run(sex="other", safety=make_record()["safety"] | {"pregnant": None})
+    assert verdicts(result) == (E, E, E)
+    assert "safety.pregnant" in {ask.field for ask in result.ask}
+
+
+@pytest.mark.parametrize("age", [18, 24, 65, 80])
+def test_an_age_that_only_informs_holds_nothing_up(run, age):
+    assert verdicts(run(age=age)) == (E, E, E)
+
+
 @pytest.mark.parametrize("field", ["age", "mdq_positive", "audit_c", "cssrs"])
 def test_other_missing_facts_are_asked_and_force_nothing(run, field):
     result = run(**{field: None})
