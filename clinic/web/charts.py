@@ -81,7 +81,7 @@ class Trend:
 
 TREND_TOP = 28.0  # room for the figure above the highest dot
 TREND_FLOOR = 154.0
-LABEL_ROOM, FIGURE_ROOM = 40.0, 20.0  # widths of "Nov 20" and of "20" with the air around them
+LABEL_ROOM, FIGURE_ROOM = 42.0, 21.0  # widths of "Nov 20" and of "20" with the air around them
 
 
 def trend(
@@ -91,7 +91,7 @@ def trend(
     remission_below: int | None = None,
     sessions: int | None = None,
     mark_sessions: tuple[int, int] | None = (10, 15),
-    width: int = 340,
+    width: int = 310,
     height: int = 182,
 ) -> Trend:
     """Positions of a score over delivered sessions.
@@ -103,7 +103,7 @@ def trend(
     if maximum <= 0:
         raise ValueError("maximum must be positive")
     ordered = sorted(scores, key=lambda score: score.session)
-    left, right = 34.0, width - 26.0
+    left, right = 24.0, width - 22.0
     longest = max([1, sessions or 0, *(score.session for score in ordered)])
     totals = [score.total for score in ordered if score.total is not None]
     top = _crop(max(totals, default=maximum), maximum)

@@ -40,6 +40,11 @@ const store = {
   },
 };
 
+/** "Your answer is saved" is on the page only while it is true. */
+function claim(isSaved) {
+  for (const element of document.querySelectorAll("[data-when-saved]")) element.hidden = !isSaved;
+}
+
 const fresh = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
 function show(state, at = "") {
@@ -85,6 +90,7 @@ function watch(form, key) {
   const keep = () => {
     draft = { at: Date.now(), id: fresh(), pairs: answers(form), focus: document.activeElement?.id };
     store.write(key, draft);
+    claim(false);
   };
 
   async function send() {
@@ -122,7 +128,7 @@ function watch(form, key) {
         draft = null;
         store.drop(key);
         show("good", answer.saved_at ?? new Date().toLocaleTimeString(document.documentElement.lang, { hour: "numeric", minute: "2-digit" }));
-        for (const element of document.querySelectorAll("[data-when-saved]")) element.hidden = false;
+        claim(true);
       }
       form.dispatchEvent(new CustomEvent("daybreak:saved", { bubbles: true, detail: answer }));
     } else if (status === 0 || status === 429 || status >= 500) {
