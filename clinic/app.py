@@ -96,11 +96,12 @@ def _add_features(app: Flask) -> None:
 def _blueprints() -> list[Blueprint]:
     from clinic.eligibility import views as eligibility
     from clinic.intake import models as _intake  # noqa: F401
-    from clinic.locations import models as _locations  # noqa: F401
+    from clinic.locations import views as locations
     from clinic.patients import views as patients
     from clinic.reminders import models as _reminders  # noqa: F401
     from clinic.scheduling import models as _scheduling  # noqa: F401
+    from clinic.staff import views as staff
     from clinic.surveys import models as _surveys  # noqa: F401
-    from clinic.tasks import models as _tasks  # noqa: F401
+    from clinic.tasks import views as tasks
 
-    return [health.bp, patients.bp, eligibility.bp]
+    return [health.bp, locations.bp, staff.bp, patients.bp, eligibility.bp, tasks.bp]

@@ -67,6 +67,11 @@ def names(ids: Iterable[int | None] | None = None) -> dict[int, str]:
     return {row.id: row.name for row in db.session.execute(statement)}
 
 
+def zones() -> dict[int, str]:
+    """Time zone of every site."""
+    return {row.id: row.tz for row in db.session.execute(select(Location.id, Location.tz))}
+
+
 def clinic_tz() -> str:
     """Zone in which pages that belong to no site show times: that of the first site."""
     statement = select(Location.tz).where(Location.retired_at.is_(None)).order_by(Location.id).limit(1)

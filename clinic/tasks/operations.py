@@ -10,6 +10,7 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import Conflict, Invalid
+from clinic.patients import queries as patients
 from clinic.tasks import queries
 from clinic.tasks.models import Task, TaskKind, TaskLevel
 
@@ -138,3 +139,20 @@ def _close(task: Task, outcome: str, *, by: Actor) -> None:
     task.closed_at = clock.now()
     task.outcome = outcome
     audit.record(task, "closed", by=by)
+
+
+def tell_team(patient_id: int, *, topic: str, words: str, nonce: str, due_at: datetime, by: Actor) -> None:
+    """Bring a patient's words to the team's worklist; a form that was sent twice (`nonce`) opens one task."""
+    with transaction():
+        open_within_transaction(
+            kind=TaskKind.CLINICAL_REVIEW,
+            level=TaskLevel.ROUTINE,
+            dedupe_key=f"told:{patient_id}:{nonce}",
+            for_role="nurse",
+            due_at=due_at,
+            by=by,
+            patient_id=patient_id,
+            location_id=patients.get(patient_id).preferred_location_id,
+            subject={"topic": topic},
+            note=words.strip(),
+        )

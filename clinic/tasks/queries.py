@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, case, or_, select
 from clinic.db import db
 from clinic.errors import NotFound
 from clinic.tasks.models import Task, TaskKind, TaskLevel
+from clinic.web.access import StaffCaller
 
 CLINICAL = ("nurse", "therapist", "prescriber")  # who may read a task's note
 WORDS = {
@@ -43,22 +44,25 @@ def open_tasks(
     location_ids: Collection[int],
     *,
     kind: str | None = None,
-    for_role: str | None = None,
+    for_roles: Collection[str] = (),
     location_id: int | None = None,
     owner_id: int | None = None,
     unowned: bool = False,
+    concerning: StaffCaller | None = None,
     limit: int = 200,
 ) -> Sequence[Task]:
     """Open tasks of these sites, and of no site, soonest duty first."""
     statement = select(Task).where(Task.closed_at.is_(None), _at(location_ids))
     if kind:
         statement = statement.where(Task.kind == kind)
-    if for_role:
-        statement = statement.where(Task.for_role == for_role)
+    if for_roles:
+        statement = statement.where(Task.for_role.in_(for_roles))
     if location_id:
         statement = statement.where(Task.location_id == location_id)
     if owner_id:
         statement = statement.where(Task.owner_id == owner_id)
+    if concerning:
+        statement = statement.where(_concerns(concerning))
     if unowned:
         statement = statement.where(Task.owner_id.is_(None))
     return db.session.scalars(statement.order_by(Task.due_at, _RANK, Task.id).limit(limit)).all()
@@ -75,6 +79,26 @@ def of_patient(patient_id: int, *, limit: int = 50) -> Sequence[Task]:
     statement = select(Task).where(Task.patient_id == patient_id)
     order: tuple[Any, ...] = (Task.closed_at.is_not(None), Task.closed_at.desc(), Task.due_at, Task.id)
     return db.session.scalars(statement.order_by(*order).limit(limit)).all()
+
+
+def get_for(staff: StaffCaller, task_id: int) -> Task:
+    """The task, if it belongs to one of the caller's sites or to none. Raises NotFound."""
+    task = get(task_id)
+    if task.location_id is not None and task.location_id not in staff.location_ids:
+        raise NotFound("no such task")
+    return task
+
+
+def may_close(staff: StaffCaller, task: Task) -> bool:
+    """A safety task is closed by a clinician; others by the role that they are for, their owner, or a manager."""
+    if task.kind == TaskKind.SAFETY:
+        return staff.has(*CLINICAL)
+    return staff.has(task.for_role, "manager") or task.owner_id == staff.id
+
+
+def _concerns(staff: StaffCaller) -> ColumnElement[bool]:
+    """What this person has to know of: their roles' tasks, their own, and every safety task."""
+    return or_(Task.for_role.in_(staff.roles), Task.owner_id == staff.id, Task.kind == TaskKind.SAFETY)
 
 
 def _at(location_ids: Collection[int]) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask, g, url_for
+from flask import Flask, flash, g, render_template, url_for
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -58,6 +58,16 @@ def staff_banners() -> list[Markup]:
     if g.get("staff") is None:
         return []
     return [shown for banner in BANNERS if (shown := _asked(banner))]
+
+
+def rendered(template: str, **values: Any) -> Markup:
+    """A part of a page that another feature's page shows as it is."""
+    return Markup(render_template(template, **values))  # noqa: S704 - our own template, which escapes
+
+
+def flash_with_undo(text: str, undo_url: str) -> None:
+    """A toast on the next staff page that offers to take the last step back."""
+    flash({"text": text, "undo_url": undo_url}, "undo")  # type: ignore[arg-type]  # any JSON value is kept as it is
 
 
 def staff_nav(current: str = "") -> list[dict[str, Any]]:

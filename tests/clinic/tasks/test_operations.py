@@ -101,7 +101,7 @@ def test_filters_of_the_worklist(database, now) -> None:
     assert [task.id for task in queries.open_tasks(set(), owner_id=nurse.id)] == [mine.id]
     assert [task.id for task in queries.open_tasks(set(), unowned=True)] == [nobodys.id]
     assert [task.id for task in queries.open_tasks(set(), kind="ask_patient")] == [nobodys.id]
-    assert [task.id for task in queries.open_tasks(set(), for_role="nurse")] == [nobodys.id]
+    assert [task.id for task in queries.open_tasks(set(), for_roles=["nurse"])] == [nobodys.id]
 
 
 def test_open_safety_lists_the_gravest_first(database, now) -> None:

@@ -1,0 +1,243 @@
+"""Sites, their hours, closures and devices. Every change raises the site's schedule version."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, time
+from typing import NamedTuple
+from zoneinfo import available_timezones
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from clinic import audit, clock
+from clinic.audit import Actor
+from clinic.db import broken_constraint, db, transaction
+from clinic.errors import Conflict, Invalid, NotFound
+from clinic.locations import queries
+from clinic.locations.closures import usual_closures
+from clinic.locations.models import ClinicProfile, Closure, Device, DeviceKind, Location, OpeningHours
+from clinic.protocols.base import catalogue
+
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+
+
+class Span(NamedTuple):
+    """Open from `opens` to `closes`, wall time; weekday 0 is Monday."""
+
+    weekday: int
+    opens: time
+    closes: time
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDevice:
+    """A device of a new or existing site."""
+
+    name: str
+    kind: str
+    protocols: Sequence[str]
+    turnover_minutes: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewLocation:
+    """What creates a site."""
+
+    slug: str
+    name: str
+    address: str
+    zip_code: str
+    tz: str
+    phone: str
+    note: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    chairs_per_observer: int = 2
+    hours: Sequence[Span] = ()
+    devices: Sequence[NewDevice] = ()
+
+
+def set_profile(
+    *, name: str, short_name: str, slogan: str, phone: str, promises_safety_call: bool, is_demo: bool, by: Actor
+) -> None:
+    """Say who the clinic is. `promises_safety_call`: pages may say that a person calls by a time. Raises Invalid."""
+    if not name.strip() or not short_name.strip():
+        raise Invalid("the clinic needs a name and a short name", fields=["name", "short_name"])
+    with transaction():
+        row = db.session.get(ClinicProfile, 1, with_for_update=True)
+        if row is None:
+            row = ClinicProfile(id=1)
+            db.session.add(row)
+        row.name, row.short_name, row.slogan, row.phone = (
+            name.strip(),
+            short_name.strip(),
+            slogan.strip(),
+            phone.strip(),
+        )
+        row.promises_safety_call, row.is_demo = promises_safety_call, is_demo
+        audit.record(row, "changed", by=by, promises_safety_call=promises_safety_call)
+
+
+def create_location(new: NewLocation, *, by: Actor) -> int:
+    """Create a site with its hours and devices; answers the id. Raises Invalid, or Conflict where the slug is taken."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", new.slug) or len(new.slug) > 40:
+        raise Invalid("a slug is lower-case letters, digits and hyphens, at most 40", fields=["slug"])
+    if not new.name.strip():
+        raise Invalid("a location needs a name", fields=["name"])
+    if new.tz not in available_timezones():
+        raise Invalid(f"no such time zone: {new.tz}", fields=["tz"])
+    if not re.fullmatch(r"\d{5}(-\d{4})?", new.zip_code):
+        raise Invalid("a ZIP code has five digits", fields=["zip"])
+    _check_hours(new.hours)
+    with transaction():
+        if db.session.scalar(select(Location.id).where(Location.slug == new.slug)):
+            raise Conflict(f"there is a location {new.slug} already")
+        row = Location(
+            slug=new.slug,
+            name=new.name.strip(),
+            address=new.address.strip(),
+            zip_code=new.zip_code,
+            latitude=new.latitude,
+            longitude=new.longitude,
+            tz=new.tz,
+            phone=new.phone.strip(),
+            note=new.note.strip(),
+            chairs_per_observer=new.chairs_per_observer,
+            schedule_version=1,
+        )
+        row.hours = [OpeningHours(weekday=day, opens=opens, closes=closes) for day, opens, closes in new.hours]
+        db.session.add(row)
+        audit.record(row, "created", by=by)
+        for device in new.devices:
+            _add_device(row, device, by=by)
+        return row.id
+
+
+def set_hours(location_id: int, hours: Iterable[Span], *, by: Actor) -> None:
+    """Replace the weekly hours of a site. Raises Invalid where spans of a day overlap."""
+    spans = sorted(hours)
+    _check_hours(spans)
+    with transaction():
+        location = queries.lock(location_id)
+        db.session.execute(delete(OpeningHours).where(OpeningHours.location_id == location_id))
+        db.session.add_all(
+            OpeningHours(location_id=location_id, weekday=day, opens=opens, closes=closes)
+            for day, opens, closes in spans
+        )
+        _changed(location, "hours_set", by=by, spans=len(spans))
+        db.session.flush()
+        db.session.expire(location, ["hours"])
+
+
+def _check_hours(hours: Iterable[Span]) -> None:
+    before: Span | None = None
+    for span in sorted(hours):
+        if not 0 <= span.weekday <= 6:
+            raise Invalid("a weekday is 0 (Monday) to 6 (Sunday)", fields=["hours"])
+        if span.opens >= span.closes:
+            raise Invalid("a day closes after it opens", fields=["hours"])
+        if before is not None and before.weekday == span.weekday and span.opens < before.closes:
+            raise Invalid("two spans of one day overlap", fields=["hours"])
+        before = span
+
+
+def add_closure(location_id: int, on_date: date, name: str, *, by: Actor) -> int:
+    """Close a site on a date; answers the id. Raises Invalid, or Conflict where it is closed already."""
+    if not name.strip() or len(name.strip()) > 100:
+        raise Invalid("Say why, in at most 100 characters.", fields=["name"])
+    if not FIRST_YEAR <= on_date.year <= LAST_YEAR:
+        raise Invalid("The year is not possible.", fields=["on_date"])
+    try:
+        with transaction():
+            location = queries.lock(location_id)
+            row = Closure(location_id=location_id, on_date=on_date, name=name.strip())
+            db.session.add(row)
+            db.session.flush()
+            _changed(location, "closure_added", by=by, on=on_date.isoformat())
+            return row.id
+    except IntegrityError as error:
+        if broken_constraint(error) == "closures_location_id_on_date_key":
+            raise Conflict("The site is closed on that date already.") from None
+        raise
+
+
+def remove_closure(closure_id: int, *, by: Actor) -> None:
+    """Open a site again on a date. Raises NotFound."""
+    with transaction():
+        row = db.session.get(Closure, closure_id)
+        if row is None:
+            raise NotFound("no such closure")
+        location = queries.lock(row.location_id)
+        on = row.on_date.isoformat()
+        db.session.delete(row)
+        _changed(location, "closure_removed", by=by, on=on)
+
+
+def start_closures(location_id: int, year: int, *, by: Actor) -> list[date]:
+    """Put the usual closures of a year on the site's list, where they are missing; answers the dates that were added."""
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise Invalid("The year is not possible.", fields=["year"])
+    with transaction():
+        location = queries.lock(location_id)
+        known = {row.on_date for row in queries.closures(location_id, date(year, 1, 1), date(year, 12, 31))}
+        new = [(on, name) for on, name in usual_closures(year) if on not in known]
+        db.session.add_all(Closure(location_id=location_id, on_date=on, name=name) for on, name in new)
+        if new:
+            _changed(location, "closures_started", by=by, year=year, added=len(new))
+        return [on for on, _ in new]
+
+
+def add_device(location_id: int, device: NewDevice, *, by: Actor) -> int:
+    """Put a device at a site; answers the id. Raises Invalid, or Conflict where the name is taken there."""
+    with transaction():
+        location = queries.lock(location_id)
+        row = _add_device(location, device, by=by)
+        location.schedule_version += 1
+        return row.id
+
+
+def _add_device(location: Location, new: NewDevice, *, by: Actor) -> Device:
+    if new.kind not in {str(kind) for kind in DeviceKind}:
+        raise Invalid(f"a device is {' or '.join(DeviceKind)}", fields=["kind"])
+    if not new.name.strip() or len(new.name.strip()) > 60:
+        raise Invalid("a device has a name of at most 60 characters", fields=["name"])
+    if not new.protocols:
+        raise Invalid("a device gives at least one protocol", fields=["protocols"])
+    for key in new.protocols:
+        protocol = catalogue().get(key)
+        if protocol is None:
+            raise Invalid(f"unknown protocol {key}: known are {', '.join(sorted(catalogue()))}", fields=["protocols"])
+        if protocol.device_kind != new.kind:
+            raise Invalid(f"a {new.kind} does not give {key}", fields=["protocols"])
+    if not 0 <= new.turnover_minutes <= 60:
+        raise Invalid("turnover is 0 to 60 minutes", fields=["turnover_minutes"])
+    if location.id is not None and db.session.scalar(
+        select(Device.id).where(Device.location_id == location.id, Device.name == new.name.strip())
+    ):
+        raise Conflict(f"there is a device {new.name.strip()} at {location.name} already")
+    row = Device(
+        location_id=location.id,
+        name=new.name.strip(),
+        kind=new.kind,
+        protocols=list(new.protocols),
+        turnover_minutes=new.turnover_minutes,
+    )
+    db.session.add(row)
+    audit.record(row, "created", by=by, kind=new.kind)
+    return row
+
+
+def _changed(location: Location, action: str, *, by: Actor, **detail: object) -> None:
+    location.schedule_version += 1
+    audit.record(location, action, by=by, **detail)
+
+
+def retire_location(location_id: int, *, by: Actor) -> None:
+    """Take a site out of use; its history stays."""
+    with transaction():
+        location = queries.lock(location_id)
+        if location.retired_at is not None:
+            raise Conflict("this location was retired before")
+        location.retired_at = clock.now()
+        _changed(location, "retired", by=by)
