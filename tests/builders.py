@@ -2,17 +2,21 @@
 
 import itertools
 import secrets
-from datetime import date, time
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
 from clinic import clock
 from clinic.audit import Actor, system
 from clinic.db import db
+from clinic.eligibility.models import Assessment, Decision
 from clinic.locations.models import ClinicProfile, Device, Location, OpeningHours, StaffShift
 from clinic.patients.models import Patient
 from clinic.patients.operations import NewPatient, create_within_transaction
+from clinic.scheduling.models import Course, TreatmentSession
 from clinic.staff.models import StaffLocation, StaffRole, StaffUser
 from clinic.tasks.models import Task
 
@@ -199,3 +203,94 @@ def eligible_record(**overrides: Any) -> dict[str, Any]:
         "safety": dict(CLEAR_SAFETY),
         **overrides,
     }
+
+
+def make_decision(patient: Patient, *, pathway: str = "tms", **overrides: Any) -> Decision:
+    """An approving decision, with the assessment that it rests on."""
+    found = db.session.scalar(
+        select(Decision).where(
+            Decision.patient_id == patient.id, Decision.pathway == pathway, Decision.superseded_at.is_(None)
+        )
+    )
+    if found is not None:
+        return found
+    assessment = db.session.scalar(select(Assessment).where(Assessment.patient_id == patient.id)) or _add(
+        Assessment(
+            patient_id=patient.id,
+            ruleset="default",
+            ruleset_version="1",
+            record={},
+            result={},
+            result_hash=b"0" * 32,
+            trd="met",
+            tms="likely_eligible",
+            esketamine="needs_review",
+            iv_ketamine="needs_review",
+            is_urgent=False,
+            assessed_at=clock.now(),
+        )
+    )
+    values: dict[str, Any] = {
+        "patient_id": patient.id,
+        "assessment_id": assessment.id,
+        "pathway": pathway,
+        "decision": "approve",
+        "reason": "history reviewed",
+        "is_override": False,
+        "decided_by": make_staff("prescriber").id,
+        "decided_at": clock.now(),
+    }
+    return _add(Decision(**values | overrides))
+
+
+def make_course(
+    patient: Patient, starts: Sequence[datetime], *, device: Device | None = None, need: str = "tms", **overrides: Any
+) -> Course:
+    """A booked course with one session of 20 minutes at each of these instants; `course_sessions` lists them."""
+    site = db.session.get_one(Location, device.location_id) if device is not None else make_location()
+    device = device or make_device(site)
+    values: dict[str, Any] = {
+        "patient_id": patient.id,
+        "decision_id": make_decision(patient).id,
+        "protocol": "tms_10hz_left_standard",
+        "protocol_version": "1",
+        "location_id": site.id,
+        "device_id": device.id,
+        "anchor_minute": 600,
+        "planned_sessions": len(starts),
+        "cost": 0,
+        "state": "booked",
+        "created_at": clock.now() - timedelta(days=30),
+    }
+    course = _add(Course(**values | overrides))
+    for number, start in enumerate(starts, start=1):
+        make_session(course, start, number=number, need=need)
+    return course
+
+
+def make_session(course: Course, start: datetime, *, number: int = 1, **overrides: Any) -> TreatmentSession:
+    """One session of a course, 20 minutes long."""
+    site = db.session.get_one(Location, course.location_id)
+    values: dict[str, Any] = {
+        "course_id": course.id,
+        "patient_id": course.patient_id,
+        "location_id": course.location_id,
+        "device_id": course.device_id,
+        "number": number,
+        "kind": "daily",
+        "need": "tms",
+        "starts_at": start,
+        "ends_at": start + timedelta(minutes=20),
+        "device_until": start + timedelta(minutes=25),
+        "spaced_until": start + timedelta(minutes=25),
+        "local_on": start.astimezone(ZoneInfo(site.tz)).date(),
+        "state": "booked",
+        "revision": 0,
+    }
+    return _add(TreatmentSession(**values | overrides))
+
+
+def course_sessions(course: Course) -> Sequence[TreatmentSession]:
+    """The sessions of a course, by number."""
+    statement = select(TreatmentSession).where(TreatmentSession.course_id == course.id)
+    return db.session.scalars(statement.order_by(TreatmentSession.number)).all()

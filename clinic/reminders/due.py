@@ -178,6 +178,16 @@ def weekly_digest(monday: date, first_starts_at: datetime, booked_at: datetime, 
     return Due(purpose=Purpose.WEEKLY_DIGEST, occurrence=week_key(monday), not_before=opens, deadline=ends)
 
 
+def digest_weeks(now: datetime) -> list[date]:
+    """Mondays of the weeks whose digest may be due somewhere in the world, some hours ahead and a day and a half behind."""
+    monday = now.date() - timedelta(days=now.weekday())
+    return [
+        week
+        for week in (monday, monday + timedelta(days=7))
+        if timedelta(days=-1) <= now - datetime.combine(week, time(0), UTC) <= timedelta(hours=36)
+    ]
+
+
 def digest_opens_at(monday: date, tz: str) -> datetime:
     """When the digest of a week goes out."""
     return wall_instant(monday - SUNDAY, DIGEST_AT, tz)

@@ -110,6 +110,12 @@ class TreatmentSession(Base):
         Index("treatment_sessions_location_idx", "location_id", "local_on"),
         Index("treatment_sessions_starts_idx", "starts_at", postgresql_where=text("state IN ('booked', 'confirmed')")),
         Index("treatment_sessions_patient_idx", "patient_id", "starts_at"),
+        Index(
+            "treatment_sessions_moved_idx",
+            "starts_at",
+            postgresql_where=text("revision > 0 AND state IN ('booked', 'confirmed')"),
+        ),
+        Index("treatment_sessions_cancelled_idx", "ended_at", postgresql_where=text("state = 'cancelled'")),
     )
 
     id: Mapped[PrimaryKey]

@@ -683,8 +683,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("treatment_sessions_pkey")),
     )
     with op.batch_alter_table("treatment_sessions", schema=None) as batch_op:
+        batch_op.create_index(
+            "treatment_sessions_cancelled_idx",
+            ["ended_at"],
+            unique=False,
+            postgresql_where=sa.text("state = 'cancelled'"),
+        )
         batch_op.create_index("treatment_sessions_course_idx", ["course_id", "number"], unique=False)
         batch_op.create_index("treatment_sessions_location_idx", ["location_id", "local_on"], unique=False)
+        batch_op.create_index(
+            "treatment_sessions_moved_idx",
+            ["starts_at"],
+            unique=False,
+            postgresql_where=sa.text("revision > 0 AND state IN ('booked', 'confirmed')"),
+        )
         batch_op.create_index("treatment_sessions_patient_idx", ["patient_id", "starts_at"], unique=False)
         batch_op.create_index(
             "treatment_sessions_starts_idx",
@@ -731,8 +743,13 @@ def downgrade() -> None:
             "treatment_sessions_starts_idx", postgresql_where=sa.text("state IN ('booked', 'confirmed')")
         )
         batch_op.drop_index("treatment_sessions_patient_idx")
+        batch_op.drop_index(
+            "treatment_sessions_moved_idx",
+            postgresql_where=sa.text("revision > 0 AND state IN ('booked', 'confirmed')"),
+        )
         batch_op.drop_index("treatment_sessions_location_idx")
         batch_op.drop_index("treatment_sessions_course_idx")
+        batch_op.drop_index("treatment_sessions_cancelled_idx", postgresql_where=sa.text("state = 'cancelled'"))
 
     op.drop_table("treatment_sessions")
     with op.batch_alter_table("surveys", schema=None) as batch_op:

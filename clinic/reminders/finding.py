@@ -1,0 +1,289 @@
+"""What the sweep finds: messages that are due and not yet in the ledger, a few statements whatever the number of rows."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, text
+
+from clinic.db import UTCDateTime, db
+from clinic.reminders import due
+from clinic.reminders.due import Due, Purpose, Visit
+from clinic.reminders.models import Message, MessageState
+from clinic.tasks.models import Task, TaskKind, TaskLevel
+
+LOOKAHEAD = timedelta(hours=3)  # rows are written this long before they are due, so that a dead worker leaves a trace
+DAY_BEFORE_REACH = timedelta(hours=33)  # from 16:00 to the end of the next day, one hour more for a change of clocks
+CHANGES_TOLD_WITHIN = timedelta(days=2)
+SURVEYS_TOLD_WITHIN = timedelta(days=4)
+ON_CALL_WITHIN = timedelta(days=1)
+TOGETHER = "told in another message"  # a void row that stays void
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One message to write: for whom, over which channel, about what."""
+
+    due: Due
+    channel: str
+    patient_id: int | None = None
+    recipient: str | None = None
+    session_id: int | None = None
+    course_id: int | None = None
+    survey_id: int | None = None
+    task_id: int | None = None
+
+
+# A channel counts where the present answer is yes and an address is known.
+_CONSENTED = """
+    JOIN patients p ON p.id = {patient}
+    JOIN channel_consents k ON k.patient_id = p.id AND k.superseded_at IS NULL AND k.granted
+        AND CASE k.channel WHEN 'email' THEN p.email ELSE p.phone END IS NOT NULL
+"""
+# A void row comes back to life when what it was about holds again.
+_NOT_WRITTEN = """
+    NOT EXISTS (
+        SELECT FROM messages m
+        WHERE m.recipient_key = 'p:' || p.id AND m.purpose = {purpose} AND m.occurrence = {occurrence}
+            AND m.channel = k.channel AND (m.state <> 'void' OR m.failure = :together)
+    )
+"""
+_INSTANTS = {name: UTCDateTime() for name in ("starts_at", "booked_at", "first_starts_at", "due_at", "requested_at")}
+
+_VISIT_KEY = "'s:' || s.id || '@' || floor(extract(epoch FROM s.starts_at))::bigint"
+_VISITS = f"""
+    SELECT s.id, s.course_id, s.patient_id, s.starts_at, s.revision, c.created_at AS booked_at, p.tz, k.channel, x.purpose
+    FROM (VALUES ('day_before', cast(:day_until AS timestamptz)), ('two_hours_before', :hours_until)) AS x (purpose, until)
+    JOIN treatment_sessions s ON s.state IN ('booked', 'confirmed') AND s.starts_at > :now AND s.starts_at <= x.until
+    JOIN courses c ON c.id = s.course_id
+    {_CONSENTED.format(patient="s.patient_id")}
+    WHERE {_NOT_WRITTEN.format(purpose="x.purpose", occurrence=_VISIT_KEY)}
+        AND NOT EXISTS (
+            SELECT FROM treatment_sessions o
+            WHERE o.course_id = s.course_id AND o.local_on = s.local_on AND o.starts_at < s.starts_at
+                AND o.state IN ('booked', 'confirmed', 'arrived', 'completed')
+        )
+        AND (p.message_style = 'each' OR s.need = 'obs' OR (x.purpose = 'day_before' AND NOT EXISTS (
+            SELECT FROM treatment_sessions o
+            WHERE o.course_id = s.course_id AND o.starts_at < s.starts_at
+                AND o.state IN ('booked', 'confirmed', 'arrived', 'completed')
+        )))
+"""  # noqa: S608 - built from our own constants
+_DIGESTS = f"""
+    SELECT s.patient_id, p.tz, k.channel, w.monday, min(s.starts_at) AS first_starts_at, min(c.created_at) AS booked_at
+    FROM unnest(cast(:mondays AS date[])) AS w (monday)
+    JOIN treatment_sessions s ON s.state IN ('booked', 'confirmed') AND s.starts_at > :now AND s.starts_at < :until
+        AND s.local_on BETWEEN w.monday AND w.monday + 6 AND s.need <> 'obs'
+    JOIN courses c ON c.id = s.course_id
+    {_CONSENTED.format(patient="s.patient_id")}
+    WHERE p.message_style = 'digest' AND {_NOT_WRITTEN.format(purpose="'weekly_digest'", occurrence="'w:' || w.monday")}
+    GROUP BY s.patient_id, p.tz, k.channel, w.monday
+"""  # noqa: S608
+_BOOKINGS = f"""
+    SELECT c.id, c.patient_id, c.created_at AS booked_at, p.tz, k.channel, f.first_starts_at
+    FROM courses c
+    CROSS JOIN LATERAL (
+        SELECT min(s.starts_at) AS first_starts_at FROM treatment_sessions s
+        WHERE s.course_id = c.id AND s.state IN ('booked', 'confirmed') AND s.starts_at > :now
+    ) f
+    {_CONSENTED.format(patient="c.patient_id")}
+    WHERE c.created_at > :since AND c.state IN ('booked', 'running') AND f.first_starts_at IS NOT NULL
+        AND {_NOT_WRITTEN.format(purpose="'course_booked'", occurrence="'c:' || c.id")}
+"""  # noqa: S608
+_CHANGES = f"""
+    SELECT s.id, s.course_id, s.patient_id, s.starts_at, s.revision, p.tz, k.channel, x.purpose
+    FROM (
+        SELECT id, 'session_moved' AS purpose FROM treatment_sessions
+        WHERE revision > 0 AND state IN ('booked', 'confirmed') AND starts_at > :now
+        UNION ALL
+        SELECT id, 'session_cancelled' FROM treatment_sessions
+        WHERE state = 'cancelled' AND ended_at > :since AND starts_at > :now
+    ) x
+    JOIN treatment_sessions s ON s.id = x.id
+    {_CONSENTED.format(patient="s.patient_id")}
+    WHERE {_NOT_WRITTEN.format(purpose="x.purpose", occurrence="'s:' || s.id || '#' || s.revision")}
+"""  # noqa: S608
+_SURVEYS = f"""
+    SELECT v.id, v.patient_id, v.course_id, v.due_at, p.tz, k.channel
+    FROM surveys v
+    {_CONSENTED.format(patient="v.patient_id")}
+    WHERE v.state = 'open' AND v.due_at <= :now AND v.due_at > :since
+"""  # noqa: S608
+# A link was asked for: over the channels that the person agreed to, else over those that nobody refused.
+_LINKS = """
+    SELECT r.id, r.patient_id, r.requested_at, x.channel, k.granted IS TRUE AS granted
+    FROM link_requests r
+    JOIN patients p ON p.id = r.patient_id
+    CROSS JOIN (VALUES ('email'), ('sms')) AS x (channel)
+    LEFT JOIN channel_consents k ON k.patient_id = p.id AND k.channel = x.channel AND k.superseded_at IS NULL
+    WHERE r.requested_at > :since AND k.granted IS NOT FALSE
+        AND CASE x.channel WHEN 'email' THEN p.email ELSE p.phone END IS NOT NULL
+"""
+
+
+def find_due(now: datetime, on_call: Sequence[str]) -> list[Found]:
+    """Every message that has no row yet: news at once, reminders within `LOOKAHEAD` of their time."""
+    soon = [item for item in (*_visits(now), *_digests(now)) if item.due.not_before <= now + LOOKAHEAD]
+    news = [*_bookings(now), *_changes(now)]
+    return soon + news + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call)])
+
+
+def recipient_key(item: Found) -> str:
+    """Who it is for, without an address."""
+    return f"p:{item.patient_id}" if item.patient_id is not None else address_key(item.recipient or "")
+
+
+def address_key(address: str) -> str:
+    """A digest of the address of someone who is not a patient."""
+    return f"a:{hashlib.sha256(address.encode()).hexdigest()[:32]}"
+
+
+def _rows(sql: str, *instants: str, **params: Any) -> Sequence[Any]:
+    statement = text(sql).columns(**{name: _INSTANTS[name] for name in instants})
+    if ":together" in sql:
+        params["together"] = TOGETHER
+    return db.session.execute(statement, params).all()
+
+
+def _not_written(found: list[Found]) -> list[Found]:
+    if not found:
+        return []
+    rows = db.session.execute(
+        select(Message.recipient_key, Message.purpose, Message.occurrence, Message.channel).where(
+            Message.recipient_key.in_({recipient_key(item) for item in found}),
+            Message.occurrence.in_({item.due.occurrence for item in found}),
+            Message.state != MessageState.VOID,
+        )
+    )
+    known = {tuple(row) for row in rows}
+    return [
+        item
+        for item in found
+        if (recipient_key(item), item.due.purpose, item.due.occurrence, item.channel) not in known
+    ]
+
+
+def _visits(now: datetime) -> Iterator[Found]:
+    rows = _rows(
+        _VISITS,
+        "starts_at",
+        "booked_at",
+        now=now,
+        day_until=now + DAY_BEFORE_REACH + LOOKAHEAD,
+        hours_until=now + due.TWO_HOURS + LOOKAHEAD,
+    )
+    makers = {Purpose.DAY_BEFORE: due.day_before, Purpose.TWO_HOURS_BEFORE: due.two_hours_before}
+    for row in rows:
+        visit = Visit(session_id=row.id, starts_at=row.starts_at, revision=row.revision, booked_at=row.booked_at)
+        message = makers[Purpose(row.purpose)](visit, row.tz, now)
+        if message:
+            yield Found(
+                due=message,
+                channel=row.channel,
+                patient_id=row.patient_id,
+                session_id=row.id,
+                course_id=row.course_id,
+            )
+
+
+def _digests(now: datetime) -> Iterator[Found]:
+    mondays = due.digest_weeks(now)
+    if not mondays:
+        return
+    rows = _rows(
+        _DIGESTS,
+        "first_starts_at",
+        "booked_at",
+        now=now,
+        until=now + timedelta(days=9),
+        mondays=mondays,
+    )
+    for row in rows:
+        message = due.weekly_digest(row.monday, row.first_starts_at, row.booked_at, row.tz)
+        if message:
+            yield Found(due=message, channel=row.channel, patient_id=row.patient_id)
+
+
+def _bookings(now: datetime) -> Iterator[Found]:
+    rows = _rows(_BOOKINGS, "booked_at", "first_starts_at", now=now, since=now - due.BOOKING_TOLD_WITHIN)
+    for row in rows:
+        message = due.course_booked(row.id, row.booked_at, row.first_starts_at, row.tz)
+        if message:
+            yield Found(due=message, channel=row.channel, patient_id=row.patient_id, course_id=row.id)
+
+
+def _changes(now: datetime) -> Iterator[Found]:
+    for row in _rows(_CHANGES, "starts_at", now=now, since=now - CHANGES_TOLD_WITHIN):
+        message = due.changed(Purpose(row.purpose), row.id, row.revision, row.starts_at, row.tz, now)
+        if message:
+            yield Found(
+                due=message,
+                channel=row.channel,
+                patient_id=row.patient_id,
+                session_id=row.id,
+                course_id=row.course_id,
+            )
+
+
+def _surveys(now: datetime) -> Iterator[Found]:
+    for row in _rows(_SURVEYS, "due_at", now=now, since=now - SURVEYS_TOLD_WITHIN):
+        message = due.survey_due(row.id, row.due_at, row.tz, now)
+        if message:
+            yield Found(
+                due=message,
+                channel=row.channel,
+                patient_id=row.patient_id,
+                survey_id=row.id,
+                course_id=row.course_id,
+            )
+
+
+def _links(now: datetime) -> Iterator[Found]:
+    rows = _rows(_LINKS, "requested_at", since=now - due.LINK_LASTS)
+    agreed = {row.id for row in rows if row.granted}
+    for row in rows:
+        if row.granted or row.id not in agreed:
+            yield Found(due=due.link(row.id, row.requested_at), channel=row.channel, patient_id=row.patient_id)
+
+
+def _safety(now: datetime, on_call: Sequence[str]) -> Iterator[Found]:
+    """Messages to whoever is on call, for safety tasks that nobody has taken."""
+    if not on_call:
+        return
+    tasks = db.session.execute(
+        select(Task.id, Task.created_at, Task.due_at, Task.level).where(
+            Task.kind == TaskKind.SAFETY,
+            Task.level.in_((TaskLevel.URGENT, TaskLevel.SAME_DAY)),
+            Task.closed_at.is_(None),
+            Task.owner_id.is_(None),
+            Task.created_at > now - ON_CALL_WITHIN,
+        )
+    ).all()
+    if not tasks:
+        return
+    failed = {
+        (row.task_id, row.recipient_key)
+        for row in db.session.execute(
+            select(Message.task_id, Message.recipient_key).where(
+                Message.purpose == Purpose.ON_CALL,
+                Message.task_id.in_([task.id for task in tasks]),
+                Message.state == MessageState.FAILED,
+            )
+        )
+    }
+    for task in tasks:
+        told = due.on_call(
+            task.id,
+            task.created_at,
+            task.due_at,
+            is_urgent=task.level == TaskLevel.URGENT,
+            failed=[place for place, to in enumerate(on_call) if (task.id, address_key(to)) in failed],
+            people=len(on_call),
+            now=now,
+        )
+        for place, message in told:
+            address = on_call[place]
+            channel = "email" if "@" in address else "sms"
+            yield Found(due=message, channel=channel, recipient=address, task_id=task.id)

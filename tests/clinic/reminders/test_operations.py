@@ -1,0 +1,405 @@
+"""The ledger: one row an occurrence and channel, sent once, held against the facts when it is claimed."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from clinic import clock
+from clinic.db import db
+from clinic.errors import Conflict, Invalid
+from clinic.patients import operations as patients
+from clinic.patients.models import AccessLink, LinkRequest
+from clinic.reminders import operations
+from clinic.reminders.channels import ChannelBusy, ChannelRefused
+from clinic.reminders.models import Message
+from clinic.scheduling.models import TreatmentSession
+from clinic.tasks.models import Task
+from tests.builders import TESTER, course_sessions, make_patient, make_profile, make_session, make_task
+
+NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 10:00 in Los Angeles
+TOMORROW = datetime(2026, 11, 24, 18, tzinfo=UTC)
+AT_FOUR = datetime(2026, 11, 24, 0, tzinfo=UTC)  # 16:00 today
+NIGHT = datetime(2026, 11, 24, 6, tzinfo=UTC)  # 22:00 today
+Booked = Callable[..., Any]
+
+
+def ledger(**wanted: Any) -> list[Message]:
+    statement = select(Message).filter_by(**wanted).order_by(Message.id).execution_options(populate_existing=True)
+    return list(db.session.scalars(statement))
+
+
+def states(**wanted: Any) -> list[str]:
+    return [row.state for row in ledger(**wanted)]
+
+
+def sweep_and_send() -> None:
+    for message_id in operations.collect_due():
+        operations.send_message(message_id)
+
+
+def move(visit: TreatmentSession, to: datetime) -> None:
+    visit.starts_at, visit.revision = to, visit.revision + 1
+    visit.ends_at = to + timedelta(minutes=20)
+    visit.device_until = visit.spaced_until = to + timedelta(minutes=25)
+    db.session.flush()
+
+
+def tasks(kind: str = "message_failed") -> list[Task]:
+    return list(db.session.scalars(select(Task).filter_by(kind=kind).order_by(Task.id)))
+
+
+def test_the_day_before_goes_out_once_from_four_in_the_afternoon(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    with clock.frozen(AT_FOUR - timedelta(seconds=1)):
+        sweep_and_send()
+        assert channel.sent == []
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+        sweep_and_send()
+    [sent] = channel.sent
+    [row] = ledger(purpose="day_before")
+    assert (row.state, row.attempts, row.provider_id) == ("sent", 1, "id-1")
+    assert sent.reference == str(row.reference)
+    assert "Tue, Nov 24, 10:00 am" in sent.body
+    assert row.body == sent.body
+
+
+def test_one_row_for_each_consented_channel(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW], consents={"email": True, "sms": True})
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    assert {(row.channel, row.state) for row in ledger()} == {("email", "sent"), ("sms", "sent")}
+
+
+@pytest.mark.parametrize("consents", [{}, {"email": False}, {"email": False, "sms": False}])
+def test_nothing_without_consent(booked: Booked, channel: Any, consents: dict[str, bool]) -> None:
+    booked([TOMORROW], consents=consents)
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    assert ledger() == []
+
+
+def test_consent_taken_back_stops_that_channel_at_once(booked: Booked, channel: Any) -> None:
+    course = booked([TOMORROW], consents={"email": True, "sms": True})
+    with clock.frozen(AT_FOUR):
+        ids = operations.collect_due()
+        patients.set_consent(course.patient_id, "sms", False, by=TESTER, source="desk")
+        for message_id in ids:
+            operations.send_message(message_id)
+    assert {(row.channel, row.state) for row in ledger()} == {("email", "sent"), ("sms", "void")}
+    assert [envelope.subject is None for envelope in channel.sent] == [False]
+
+
+def test_single_messages_come_the_day_before_and_two_hours_before(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    for at in (AT_FOUR, TOMORROW - timedelta(hours=2)):
+        with clock.frozen(at):
+            sweep_and_send()
+    assert [(row.purpose, row.state) for row in ledger()] == [("day_before", "sent"), ("two_hours_before", "sent")]
+
+
+def test_two_hours_before_an_early_visit_is_quiet(booked: Booked, channel: Any) -> None:
+    booked([datetime(2026, 11, 24, 16, 30, tzinfo=UTC)])  # 8:30
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    with clock.frozen(datetime(2026, 11, 24, 14, 30, tzinfo=UTC)):
+        sweep_and_send()
+    assert states(purpose="two_hours_before") == ["quiet"]
+    assert len(channel.sent) == 1
+
+
+def test_a_daily_course_gets_its_first_visit_and_a_weekly_message(booked: Booked, channel: Any) -> None:
+    week = [datetime(2026, 11, 30, 18, tzinfo=UTC) + timedelta(days=n) for n in range(5)]
+    booked(week, style="digest")
+    at = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    while at < week[-1]:
+        with clock.frozen(at):
+            sweep_and_send()
+        at += timedelta(hours=1)
+    assert [(row.purpose, row.state) for row in ledger()] == [("day_before", "sent"), ("weekly_digest", "sent")]
+    assert channel.sent[1].body.count("\n- ") == 5
+
+
+def test_visits_that_are_not_daily_are_told_one_by_one(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW - timedelta(days=7), TOMORROW], style="digest", need="obs")
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    assert [row.purpose for row in ledger()] == ["day_before"]
+
+
+def test_ten_sessions_of_one_day_are_one_visit(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW + timedelta(minutes=50 * n) for n in range(10)])
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    assert len(ledger()) == 1
+
+
+def test_a_moved_visit_is_void_when_claimed_and_alive_when_moved_back(booked: Booked, channel: Any) -> None:
+    [visit] = course_sessions(booked([TOMORROW]))
+    with clock.frozen(AT_FOUR):
+        [message_id] = operations.collect_due()
+        move(visit, TOMORROW + timedelta(hours=1))
+        operations.send_message(message_id)
+        assert states(occurrence=f"s:{visit.id}@{int(TOMORROW.timestamp())}") == ["void"]
+        move(visit, TOMORROW)
+        sweep_and_send()
+    assert states(occurrence=f"s:{visit.id}@{int(TOMORROW.timestamp())}") == ["sent"]
+
+
+def test_moving_there_and_back_and_there_announces_each(booked: Booked, channel: Any, now: datetime) -> None:
+    later = TOMORROW + timedelta(days=3)
+    [visit] = course_sessions(booked([later]))
+    for to in (later + timedelta(hours=1), later, later + timedelta(hours=1)):
+        move(visit, to)
+        sweep_and_send()
+    assert states(purpose="session_moved") == ["sent"] * 3
+    assert ["11:00 am" in sent.body for sent in channel.sent] == [True, False, True]
+
+
+def test_a_replanned_week_is_one_message(booked: Booked, channel: Any, now: datetime) -> None:
+    course = booked([TOMORROW + timedelta(days=n) for n in range(1, 5)])
+    for visit in course_sessions(course)[:3]:
+        move(visit, visit.starts_at + timedelta(minutes=20))
+    sweep_and_send()
+    sweep_and_send()
+    assert sorted(states(purpose="session_moved")) == ["sent", "void", "void"]
+    [sent] = channel.sent
+    assert "3 of your visits have new times" in sent.body
+    assert sent.body.count("10:20 am") == 3
+
+
+def test_a_cancelled_visit_is_told_and_a_past_one_is_not(booked: Booked, channel: Any, now: datetime) -> None:
+    course = booked([NOW - timedelta(hours=1), TOMORROW + timedelta(days=2)])
+    for visit in course_sessions(course):
+        visit.state, visit.ended_at = "cancelled", NOW
+    db.session.flush()
+    sweep_and_send()
+    [sent] = channel.sent
+    assert "Thu, Nov 26, 10:00 am" in sent.body
+    assert "cancelled" in sent.body
+
+
+def test_a_new_course_is_told_with_all_dates(booked: Booked, channel: Any, now: datetime) -> None:
+    course = booked([TOMORROW + timedelta(days=n) for n in (6, 7, 8)], created_at=NOW, style="digest")
+    sweep_and_send()
+    sweep_and_send()
+    [sent] = channel.sent
+    assert [(row.purpose, row.occurrence) for row in ledger()] == [("course_booked", f"c:{course.id}")]
+    assert sent.body.count("\n- ") == 3
+
+
+def test_news_at_night_waits_for_eight(booked: Booked, channel: Any) -> None:
+    [visit] = course_sessions(booked([TOMORROW + timedelta(days=2)]))
+    with clock.frozen(NIGHT):
+        move(visit, TOMORROW + timedelta(days=3))
+        sweep_and_send()
+        [row] = ledger()
+        assert row.not_before == datetime(2026, 11, 24, 16, tzinfo=UTC)
+    with clock.frozen(datetime(2026, 11, 24, 16, tzinfo=UTC)):
+        sweep_and_send()
+    assert len(channel.sent) == 1
+
+
+def test_news_at_night_of_an_early_visit_is_the_desks_to_tell(booked: Booked, channel: Any) -> None:
+    [visit] = course_sessions(booked([TOMORROW + timedelta(days=2)]))
+    with clock.frozen(NIGHT):
+        move(visit, datetime(2026, 11, 24, 16, 5, tzinfo=UTC))
+        sweep_and_send()
+    assert states(purpose="session_moved") == ["failed"]
+    assert [task.subject["purpose"] for task in tasks()] == ["session_moved"]
+    assert channel.sent == []
+
+
+def test_a_row_that_nobody_sent_in_time_fails_with_one_task(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    with clock.frozen(AT_FOUR):
+        operations.collect_due()
+    with clock.frozen(TOMORROW - timedelta(minutes=50)):
+        sweep_and_send()
+        sweep_and_send()
+    [row] = ledger(purpose="day_before")
+    assert (row.state, row.failure, row.attempts) == ("failed", "too late", 0)
+    assert len(tasks()) == 1
+
+
+def test_a_busy_provider_is_tried_again_from_the_row(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    channel.answers = [ChannelBusy("busy"), ChannelBusy("busy")]
+    for at in (AT_FOUR, AT_FOUR + timedelta(seconds=29), AT_FOUR + timedelta(seconds=30)):
+        with clock.frozen(at):
+            sweep_and_send()
+    [row] = ledger()
+    assert (row.state, row.attempts, row.failure) == ("due", 2, "busy")
+    assert row.not_before == AT_FOUR + timedelta(seconds=150)
+    with clock.frozen(row.not_before):
+        sweep_and_send()
+    assert len({(sent.reference, sent.body) for sent in channel.sent}) == 1
+    assert states() == ["sent"]
+
+
+def test_the_provider_may_ask_for_a_longer_wait(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    channel.answers = [ChannelBusy("busy", timedelta(minutes=7))]
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    assert ledger()[0].not_before == AT_FOUR + timedelta(minutes=7)
+
+
+def test_used_up_tries_open_one_task(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW + timedelta(hours=4)])
+    channel.answers = [ChannelBusy("busy")] * 9
+    for minutes in range(120):
+        with clock.frozen(AT_FOUR + timedelta(minutes=minutes)):
+            sweep_and_send()
+    [row] = ledger()
+    assert (row.state, row.attempts) == ("failed", 6)
+    [task] = tasks()
+    assert task.subject == {"message_id": row.id, "purpose": "day_before", "channel": "email", "why": "busy"}
+
+
+def test_a_refused_address_is_given_up_at_once(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    channel.answers = [ChannelRefused("no such address")]
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    assert states() == ["failed"]
+    assert len(tasks()) == 1
+
+
+def test_a_fault_of_ours_is_tried_again(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    channel.answers = [KeyError("x")]
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    [row] = ledger()
+    assert (row.state, row.failure) == ("due", "fault: KeyError")
+
+
+def test_a_row_that_cannot_be_worded_holds_up_no_other(
+    booked: Booked, channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booked([TOMORROW])
+    monkeypatch.setattr(operations.wording, "compose", lambda *_: 1 / 0)
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+    assert states() == ["failed"]
+    assert len(tasks()) == 1
+
+
+def test_a_claim_of_a_dead_worker_is_due_again_with_the_same_text(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    with clock.frozen(AT_FOUR):
+        [message_id] = operations.collect_due()
+        first = operations._claim(message_id)
+        assert operations.collect_due() == []
+    with clock.frozen(AT_FOUR + operations.STUCK_AFTER):
+        sweep_and_send()
+    [sent] = channel.sent
+    assert first is not None
+    assert (sent.reference, sent.body) == (first.envelope.reference, first.envelope.body)
+    assert ledger()[0].attempts == 2
+
+
+def test_accepted_counts_where_the_claim_was_taken_back_meanwhile(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    with clock.frozen(AT_FOUR):
+        [message_id] = operations.collect_due()
+        operations._claim(message_id)
+    with clock.frozen(AT_FOUR + operations.STUCK_AFTER):
+        operations.collect_due()
+        operations._record_sent(message_id, operations.Accepted("fake", "x"))
+        operations.send_message(message_id)
+    assert states() == ["sent"]
+    assert channel.sent == []
+
+
+def test_links_in_messages_are_made_once_and_bound_to_the_visit(booked: Booked, channel: Any) -> None:
+    [visit] = course_sessions(booked([TOMORROW]))
+    channel.answers = [ChannelBusy("busy")]
+    for at in (AT_FOUR, AT_FOUR + timedelta(minutes=1)):
+        with clock.frozen(at):
+            sweep_and_send()
+    [link] = db.session.scalars(select(AccessLink)).all()
+    assert (link.purpose, link.session_id) == ("visit", visit.id)
+
+
+def test_a_link_that_was_asked_for_goes_out_at_night(channel: Any, database: Any) -> None:
+    make_profile()
+    patient = make_patient(consents={"sms": False})
+    with clock.frozen(NIGHT):
+        db.session.add(LinkRequest(patient_id=patient.id, purpose="sign_in", requested_at=NIGHT))
+        db.session.flush()
+        sweep_and_send()
+        sweep_and_send()
+    [sent] = channel.sent
+    assert sent.to == patient.email
+    assert "/l/" in sent.body
+
+
+def safety_task(level: str, **overrides: Any) -> Task:
+    make_profile()
+    return make_task(kind="safety", level=level, due_at=NOW + timedelta(minutes=60), created_at=NOW, **overrides)
+
+
+def test_an_urgent_answer_escalates_until_someone_takes_it(
+    channel: Any, database: Any, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    people = ("one@example.org", "+17145550111", "three@example.org")
+    monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], on_call=people))
+    patient = make_patient()
+    task = safety_task("urgent", patient_id=patient.id)
+    for minutes in (0, 5, 20, 39):
+        with clock.frozen(NOW + timedelta(minutes=minutes)):
+            sweep_and_send()
+    assert [sent.to for sent in channel.sent] == ["one@example.org", "+17145550111"]
+    assert f"Record {patient.record_number}" in channel.sent[0].body
+    task.owner_id = None
+    task.closed_at, task.outcome = NOW, "called"
+    db.session.flush()
+    with clock.frozen(NOW + timedelta(minutes=41)):
+        sweep_and_send()
+    assert len(channel.sent) == 2
+
+
+def test_a_mild_answer_calls_nobody(channel: Any, database: Any, now: datetime) -> None:
+    safety_task("lit")
+    sweep_and_send()
+    assert channel.sent == []
+
+
+def test_resending_needs_a_reason_and_a_message_that_was_not_delivered(
+    booked: Booked, channel: Any, rings: list[tuple[str, dict[str, int]]]
+) -> None:
+    booked([TOMORROW])
+    channel.answers = [ChannelRefused("no such address")]
+    with clock.frozen(AT_FOUR):
+        sweep_and_send()
+        [row] = ledger()
+        with pytest.raises(Invalid):
+            operations.resend(row.id, reason=" ", by=TESTER)
+        operations.resend(row.id, reason="address corrected", by=TESTER)
+        assert rings == [("reminders.send", {"message_id": row.id})]
+        operations.send_message(row.id)
+        with pytest.raises(Conflict):
+            operations.resend(row.id, reason="again", by=TESTER)
+    assert states() == ["sent"]
+
+
+def test_the_sweep_asks_the_same_number_of_questions_for_any_number_of_visits(
+    booked: Booked, channel: Any, count_statements: Callable[[], Any]
+) -> None:
+    booked([TOMORROW])
+    with clock.frozen(AT_FOUR):
+        with count_statements() as few:
+            operations.collect_due()
+        for _ in range(5):
+            course = booked([TOMORROW])
+            make_session(course, TOMORROW + timedelta(hours=5), number=2)
+        with count_statements() as many:
+            operations.collect_due()
+    assert len(many) == len(few)
