@@ -77,7 +77,7 @@ def _start_reason(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy
         waited = occupancy.weekdays_between(request.release, first)
         text += f", {_times(waited, 'weekday')} after the first possible day" if waited else ", the first possible day"
     if first > plan.earliest_day:
-        return f"{text}; a start on {_day(occupancy, plan.earliest_day)} is possible and costs more"
+        return f"{text}; a start on {_day(occupancy, plan.earliest_day)} is possible but costs no less"
     return f"{text}; no course can start sooner"
 
 

@@ -87,6 +87,8 @@ def solve(table: Table) -> tuple[Solution, int] | None:
     first, last = start_limits(table)
     if first >= last or not table.homes or not table.request.visits:
         return None
+    later_costs_more = bool((np.diff(costs) >= 0).all())  # not so after a gap to a visit already delivered
+    windows = START_WINDOWS if later_costs_more else ()
     for mode in modes_for(table.request.min_hours):
         moves = Moves(table, mode)
         whole = Reach(moves, first, last)
@@ -95,10 +97,11 @@ def solve(table: Table) -> tuple[Solution, int] | None:
         earliest = whole.first_day if earliest is None else min(earliest, whole.first_day)
         lanes, path = Lanes(table, mode), Path(table, mode, costs)
         begin = first
-        windows = () if table.request.continued else START_WINDOWS
         for end in (*(w for w in windows if w < last), last):
             # a later start costs at least its own waiting: stop as soon as that alone reaches the best course
-            until = end if best is None else begin + int(np.searchsorted(costs[begin:end], best.cost))
+            until = end
+            if best is not None and later_costs_more:
+                until = begin + int(np.searchsorted(costs[begin:end], best.cost))
             if until > begin:
                 found = _best_lane(table, mode, lanes, path, Reach(moves, begin, until), best)
                 best = found or best

@@ -115,7 +115,7 @@ def possible_placements(raw):
     return inst, patient, visits, found
 
 
-def best_by_exhaustion(raw, allowed=lambda days, starts, anchor: True, reach=None):
+def best_by_exhaustion(raw, allowed=lambda gaps, reach: True, reach=None, previous=None):
     inst, patient, visits, possible = possible_placements(raw)
     w, pen = raw["weights"], {x["id"]: x["pen"] for x in patient["locs"]}
     homes = [d for d, x in inst.dev.items() if x["loc"] in pen]
@@ -138,12 +138,18 @@ def best_by_exhaustion(raw, allowed=lambda days, starts, anchor: True, reach=Non
             cheapest.append(by_day)
         for days in itertools.product(*cheapest):
             gaps = [b - a for a, b in itertools.pairwise(days)]
-            if not patient["release"] <= days[0] <= last_start or not allowed(gaps, reach):
+            in_time = patient["release"] <= days[0] <= last_start or previous is not None
+            if not in_time or not allowed(gaps, reach):
+                continue
+            if previous is not None and not visits[0]["gap"][0] <= days[0] - previous <= visits[0]["gap"][1]:
                 continue
             if any(not v["gap"][0] <= g <= v["gap"][1] for v, g in zip(visits[1:], gaps, strict=True)):
                 continue
             waited = inst.workdays(patient["release"], days[0])
             cost = w["wait"][patient["prio"]] * waited + w["late"][patient["prio"]] * max(0, waited - patient["target"])
+            if previous is not None:
+                weekdays, ideal = inst.workdays(previous, days[0]), visits[0]["ideal"]
+                cost = w["gap"] * max(0, ideal[0] - weekdays, weekdays - ideal[1])
             for v, a, b in zip(visits[1:], days, days[1:], strict=False):
                 weekdays = inst.workdays(a, b)
                 cost += w["gap"] * max(0, v["ideal"][0] - weekdays, weekdays - v["ideal"][1])
@@ -169,14 +175,14 @@ def found_by_planner(raw):
 @pytest.mark.parametrize("seed", [*range(16), *(pytest.param(s, marks=pytest.mark.soak) for s in range(16, 200))])
 def test_the_optimum_equals_exhaustive_search(seed):
     raw = random_instance(seed)
-    assert found_by_planner(raw) == best_by_exhaustion(raw, lambda gaps, reach: True)
+    assert found_by_planner(raw) == best_by_exhaustion(raw)
 
 
 @pytest.mark.parametrize("seed", [*range(8), *(pytest.param(s, marks=pytest.mark.soak) for s in range(8, 100))])
 def test_hours_of_a_daily_course_equal_exhaustive_search(seed):
     raw = random_instance(seed)
     raw["protocols"][0]["min_hours"] = 22  # starts at most 60 minutes from the anchor
-    assert found_by_planner(raw) == best_by_exhaustion(raw, lambda gaps, reach: True, reach=60)
+    assert found_by_planner(raw) == best_by_exhaustion(raw, reach=60)
 
 
 @pytest.mark.parametrize("seed", [*range(8), *(pytest.param(s, marks=pytest.mark.soak) for s in range(8, 100))])
@@ -186,6 +192,18 @@ def test_48_hours_equal_exhaustive_search(seed):
     loose = best_by_exhaustion(raw, lambda gaps, reach: all(g >= 3 for g in gaps))
     equal = best_by_exhaustion(raw, lambda gaps, reach: all(g >= 2 for g in gaps), reach=0)
     assert found_by_planner(raw) == min((x for x in (loose, equal) if x is not None), default=None)
+
+
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(s, marks=pytest.mark.soak) for s in range(8, 100))])
+def test_a_continued_course_equals_exhaustive_search(seed):
+    raw = random_instance(seed)
+    visits, previous = raw["protocols"][0]["visits"], seed % 5
+    visits[0] = {**visits[0], "gap": [1, 4], "ideal": [2, 2]}
+    question = from_instance(parse_instance(raw))
+    request = replace(question.requests["p"], continued=True, previous_day=previous, previous_start=480)
+    plan = plan_course(request, question.occupancy)
+    wanted = best_by_exhaustion(raw, previous=previous)
+    assert (None if isinstance(plan, NoCourse) else plan.cost) == wanted
 
 
 # -- what the model promises ----------------------------------------------------------------------------------------
@@ -259,6 +277,13 @@ def test_a_continued_course_keeps_the_gap_to_its_last_visit_and_does_not_wait():
     assert [v.day for v in plan.visits] == [7, 8, 9]  # Friday, then Monday
     assert [v.number for v in plan.visits] == [12, 13, 14]
     assert plan.cost == 0
+
+
+def test_a_continued_course_takes_two_day_gaps_at_one_time_where_they_cost_less():
+    visits = (make_visit(gap=(1, 5), ideal=(3, 3)), make_visit(gap=(2, 5), ideal=(2, 2)))
+    request = make_request(visits=visits, min_hours=48, continued=True, previous_day=-1, previous_start=480)
+    plan = plan_course(request, make_occupancy())
+    assert ([v.day for v in plan.visits], plan.cost) == ([2, 4], 0)  # Wednesday and Friday, not Monday for 60
 
 
 def test_a_continued_course_whose_gap_has_passed_is_refused():
