@@ -11,6 +11,7 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
+from pwd import getpwuid
 from types import TracebackType
 from typing import Self
 
@@ -159,6 +160,11 @@ class PostgresServer:
 
     def _create(self, identity: Identity | None) -> None:
         """Make the data beside its place and move it there whole: an interrupted start leaves no half."""
+        if identity is None and not _has_account():
+            raise ServerError(
+                f"PostgreSQL needs an account for user id {os.geteuid()}: add it to /etc/passwd, start as another "
+                "account, or set CLINIC_DATABASE_URL to a PostgreSQL of your own."
+            )
         new = self.folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -226,6 +232,14 @@ class PostgresServer:
         except OSError:
             return False
         return len(lines) >= 8 and lines[7].strip() == "ready"
+
+
+def _has_account() -> bool:
+    try:
+        getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return True
 
 
 def _environment() -> dict[str, str]:

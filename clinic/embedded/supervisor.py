@@ -239,7 +239,7 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         """Programs first and all at once, then the servers that they use, then orphans. A second Ctrl-C hurries."""
-        if self.servers or self.programs:
+        if any(child.process is not None for child in (*self.servers, *self.programs)):
             say("stopping")
         self.asked_to_stop = 0
         running = [child.process for child in self.programs if child.process is not None]

@@ -65,7 +65,8 @@ def _unpack(folder: Path) -> None:
     for name, place in (("al2023", new / "al2023"), ("fonts", new), ("swiftshader", new)):
         content = brotli.decompress((PACKAGE / "bin" / f"{name}.tar.br").read_bytes())
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(place, filter="data")
+            # Python 3.11.0 to 3.11.3 have no filters; the archives are the package's, whose hash npm checked.
+            archive.extractall(place, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     # The package's own file names folders outside this project.
     cache, fonts = escape(str(folder / "fonts-cache")), escape(str(folder / "fonts"))
     (new / "fonts.conf").write_text(
