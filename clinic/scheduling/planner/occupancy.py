@@ -55,7 +55,7 @@ class Occupancy:
         self.device_index = {x.id: i for i, x in enumerate(self.devices)}
         self.device_location = np.array([self.location_index[x.location] for x in self.devices], dtype=np.intp)
         self.weekday = (np.arange(days) + start.weekday()) % 7
-        self.weekdays_until = np.cumsum(self.weekday < 5, dtype=np.int32)
+        self.weekday_numbers = np.cumsum(self.weekday < 5, dtype=np.int32) + np.int32(self.weekday_number(-1))
         self.minutes_lost = self._clock_changes()
         self._set_envelope()
         self._build_opening()
@@ -80,10 +80,11 @@ class Occupancy:
 
     def weekdays_between(self, after: int, until: int) -> int:
         """Number of Monday-Friday dates in (after, until]."""
-        return self._weekdays_before(max(after, until) + 1) - self._weekdays_before(after + 1)
+        return max(0, self.weekday_number(until) - self.weekday_number(after))
 
-    def _weekdays_before(self, day: int) -> int:
-        weeks, rest = divmod(day + self.start.weekday(), 7)
+    def weekday_number(self, day: int) -> int:
+        """Monday-Friday dates up to and with the day, counted from the Monday of the first week."""
+        weeks, rest = divmod(day + 1 + self.start.weekday(), 7)
         return weeks * 5 + min(rest, 5)
 
     def _clock_changes(self) -> NDArray[np.int32]:

@@ -143,7 +143,7 @@ class Table:
         before = np.maximum(arrivals - np.array(gaps, dtype=np.intp)[:, None], 0)
         table = np.zeros(before.shape, dtype=np.int32)
         if ideal is not None:
-            weekdays = occupancy.weekdays_until[arrivals] - occupancy.weekdays_until[before]
+            weekdays = occupancy.weekday_numbers[arrivals] - occupancy.weekday_numbers[before]
             off = np.maximum(np.maximum(ideal[0] - weekdays, weekdays - ideal[1]), 0)
             table += off.astype(np.int32) * np.int32(self.request.weights.gap)
         if self.request.min_hours is not None:
@@ -156,17 +156,15 @@ class Table:
 
 def start_costs(table: Table) -> Ints:
     """Price of the first visit falling on each day: waiting, or the gap to the last delivered visit."""
-    request, between = table.request, table.occupancy.weekdays_between
+    request, number = table.request, table.occupancy.weekday_number
     costs = np.zeros(table.days, dtype=np.int32)
-    own = table.occupancy.weekdays_until[table.first_day :]
-    if table.days == 0:
-        return costs
+    own = table.occupancy.weekday_numbers[table.first_day :]
     if request.previous_day is not None and request.visits[0].ideal is not None:
         low, high = request.visits[0].ideal
-        weekdays = own - own[0] + between(request.previous_day, table.first_day)
+        weekdays = own - number(request.previous_day)
         costs += request.weights.gap * np.maximum(np.maximum(low - weekdays, weekdays - high), 0)
     elif not request.continued:
-        weekdays = own - own[0] + between(request.release, table.first_day)
+        weekdays = own - number(request.release)
         costs += request.weights.wait[request.priority] * weekdays
         costs += request.weights.late[request.priority] * np.maximum(weekdays - request.target, 0)
     return costs
