@@ -95,7 +95,7 @@ def _add_features(app: Flask) -> None:
 
 def _blueprints() -> list[Blueprint]:
     from clinic.eligibility import views as eligibility
-    from clinic.intake import models as _intake  # noqa: F401
+    from clinic.intake import views as intake
     from clinic.locations import views as locations
     from clinic.patients import views as patients
     from clinic.reminders import models as _reminders  # noqa: F401
@@ -104,4 +104,4 @@ def _blueprints() -> list[Blueprint]:
     from clinic.surveys import models as _surveys  # noqa: F401
     from clinic.tasks import views as tasks
 
-    return [health.bp, locations.bp, staff.bp, patients.bp, eligibility.bp, tasks.bp]
+    return [health.bp, locations.bp, staff.bp, patients.bp, intake.bp, eligibility.bp, tasks.bp]

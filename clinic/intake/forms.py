@@ -1,0 +1,866 @@
+"""Shapes of the form's pages. Every question may stay open, save who the person is and one way to reach them."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from flask_babel import lazy_gettext as _
+from werkzeug.datastructures import MultiDict
+from wtforms import BooleanField, Form, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms.fields import Field, SelectChoice
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
+
+from clinic import instruments
+from clinic.errors import Invalid
+from clinic.intake import pages, record
+from clinic.patients.contact import checked_email, checked_phone
+
+LONGEST_NAME = 200
+LONGEST_LINE = 300
+LONGEST_TEXT = 4000
+LONGEST_KEPT = 10_000  # a draft keeps this much of one answer, whatever was pasted
+
+NOT_SURE = _("Not sure")
+YES_NO = {"yes": _("Yes"), "no": _("No"), "not_sure": NOT_SURE}
+MONTHS = (
+    _("January"),
+    _("February"),
+    _("March"),
+    _("April"),
+    _("May"),
+    _("June"),
+    _("July"),
+    _("August"),
+    _("September"),
+    _("October"),
+    _("November"),
+    _("December"),
+)
+MONTH_NAMES = {str(number): name for number, name in enumerate(MONTHS, 1)}
+WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
+DAY_PARTS = {
+    "early": (_("Early"), _("6 to 8")),
+    "morning": (_("Morning"), _("8 to 12")),
+    "afternoon": (_("Afternoon"), _("12 to 5")),
+    "evening": (_("Evening"), _("5 to 8")),
+}
+CHOOSE = _("Please choose one of the answers.")
+TOO_LONG = _("This is longer than we can keep. Please make it shorter.")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the review. `answer` is None where it was left open; `is_unsure` where the person is not sure."""
+
+    question: str
+    answer: str | None
+    is_unsure: bool = False
+
+
+def clean(text: str) -> str:
+    """Text as we keep it: no control characters, one kind of line break, not endless."""
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))[:LONGEST_KEPT]
+
+
+def _choices(options: Mapping[str, Any]) -> list[SelectChoice]:
+    return [SelectChoice(value=value, label=label) for value, label in options.items()]
+
+
+def one_of(label: Any, options: Mapping[str, Any], hint: Any = "", *, required: Any = None) -> RadioField:
+    """A question with a few answers; open until it is answered, unless `required` says what to do."""
+    validators = [InputRequired(required)] if required else [Optional()]
+    return RadioField(
+        label, validators, choices=_choices(options), description=hint, invalid_choice_message=required or CHOOSE
+    )
+
+
+def yes_no(label: Any, hint: Any = "") -> RadioField:
+    """Yes, no, not sure."""
+    return one_of(label, YES_NO, hint)
+
+
+def line(
+    label: Any, hint: Any = "", *, longest: int = LONGEST_LINE, needed: Any = None, **attributes: Any
+) -> StringField:
+    """One line of text. `needed` says what is missing; False: may be empty, and is looked at even then."""
+    validators: list[Any] = [InputRequired(needed)] if needed else [Optional()] if needed is None else []
+    return StringField(
+        label, [*validators, Length(max=longest, message=TOO_LONG)], description=hint, render_kw=attributes or None
+    )
+
+
+def text(label: Any, hint: Any = "") -> TextAreaField:
+    """A few lines in a person's own words."""
+    return TextAreaField(label, [Optional(), Length(max=LONGEST_TEXT, message=TOO_LONG)], description=hint)
+
+
+def months(label: Any = "") -> SelectField:
+    """A month, or none."""
+    return SelectField(
+        label, [Optional()], choices=_choices({"": _("Month")} | MONTH_NAMES), invalid_choice_message=CHOOSE
+    )
+
+
+def years(label: Any = "") -> SelectField:
+    """A year; the form's constructor gives the choices."""
+    return SelectField(label, [Optional()], choices=[], invalid_choice_message=CHOOSE)
+
+
+def not_sure() -> BooleanField:
+    return BooleanField(NOT_SURE, false_values=("", "false", "0"))
+
+
+class PageForm(Form):
+    """One page. `cls` and `width` say how a field is drawn; `today` is the date on this person's wall."""
+
+    cls: Mapping[str, str] = {}
+    width: Mapping[str, str] = {}
+    single: frozenset[str] = frozenset()  # drawn by another field, not a question of their own
+
+    def __init__(self, formdata: Any = None, *, today: date, places: Mapping[int, str] | None = None) -> None:
+        super().__init__(formdata)
+        self.today = today
+        self.places = places or {}
+        self.fix_year: int | None = None
+        for field in self:
+            if isinstance(field, SelectField) and field.name.endswith("_year"):
+                span = range(today.year, today.year - 80, -1)
+                field.choices = _choices({"": _("Year")} | {str(year): str(year) for year in span})
+
+    def values(self, sent: MultiDict[str, str]) -> dict[str, Any]:
+        """The answers as they were typed, whether they can be used or not."""
+        kept: dict[str, Any] = {}
+        for field in self:
+            given = [clean(value) for value in sent.getlist(field.name)[:100]]
+            if isinstance(field, SelectMultipleField):
+                if given:
+                    kept[field.name] = given
+            elif given and given[0].strip():
+                kept[field.name] = given[0].strip()
+        return kept
+
+    def rows(self) -> Iterator[Row]:
+        """The page in the review, a line a question."""
+        for field in self:
+            if field.name not in self.single:
+                yield self.row(field)
+
+    def row(self, field: Field, question: Any = None) -> Row:
+        question = str(question or field.label.text)
+        unsure = getattr(self, f"{field.name}_not_sure", None)
+        if isinstance(field, SelectMultipleField | RadioField | SelectField):
+            data = field.data if isinstance(field.data, list) else [field.data]
+            chosen = [str(c.label) for c in field.iter_choices() if c.value in data and c.value != ""]
+            return Row(question, ", ".join(chosen) or None, is_unsure=data == ["not_sure"])
+        if isinstance(field, BooleanField):
+            return Row(question, str(_("Yes")) if field.data else None)
+        said = (field.data or "").strip()
+        if not said and unsure is not None and unsure.data:
+            return Row(question, str(NOT_SURE), is_unsure=True)
+        return Row(question, said or None)
+
+
+def stored(values: Mapping[str, Any]) -> MultiDict[str, str]:
+    """Answers as a browser would send them again."""
+    return MultiDict(values)
+
+
+# -- 1, 2: about you, what brings you -------------------------------------------------------------------------------
+
+
+def month_words(form: PageForm, name: str) -> str:
+    """`March 2025`, `2025` or nothing, from `{name}_month` and `{name}_year`."""
+    month, year = form[f"{name}_month"].data, form[f"{name}_year"].data
+    if not year:
+        return ""
+    return f"{MONTHS[int(month) - 1]} {year}" if record.whole_of(month, 1, 12) else str(year)
+
+
+class AboutForm(PageForm):
+    given = line(
+        _("First name"), longest=LONGEST_NAME, needed=_("Please write your first name."), autocomplete="given-name"
+    )
+    family = line(
+        _("Last name"), longest=LONGEST_NAME, needed=_("Please write your last name."), autocomplete="family-name"
+    )
+    birth_month = SelectField("", choices=_choices({"": _("Month")} | MONTH_NAMES), validate_choice=False)
+    birth_day = StringField(_("Day"), render_kw={"autocomplete": "bday-day", "inputmode": "numeric", "maxlength": 2})
+    birth_year = StringField(_("Year"), render_kw={"autocomplete": "bday-year", "inputmode": "numeric", "maxlength": 4})
+    sex = one_of(
+        _("Sex on your medical record"),
+        {"female": _("Female"), "male": _("Male"), "other": _("Other"), "not_sure": _("Rather not say")},
+        _("A few safety questions depend on it."),
+    )
+    cls = {"sex": "row two"}
+    single = frozenset({"birth_month", "birth_day", "birth_year"})
+
+    def birth(self) -> date | None:
+        parts = {f"birth_{part}": self[f"birth_{part}"].data or "" for part in ("year", "month", "day")}
+        return record.date_of(parts, "birth")
+
+    def validate_birth_month(self, field: Field) -> None:
+        born = self.birth()
+        if born is None:
+            raise ValidationError(_("Please give your date of birth, for example March 5, 1980."))
+        if born > self.today:
+            raise ValidationError(_("This date is still to come. Please look at the year."))
+
+    def rows(self) -> Iterator[Row]:
+        name = f"{self.given.data or ''} {self.family.data or ''}".strip()
+        yield Row(str(_("Your name")), name or None)
+        born = self.birth()
+        yield Row(str(_("Born")), f"{MONTHS[born.month - 1]} {born.day}, {born.year}" if born else None)
+        yield self.row(self.sex)
+
+
+class ContactForm(PageForm):
+    email = line(_("Email"), longest=254, needed=False, type="email", autocomplete="email", inputmode="email")
+    phone = line(_("Mobile phone"), longest=40, type="tel", autocomplete="tel", inputmode="tel")
+    zip = line(_("ZIP code"), longest=10, autocomplete="postal-code", inputmode="numeric")
+    language = one_of(_("Which language do you like best?"), {"en": "English", "es": "Español"})
+    cls = {"language": "row two"}
+    width = {"phone": "mid", "zip": "short"}
+
+    def validate_email(self, field: Field) -> None:
+        if not (self.email.data or "").strip() and not (self.phone.data or "").strip():
+            raise ValidationError(_("Please give an email or a phone number. One is enough."))
+        try:
+            checked_email(field.data)
+        except Invalid:
+            raise ValidationError(
+                _("This does not look like an email. Is there an @ and a dot, as in ana@example.org?")
+            ) from None
+
+    def validate_phone(self, field: Field) -> None:
+        try:
+            checked_phone(field.data)
+        except Invalid as error:
+            raise ValidationError(error.message) from None
+
+    def validate_zip(self, field: Field) -> None:
+        if field.data and not re.fullmatch(r"\d{5}(-?\d{4})?", field.data.strip(), re.ASCII):
+            raise ValidationError(_("A ZIP code has five digits, like 92831."))
+
+
+class CoverForm(PageForm):
+    payer = line(_("Which health insurance do you have?"), _("As it is written on your card."))
+    payer_not_sure = not_sure()
+    referrer = line(_("Did a doctor or therapist send you? Who?"), _("You can leave this empty."))
+    single = frozenset({"payer_not_sure"})
+
+
+class BringsForm(PageForm):
+    reason = text(_("What brings you here?"), _("In your own words. A few are enough."))
+    diagnosis = one_of(
+        _("What did a doctor call it?"),
+        {
+            "mdd": _("Depression"),
+            "dysthymia": _("Long-lasting low mood"),
+            "bipolar_1": _("Bipolar 1"),
+            "bipolar_2": _("Bipolar 2"),
+            "bipolar": _("Bipolar, I do not know which"),
+            "schizoaffective": _("Schizoaffective"),
+            "not_sure": NOT_SURE,
+        },
+    )
+    onset_month = months()
+    onset_year = years()
+    dates_not_sure = not_sure()
+    life = text(
+        _("Is there anything in your life that weighs on you?"),
+        _("Stress, loss, pain, old hurts. Only your care team reads this. You can skip it."),
+    )
+    single = frozenset({"onset_month", "onset_year", "dates_not_sure"})
+
+    def validate_onset_year(self, field: Field) -> None:
+        month = record.month_of({"onset_year": field.data or "", "onset_month": self.onset_month.data or ""}, "onset")
+        if month and month > f"{self.today:%Y-%m}"[: len(month)]:
+            raise ValidationError(_("This month is still to come. Please look at the year."))
+
+    def rows(self) -> Iterator[Row]:
+        yield self.row(self.reason)
+        yield self.row(self.diagnosis)
+        since = month_words(self, "onset")
+        unsure = bool(self.dates_not_sure.data)
+        yield Row(
+            str(_("This time of feeling low began")), str(NOT_SURE) if unsure else since or None, is_unsure=unsure
+        )
+        yield self.row(self.life)
+
+
+# -- 3: the last two weeks ------------------------------------------------------------------------------------------
+
+SKIP_OR_CHOOSE = _("Choose one answer, or skip this one for now.")
+
+
+def _items(key: str) -> dict[int, instruments.scoring.Item]:
+    return {item.number: item for item in instruments.load(key).items}
+
+
+def _labels(answers: Mapping[int, str]) -> dict[str, str]:
+    return {str(value): label for value, label in answers.items()}
+
+
+def _phq9_form(number: int) -> type[PageForm]:
+    item = _items("phq9")[number]
+    answer = one_of(item.text, _labels(item.answers), required=SKIP_OR_CHOOSE)
+    return type(f"Phq9Form{number}", (PageForm,), {"answer": answer})
+
+
+def _cssrs_form(*numbers: int) -> type[PageForm]:
+    items = _items("cssrs")
+    fields: dict[str, Any] = {f"item{n}": one_of(items[n].text, _labels(items[n].answers)) for n in numbers}
+    if 6 in numbers:
+        rows = instruments.load("cssrs").data["items"]
+        follow_up = next(row["follow_up"] for row in rows if row.get("n") == 6)
+        fields["recent"] = one_of(follow_up, _labels(items[6].answers), _("Only if you said yes."))
+    return type("CssrsForm", (PageForm,), fields | {"cls": dict.fromkeys(fields, "row two")})
+
+
+class SafetyForm(PageForm):
+    next = one_of(
+        _("A few more questions help us know how to help"),
+        {"questions": _("Go on with 6 short questions"), "person": _("I would rather talk to a person")},
+    )
+
+
+# -- 4: medicines ---------------------------------------------------------------------------------------------------
+
+
+class MedicinesForm(PageForm):
+    """The list itself: the next medicine, or none at all."""
+
+    drug = line(
+        _("Which medicine did you take?"), _("Brand or other name. A best guess is fine."), longest=record.MAX_DRUG
+    )
+    none = BooleanField(_("I have not taken any medicine for this"), false_values=("", "false", "0"))
+
+    def rows(self) -> Iterator[Row]:
+        return iter(())
+
+
+class DoseForm(PageForm):
+    """Page 1 of a medicine: how much, how long, when."""
+
+    drug = line(_("Name of the medicine"), needed=_("Write a name. A best guess is fine."), longest=record.MAX_DRUG)
+    dose = line(
+        _("What was the most you took in a day?"),
+        _("In mg, like 50 or 50-100. The bottle or your pharmacy app may say."),
+        longest=60,
+    )
+    dose_not_sure = not_sure()
+    weeks = line(_("For about how many weeks in all?"), _("Like 8 or 4-7. You can write 6 months too."), longest=60)
+    weeks_not_sure = not_sure()
+    at_dose = one_of(
+        _("How much of that time was at that dose?"),
+        {"all": _("All of it"), "part": _("Part of it"), "not_sure": NOT_SURE},
+    )
+    at_dose_weeks = line(_("If part of it: how many weeks?"), longest=60)
+    from_month, from_year = months(), years()
+    to_month, to_year = months(), years()
+    dates_not_sure = not_sure()
+    cls = {"at_dose": "row"}
+    single = frozenset(
+        {"drug", "dose_not_sure", "weeks_not_sure", "at_dose_weeks"}
+        | {"from_month", "from_year", "to_month", "to_year", "dates_not_sure"}
+    )
+
+    def validate_dose(self, field: Field) -> None:
+        if field.data and record.dose_of(field.data) is None:
+            raise ValidationError(_("Write a number, like 50, or two, like 50-100. Or tick Not sure."))
+
+    def validate_weeks(self, field: Field) -> None:
+        if field.data and record.weeks_of(field.data) is None:
+            raise ValidationError(_("Write a number, like 6, or two, like 4-7. Or tick Not sure."))
+
+    def validate_at_dose_weeks(self, field: Field) -> None:
+        if self.at_dose.data == "part" and field.data and record.weeks_of(field.data) is None:
+            raise ValidationError(_("Write a number, like 6, or two, like 4-7."))
+
+    def validate_from_month(self, field: Field) -> None:
+        self._must_have_year("from")
+
+    def validate_to_month(self, field: Field) -> None:
+        self._must_have_year("to")
+
+    def validate_from_year(self, field: Field) -> None:
+        self._must_not_be_ahead("from")
+
+    def validate_to_year(self, field: Field) -> None:
+        if self.dates_not_sure.data:
+            return
+        self._must_not_be_ahead("to")
+        start, end = self._month("from"), self._month("to")
+        if not record.is_backwards(start, end):
+            return
+        assert start is not None
+        assert end is not None
+        year = int(start[:4]) + (end[4:] < start[4:])
+        if year <= self.today.year:
+            self.fix_year = year
+            raise ValidationError(
+                _("The end is before the start. Did you mean %(end)s?", end=month_words_of(end, year))
+            )
+        raise ValidationError(_("The end is before the start. Please look at the years."))
+
+    def _month(self, name: str) -> str | None:
+        parts = {f"{name}_{part}": self[f"{name}_{part}"].data or "" for part in ("month", "year")}
+        return record.month_of(parts, name)
+
+    def _must_have_year(self, name: str) -> None:
+        if not self[f"{name}_year"].data and not self.dates_not_sure.data:
+            raise ValidationError(_("Please choose the year too, or tick Not sure."))
+
+    def _must_not_be_ahead(self, name: str) -> None:
+        month = self._month(name)
+        if month and not self.dates_not_sure.data and month > f"{self.today:%Y-%m}"[: len(month)]:
+            raise ValidationError(_("This month is still to come. Please look at the year."))
+
+    def dates(self) -> Row:
+        """`March 2025 to January 2026`."""
+        ends = [month_words(self, name) for name in ("from", "to")]
+        said = " - ".join(filter(None, ends)) if all(ends) else next(filter(None, ends), "")
+        if self.dates_not_sure.data:
+            return Row(str(_("When")), str(NOT_SURE), is_unsure=True)
+        return Row(str(_("When")), said or None)
+
+    def rows(self) -> Iterator[Row]:
+        yield self.row(self.dose, _("Most in a day (mg)"))
+        yield self.row(self.weeks, _("Weeks in all"))
+        at_dose = self.row(self.at_dose, _("Time at that dose"))
+        if self.at_dose.data == "part" and self.at_dose_weeks.data:
+            at_dose = Row(at_dose.question, f"{self.at_dose_weeks.data} {_('weeks')}")
+        yield at_dose
+        yield self.dates()
+
+
+def month_words_of(month: str, year: int) -> str:
+    """`January 2026` from "2025-01" and another year."""
+    return f"{MONTHS[int(month[5:]) - 1]} {year}" if len(month) == 7 else str(year)
+
+
+class OutcomeForm(PageForm):
+    """Page 2 of a medicine: what came of it."""
+
+    outcome = one_of(
+        _("How much did it help?"),
+        {
+            "none": _("It did not help"),
+            "partial": _("It helped a little, not enough"),
+            "lost_response": _("It helped at first, then stopped"),
+            "response": _("It helped a lot"),
+            "remission": _("I felt well again"),
+            "not_sure": NOT_SURE,
+        },
+    )
+    stopped = one_of(
+        _("Why did you stop?"),
+        {
+            "ongoing": _("I still take it"),
+            "inefficacy": _("It did not help enough"),
+            "side_effects": _("Side effects made me stop"),
+            "cost": _("It cost too much"),
+            "other": _("Something else"),
+            "not_sure": NOT_SURE,
+        },
+    )
+    side_effects = line(_("If it was side effects: which?"))
+    missed = one_of(
+        _("Most people miss some doses. About how many a week did you miss?"),
+        {"0": _("None"), "1": _("1"), "2_3": _("2 or 3"), "4_more": _("4 or more"), "not_sure": NOT_SURE},
+    )
+    this_episode = one_of(_("Was that in this time of feeling low?"), YES_NO)
+    cls = {"missed": "row two", "this_episode": "row"}
+
+    def rows(self) -> Iterator[Row]:
+        yield self.row(self.outcome)
+        yield self.row(self.stopped)
+        if self.side_effects.data:
+            yield self.row(self.side_effects, _("Side effects"))
+        yield self.row(self.missed, _("Doses missed a week"))
+        yield self.row(self.this_episode)
+
+
+class TakingForm(PageForm):
+    now = text(
+        _("What do you take now?"),
+        _("All pills, drops, patches and herbs, for any reason. Tell us too what you stopped or changed of late."),
+    )
+    now_not_sure = not_sure()
+    single = frozenset({"now_not_sure"})
+
+
+# -- 5: talk therapy and other treatments ---------------------------------------------------------------------------
+
+THERAPY_NAMES = {
+    "cbt": _("CBT (cognitive behavioral therapy)"),
+    "ipt": _("IPT (interpersonal therapy)"),
+    "dbt": _("DBT (dialectical behavior therapy)"),
+    "other": _("Another kind"),
+    "not_sure": _("Not sure which kind"),
+}
+
+
+class TherapyForm(PageForm):
+    had = one_of(_("Have you had talk therapy for this?"), YES_NO)
+    kinds = SelectMultipleField(
+        _("If yes: which kind?"),
+        choices=_choices(THERAPY_NAMES),
+        description=_("Tick all that you had. You can ask the therapist, or make a best guess."),
+        invalid_choice_message=CHOOSE,
+    )
+    cls = {"had": "row"}
+
+
+def _therapy_form(kind: str) -> type[PageForm]:
+    fields: dict[str, Any] = {}
+    if kind == "other":
+        fields["kind"] = line(_("What was it called?"))
+    fields |= {
+        "sessions": line(_("About how many sessions in all?"), _("Like 12 or 8-10."), longest=60),
+        "sessions_not_sure": not_sure(),
+        "dates": line(_("When was that, about?"), _("Like 2023, or spring 2024 to now."), longest=100),
+        "therapist": line(_("Who was the therapist?"), _("You can leave this empty.")),
+    }
+
+    def validate_sessions(self: Any, field: Field) -> None:
+        if field.data and record.count_of(field.data) is None:
+            raise ValidationError(_("Write a number, like 12, or two, like 8-10. Or tick Not sure."))
+
+    return type(
+        f"Therapy{kind.title()}Form",
+        (PageForm,),
+        fields
+        | {
+            "validate_sessions": validate_sessions,
+            "single": frozenset({"sessions_not_sure"}),
+            "width": {"sessions": "short"},
+        },
+    )
+
+
+class TreatmentsForm(PageForm):
+    ect = yes_no(
+        _("Have you had ECT in this time of feeling low?"), _("ECT is a short electric treatment while you sleep.")
+    )
+    cls = {"ect": "row"}
+
+
+# -- 6, 7: safety ---------------------------------------------------------------------------------------------------
+
+QUESTIONS: dict[str, tuple[Any, Any]] = {
+    "metal_in_head": (
+        _("Is there any metal in your head, eye, neck or upper chest?"),
+        _("Bits of metal, clips, plates, coils, stents, wires. Fillings and braces do not count."),
+    ),
+    "cochlear_implant": (_("Do you have a cochlear implant?"), _("That is a hearing device under the skin.")),
+    "pacemaker_or_icd": (
+        _("Do you have a pacemaker, a defibrillator, or wires in the heart?"),
+        _("One that you wear counts too."),
+    ),
+    "vns_or_dbs": (_("Do you have an implanted nerve or brain stimulator?"), _("Like DBS, VNS, or one in the spine.")),
+    "aneurysm_clip_coil": (
+        _("Do you have a clip, coil or stent for a brain aneurysm?"),
+        _("That is a weak spot in a blood vessel."),
+    ),
+    "infusion_pump": (
+        _("Do you have a medicine pump, or a shunt with a magnetic valve?"),
+        _("In the body or worn. An insulin pump counts."),
+    ),
+    "scalp_tattoo_piercing": (
+        _("Do you have metal piercings, hair implants, or a face tattoo or make-up in the skin?"),
+        "",
+    ),
+    "prior_mri_problem": (_("Were you ever told you cannot have an MRI, or had a problem in one?"), ""),
+    "seizure_history": (_("Have you ever had a seizure or been told you have epilepsy?"), ""),
+    "stroke_or_brain_lesion": (
+        _("Have you had a stroke, brain tumor, brain surgery, or a disease of the brain?"),
+        _("Like memory loss, MS, or high pressure in the head."),
+    ),
+    "head_injury": (_("Have you had a head injury that knocked you out, or a concussion?"), ""),
+    "family_epilepsy": (_("Does a parent, brother, sister or child have epilepsy?"), ""),
+    "fainting": (_("Have you ever fainted?"), ""),
+    "hearing_tinnitus": (_("Do you have hearing loss or ringing in the ears?"), ""),
+    "eating_disorder": (_("Have you had bulimia or anorexia, now or before?"), ""),
+    "prior_tms": (_("Have you had TMS before?"), _("If there was a problem, tell us below.")),
+    "alcohol": (_("Did you cut down sharply on alcohol of late, or get shakes or sweats without it?"), ""),
+    "stimulants_drugs": (
+        _("Did you use cocaine, speed or other drugs in the last 30 days?"),
+        "",
+    ),
+    "benzodiazepine_change": (
+        _("Did you stop or change a calming or sleeping pill in the last 2 weeks?"),
+        _("Like Xanax, Ativan, Klonopin, Ambien or gabapentin."),
+    ),
+    "current_substance_use": (_("Is alcohol or a drug a problem for you now?"), ""),
+    "substance_use": (_("Was alcohol or a drug ever a problem for you?"), ""),
+    "psychosis_now": (_("Do you hear voices or have fixed frightening beliefs now?"), ""),
+    "psychosis_history": (_("Did you ever hear voices or have fixed frightening beliefs?"), ""),
+    "mania_now": (_("Right now, is your mood very high, with little sleep and racing thoughts?"), ""),
+    "bipolar_mania": (_("Did you ever have a week of very high mood, little sleep, racing thoughts?"), ""),
+    "aneurysmal_disease": (
+        _("Were you ever told you have an aneurysm?"),
+        _("A weak, wide spot in a blood vessel: in the head, chest, belly, arms or legs."),
+    ),
+    "avm": (_("Were you ever told you have an AVM?"), _("A tangle of blood vessels.")),
+    "intracerebral_haemorrhage": (_("Have you ever had bleeding in the brain?"), ""),
+    "hypersensitivity": (_("Are you allergic to ketamine or esketamine?"), ""),
+    "hypertensive_or_cv_disease": (
+        _("Do you have heart disease, or high blood pressure that is hard to control?"),
+        _("A recent heart attack or stroke counts."),
+    ),
+    "respiratory": (_("Do you have sleep apnea or COPD, or take opioid pain pills?"), ""),
+    "cns_depressants": (
+        _("Do you take opioids, calming pills or sleeping pills?"),
+        _("Or do you drink alcohol most days?"),
+    ),
+    "stimulants_maoi": (
+        _("Do you take a stimulant or an MAOI?"),
+        _("Like Adderall or Ritalin. Like Nardil or Parnate."),
+    ),
+    "nasal": (_("Is your nose often blocked, or do you use a nose spray?"), ""),
+    "bladder": (_("Do you have pain or burning in the bladder?"), ""),
+    "raised_intraocular_pressure_or_thyrotoxicosis": (
+        _("Were you told you have high pressure in the eye, or an overactive thyroid?"),
+        "",
+    ),
+    "pregnant": (_("Are you or could you be pregnant?"), ""),
+    "breastfeeding": (_("Are you breastfeeding?"), ""),
+}
+
+
+def _screen_fields(key: str) -> dict[str, Any]:
+    return {name: yes_no(*QUESTIONS[name]) for name in pages.SCREENS[key]}
+
+
+def _screen_form(key: str, **more: Any) -> type[PageForm]:
+    """The page's yes or no questions, in their order, then `more`, then room for words."""
+    fields = _screen_fields(key) | more | {"more": text(_("If you said yes: tell us more"), _("You can skip this."))}
+    cls = {name: "row" for name, field in fields.items() if name != "more"}
+    return type(f"{key.title()}Form", (PageForm,), fields | {"cls": cls})
+
+
+def _alcohol_form() -> type[PageForm]:
+    items = _items("audit_c")
+    audit = {f"audit{n}": one_of(items[n].text, _labels(items[n].answers)) for n in (1, 2, 3)}
+    return type("AlcoholForm", (PageForm,), audit | _screen_fields("alcohol") | {"cls": {"alcohol": "row"}})
+
+
+class HeartForm(PageForm):
+    hypertensive_or_cv_disease = yes_no(*QUESTIONS["hypertensive_or_cv_disease"])
+    respiratory = yes_no(*QUESTIONS["respiratory"])
+    systolic = line(_("Upper number"), longest=10, inputmode="numeric")
+    diastolic = line(_("Lower number"), longest=10, inputmode="numeric")
+    bp_not_sure = not_sure()
+    more = text(_("If you said yes: tell us more"), _("You can skip this."))
+    cls = {"hypertensive_or_cv_disease": "row", "respiratory": "row"}
+    single = frozenset({"systolic", "diastolic", "bp_not_sure"})
+
+    def validate_systolic(self, field: Field) -> None:
+        upper, lower = field.data or "", self.diastolic.data or ""
+        if self.bp_not_sure.data or not (upper or lower):
+            return
+        if record.blood_pressure({"systolic": upper, "diastolic": lower}) is None:
+            raise ValidationError(_("Write both numbers, the higher one first, like 120 and 80. Or tick Not sure."))
+
+    def rows(self) -> Iterator[Row]:
+        yield self.row(self.hypertensive_or_cv_disease)
+        yield self.row(self.respiratory)
+        unsure = bool(self.bp_not_sure.data)
+        said = "/".join(filter(None, (self.systolic.data, self.diastolic.data)))
+        yield Row(str(_("Blood pressure")), str(NOT_SURE) if unsure else said or None, is_unsure=unsure)
+        if self.more.data:
+            yield self.row(self.more)
+
+
+class HealthForm(PageForm):
+    liver_impairment = one_of(
+        _("Did a doctor tell you that your liver does not work well?"),
+        {
+            "none": _("No"),
+            "mild": _("A little"),
+            "moderate": _("Somewhat"),
+            "severe": _("A lot"),
+            "not_sure": NOT_SURE,
+        },
+    )
+    bladder = yes_no(*QUESTIONS["bladder"])
+    raised_intraocular_pressure_or_thyrotoxicosis = yes_no(*QUESTIONS["raised_intraocular_pressure_or_thyrotoxicosis"])
+    more = text(_("If you said yes: tell us more"), _("You can skip this."))
+    cls = {
+        "liver_impairment": "row two",
+        "bladder": "row",
+        "raised_intraocular_pressure_or_thyrotoxicosis": "row",
+    }
+
+
+# -- 8, 9: times, places, messages ----------------------------------------------------------------------------------
+
+
+class TimesForm(PageForm):
+    when = one_of(
+        _("When could you come?"),
+        {
+            "weekdays": _("Any time, Monday to Friday"),
+            "any": _("Any time, any day"),
+            "some": _("Only at some times"),
+            "not_sure": NOT_SURE,
+        },
+        _("TMS visits are on most weekdays for some weeks. The same time each day is easiest."),
+    )
+    windows = SelectMultipleField(
+        _("If only at some times: which?"),
+        choices=[
+            SelectChoice(value=f"{weekday}-{part}", label=f"{weekday}-{part}")
+            for weekday in record.WEEKDAYS
+            for part in DAY_PARTS
+        ],
+        invalid_choice_message=CHOOSE,
+    )
+
+    def validate_when(self, field: Field) -> None:
+        if field.data == "some" and not self.windows.data:
+            raise ValidationError(_("Tick at least one time below, or choose Not sure."))
+
+    def values(self, sent: MultiDict[str, str]) -> dict[str, Any]:
+        kept = super().values(sent)
+        if kept.get("windows") and not kept.get("when"):
+            kept["when"] = "some"  # ticking a time says it
+        return kept
+
+    def rows(self) -> Iterator[Row]:
+        yield self.row(self.when)
+        for weekday, spans in record.windows({"when": self.when.data, "windows": self.windows.data}).items():
+            if self.when.data == "some":
+                yield Row(str(WEEKDAYS[weekday]), ", ".join(f"{_hour(a)} to {_hour(b)}" for a, b in spans))
+
+
+def _hour(minute: int) -> str:
+    hour = minute // 60
+    return f"{hour % 12 or 12} {'am' if hour < 12 else 'pm'}"
+
+
+def _dates_form() -> type[PageForm]:
+    fields: dict[str, Any] = {}
+    for n in (1, 2, 3):
+        fields[f"from{n}"] = line(_("First day"), longest=20, type="date")
+        fields[f"to{n}"] = line(_("Last day"), longest=20, type="date")
+    return type("_Dates", (PageForm,), fields | {"single": frozenset(fields)})
+
+
+class AwayForm(_dates_form()):  # type: ignore[misc]
+    def validate(self, extra_validators: Any = None) -> bool:
+        sound = super().validate(extra_validators)
+        for n in (1, 2, 3):
+            first, last = self[f"from{n}"], self[f"to{n}"]
+            problem = _span_problem(first.data, last.data, self.today)
+            if problem:
+                target = first if problem[0] else last
+                target.errors = [*target.errors, problem[1]]
+                sound = False
+        return sound
+
+    def rows(self) -> Iterator[Row]:
+        days = record.away({name: self[name].data for name in self._fields})
+        spans = _spans(days)
+        yield Row(str(_("Days away")), ", ".join(spans) or None)
+
+
+def _span_problem(first: str | None, last: str | None, today: date) -> tuple[bool, Any] | None:
+    """Whether the first or the last day is at fault, and what to do about it."""
+    if not first and not last:
+        return None
+    begins, ends = record.iso_date(first), record.iso_date(last)
+    if begins is None:
+        return True, _("Please give the first day.")
+    if last and ends is None:
+        return False, _("Please look at the last day.")
+    if not today.year - 1 <= begins.year <= today.year + 3:
+        return True, _("Please look at the year.")
+    if ends and ends < begins:
+        return False, _("The last day is before the first day.")
+    if ends and (ends - begins).days > record.MAX_AWAY:
+        return False, _("That is more than three months. Please talk to us about it.")
+    return None
+
+
+def _spans(days: Sequence[date]) -> list[str]:
+    found: list[list[date]] = []
+    for day in days:
+        if found and (day - found[-1][-1]).days == 1:
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return [
+        _date_words(run[0]) if len(run) == 1 else f"{_date_words(run[0])} to {_date_words(run[-1])}" for run in found
+    ]
+
+
+def _date_words(day: date) -> str:
+    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}"
+
+
+class PlacesForm(PageForm):
+    first = RadioField(_("Which place is best for you?"), [Optional()], invalid_choice_message=CHOOSE)
+    second = SelectField(_("Which one could work too?"), [Optional()], invalid_choice_message=CHOOSE)
+    third = SelectField(_("And a third?"), [Optional()], invalid_choice_message=CHOOSE)
+
+    def __init__(self, formdata: Any = None, **more: Any) -> None:
+        super().__init__(formdata, **more)
+        known = {str(place): name for place, name in self.places.items()}
+        self.first.choices = _choices(known | {"not_sure": NOT_SURE})
+        for field in (self.second, self.third):
+            field.choices = _choices({"": _("None")} | known)
+
+
+class MessagesForm(PageForm):
+    """The two consents stand apart: a yes to one says nothing about the other."""
+
+    email = one_of(
+        _("May we email you about your visits?"),
+        {"yes": _("Yes"), "no": _("No")},
+        _("Dates, times and links. Nothing about your health. You can stop at any time."),
+    )
+    sms = one_of(
+        _("May we text you about your visits?"),
+        {"yes": _("Yes"), "no": _("No")},
+        _("The same by text. Your phone plan may charge for texts. Reply STOP to end them."),
+    )
+    style = one_of(
+        _("How often should we write?"),
+        {"digest": _("One message a week"), "each": _("One before each visit")},
+    )
+    cls = {"email": "row two", "sms": "row two"}
+
+
+FORMS: dict[str, type[PageForm]] = {
+    "about": AboutForm,
+    "contact": ContactForm,
+    "cover": CoverForm,
+    "brings": BringsForm,
+    **{f"phq9-{n}": _phq9_form(n) for n in range(1, pages.PHQ9_ITEMS + 1)},
+    "cssrs-1": _cssrs_form(1, 2),
+    "cssrs-2": _cssrs_form(3, 4, 5),
+    "cssrs-3": _cssrs_form(6),
+    pages.MEDICINES: MedicinesForm,
+    "taking": TakingForm,
+    "therapy": TherapyForm,
+    **{f"therapy-{kind}": _therapy_form(kind) for kind in pages.THERAPIES},
+    "treatments": TreatmentsForm,
+    **{key: _screen_form(key) for key in pages.SCREENS if key not in ("alcohol", "heart", "health")},
+    "alcohol": _alcohol_form(),
+    "heart": HeartForm,
+    "health": HealthForm,
+    "times": TimesForm,
+    "away": AwayForm,
+    "places": PlacesForm,
+    "messages": MessagesForm,
+}
+
+
+def place_names(sites: Iterable[Any]) -> dict[int, str]:
+    """Choices of the page `places`."""
+    return {site.id: site.name for site in sites}

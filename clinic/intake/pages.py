@@ -1,0 +1,123 @@
+"""The form's pages: their order, their part of nine, and which of them apply to a person. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+Values = Mapping[str, Any]  # answers of one page as they were typed: text, or a list of texts
+Pages = Mapping[str, Values]
+
+PARTS = 9
+REVIEW = "review"
+MEDICINES = "medicines"
+SAFETY = "safety"
+PHQ9_ITEMS = 9
+CHILDBEARING = range(12, 56)  # ages at which the pregnancy questions are asked
+THERAPIES = ("cbt", "ipt", "dbt", "other", "not_sure")
+
+# Yes or no questions of the safety screens, by page. The names are those of the intake record.
+SCREENS: dict[str, tuple[str, ...]] = {
+    "implants": ("metal_in_head", "cochlear_implant", "pacemaker_or_icd", "vns_or_dbs"),
+    "devices": ("aneurysm_clip_coil", "infusion_pump", "scalp_tattoo_piercing", "prior_mri_problem"),
+    "head": ("seizure_history", "stroke_or_brain_lesion", "head_injury", "family_epilepsy"),
+    "body": ("fainting", "hearing_tinnitus", "eating_disorder", "prior_tms"),
+    "alcohol": ("alcohol",),
+    "substances": ("stimulants_drugs", "benzodiazepine_change", "current_substance_use", "substance_use"),
+    "mind": ("psychosis_now", "psychosis_history", "mania_now", "bipolar_mania"),
+    "vessels": ("aneurysmal_disease", "avm", "intracerebral_haemorrhage", "hypersensitivity"),
+    "heart": ("hypertensive_or_cv_disease", "respiratory"),
+    "pills": ("cns_depressants", "stimulants_maoi", "nasal"),
+    "health": ("bladder", "raised_intraocular_pressure_or_thyrotoxicosis"),
+    "pregnancy": ("pregnant", "breastfeeding"),
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the form; `title` is the words beside the part's number."""
+
+    key: str
+    part: int
+    title: str
+    heading: str = ""
+
+
+_PAGES = (
+    Page("about", 1, "About you", "About you"),
+    Page("contact", 1, "About you", "How can we reach you?"),
+    Page("cover", 1, "About you", "Your insurance"),
+    Page("brings", 2, "What brings you", "What brings you here?"),
+    *(Page(f"phq9-{n}", 3, "The last two weeks") for n in range(1, PHQ9_ITEMS + 1)),
+    Page("cssrs-1", 3, "A few more questions", "In the past month"),
+    Page("cssrs-2", 3, "A few more questions", "In the past month"),
+    Page("cssrs-3", 3, "A few more questions", "At any time in your life"),
+    Page(MEDICINES, 4, "Medicines", "Medicines you have tried"),
+    Page("taking", 4, "Medicines", "What you take now"),
+    Page("therapy", 5, "Talk therapy", "Talk therapy"),
+    *(Page(f"therapy-{kind}", 5, "Talk therapy") for kind in THERAPIES),
+    Page("treatments", 5, "Other treatments", "Other treatments"),
+    Page("implants", 6, "Safety", "Metal and implants"),
+    Page("devices", 6, "Safety", "More on metal and devices"),
+    Page("head", 6, "Safety", "Your head and brain"),
+    Page("body", 6, "Safety", "Your body"),
+    Page("alcohol", 7, "Health", "Alcohol"),
+    Page("substances", 7, "Health", "Drugs and sleeping pills"),
+    Page("mind", 7, "Health", "Your mind"),
+    Page("vessels", 7, "Health", "Blood vessels"),
+    Page("heart", 7, "Health", "Heart and breathing"),
+    Page("pills", 7, "Health", "Pills and sprays"),
+    Page("health", 7, "Health", "Liver, bladder, eyes"),
+    Page("pregnancy", 7, "Health", "Pregnancy"),
+    Page("times", 8, "Times and places", "When could you come?"),
+    Page("away", 8, "Times and places", "Days you will be away"),
+    Page("places", 8, "Times and places", "Which place is best?"),
+    Page("messages", 9, "Messages", "How may we write to you?"),
+)
+PAGES: dict[str, Page] = {page.key: page for page in _PAGES}
+
+# One question, or a person's safety: the last answer counts, a second tab is not asked about it.
+LAST_ANSWER_COUNTS = frozenset(key for key in PAGES if key.startswith(("phq9-", "cssrs-"))) | {SAFETY}
+
+
+def age_on(born: date, day: date) -> int:
+    """Full years on `day`."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def item9(pages: Pages) -> int:
+    """The answer to item 9 of the PHQ-9; 0 where it was not given."""
+    answer = (pages.get("phq9-9") or {}).get("answer")
+    return int(answer) if answer in ("1", "2", "3") else 0
+
+
+def applies(key: str, pages: Pages, age: int | None) -> bool:
+    """Whether this person is asked this page."""
+    if key.startswith("cssrs-"):
+        if (pages.get(SAFETY) or {}).get("next") != "questions":
+            return False
+        return key != "cssrs-2" or (pages.get("cssrs-1") or {}).get("item2") == "1"
+    if key.startswith("therapy-"):
+        therapy = pages.get("therapy") or {}
+        return therapy.get("had") == "yes" and key.removeprefix("therapy-") in (therapy.get("kinds") or ())
+    if key == "pregnancy":
+        return (pages.get("about") or {}).get("sex") != "male" and (age is None or age in CHILDBEARING)
+    return True
+
+
+def flow(pages: Pages, age: int | None) -> list[str]:
+    """Keys of the pages that this person is asked, in order."""
+    return [key for key in PAGES if applies(key, pages, age)]
+
+
+def after(key: str, pages: Pages, age: int | None) -> str:
+    """The page that follows; the review after the last one."""
+    order = list(PAGES)
+    rest = order[order.index(key) + 1 :]
+    return next((each for each in rest if applies(each, pages, age)), REVIEW)
+
+
+def before(key: str, pages: Pages, age: int | None) -> str | None:
+    """The page that comes before; None at the first."""
+    order = list(PAGES)
+    return next((each for each in reversed(order[: order.index(key)]) if applies(each, pages, age)), None)

@@ -1,0 +1,247 @@
+"""Reads of intakes: the pages as they were left, and what other features need of the one that was sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypedDict
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from clinic import clock
+from clinic.db import db
+from clinic.errors import NotFound
+from clinic.intake import pages, record
+from clinic.intake.models import Intake, IntakePage, IntakeState, IntakeTrial
+from clinic.locations import queries as locations
+from clinic.patients import queries as patients
+from clinic.patients.models import Patient
+from clinic.tasks import safety
+from clinic.tasks.models import Task, TaskKind
+
+DEFAULT_TZ = "America/Los_Angeles"
+DAYS_AHEAD = 15  # how far the next opening is looked for
+
+
+class Availability(TypedDict):
+    """When and where a person can come. No windows: not known. Locations: best first."""
+
+    windows: dict[int, list[list[int]]]
+    away: list[date]
+    locations: list[int]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A page or a medicine row as it was last saved."""
+
+    values: dict[str, Any]
+    revision: int = 0
+    is_complete: bool = False
+    saved_at: datetime | None = None
+    form: str = ""  # which rendered form saved it: the same form is never taken for a second tab
+
+
+EMPTY = Leaf({})
+
+
+def get(intake_id: int) -> Intake:
+    """The intake. Raises NotFound."""
+    found = db.session.get(Intake, intake_id)
+    if found is None:
+        raise NotFound("no such intake")
+    return found
+
+
+def lock(intake_id: int) -> Intake:
+    """The intake's row, locked until the transaction ends. Raises NotFound."""
+    found = db.session.scalar(
+        select(Intake).where(Intake.id == intake_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise NotFound("no such intake")
+    return found
+
+
+def latest_submitted(patient_id: int) -> Intake | None:
+    """The patient's intake that was sent last."""
+    return db.session.scalar(
+        select(Intake)
+        .where(Intake.patient_id == patient_id, Intake.state == IntakeState.SUBMITTED)
+        .order_by(Intake.submitted_at.desc(), Intake.id.desc())
+        .limit(1)
+    )
+
+
+def leaves(intake_id: int) -> dict[str, Leaf]:
+    """Pages that were saved, by name."""
+    rows = db.session.scalars(select(IntakePage).where(IntakePage.intake_id == intake_id))
+    return {row.page: page_leaf(row) for row in rows}
+
+
+def page_leaf(row: IntakePage) -> Leaf:
+    """What a page row holds."""
+    return Leaf(row.answers["values"], row.revision, row.is_complete, row.saved_at, row.answers.get("form", ""))
+
+
+def values(intake_id: int) -> dict[str, dict[str, Any]]:
+    """Answers by page, as they were typed."""
+    return {key: leaf.values for key, leaf in leaves(intake_id).items()}
+
+
+def trials(intake_id: int) -> Sequence[IntakeTrial]:
+    """Medicine rows that stand, in the order in which they were added."""
+    return db.session.scalars(
+        select(IntakeTrial)
+        .where(IntakeTrial.intake_id == intake_id, IntakeTrial.removed_at.is_(None))
+        .order_by(IntakeTrial.position, IntakeTrial.id)
+    ).all()
+
+
+def trial(intake_id: int, key: str) -> IntakeTrial:
+    """A medicine row, removed or not. Raises NotFound."""
+    found = db.session.scalar(select(IntakeTrial).where(IntakeTrial.intake_id == intake_id, IntakeTrial.key == key))
+    if found is None:
+        raise NotFound("no such medicine on this list")
+    return found
+
+
+def trial_leaf(row: IntakeTrial) -> Leaf:
+    """What a medicine row holds; complete once both of its pages were left."""
+    answers = row.answers
+    return Leaf(answers["values"], answers["revision"], len(answers["done"]) >= 2, row.saved_at, answers["form"])
+
+
+def patient_of(intake: Intake) -> Patient | None:
+    """The person, once "about you" is saved."""
+    return None if intake.patient_id is None else patients.get(intake.patient_id)
+
+
+def born(intake: Intake, saved: pages.Pages) -> date | None:
+    """Birth date: the record's, else the one that was typed."""
+    patient = patient_of(intake)
+    return patient.birth_date if patient else record.date_of(saved.get("about") or {}, "birth")
+
+
+def tz_of(intake: Intake) -> str:
+    """The zone whose wall time this person is shown."""
+    patient = patient_of(intake)
+    if patient is not None and patient.preferred_location_id is not None:
+        return locations.get(patient.preferred_location_id).tz
+    sites = locations.active()
+    return sites[0].tz if sites else DEFAULT_TZ
+
+
+def today(intake: Intake) -> date:
+    """The present date of this person's wall."""
+    return clock.today(tz_of(intake))
+
+
+def where_it_stopped(intake_id: int) -> tuple[str, str | None, int]:
+    """Page, medicine key and step at which a person goes on: after what was finished last, else that page itself."""
+    intake = get(intake_id)
+    saved = leaves(intake_id)
+    last = max(saved.items(), key=lambda entry: entry[1].saved_at or intake.started_at, default=None)
+    open_rows = [row for row in trials(intake_id) if not trial_leaf(row).is_complete]
+    newest = max(open_rows, key=lambda row: row.saved_at, default=None)
+    if newest is not None and (last is None or last[1].saved_at is None or newest.saved_at >= last[1].saved_at):
+        return pages.MEDICINES, newest.key, 2 if 1 in newest.answers["done"] else 1
+    if last is None:
+        return next(iter(pages.PAGES)), None, 0
+    key, leaf = last
+    if key == pages.SAFETY:
+        key = "phq9-9"
+    if key not in pages.PAGES or not leaf.is_complete:
+        return key if key in pages.PAGES else next(iter(pages.PAGES)), None, 0
+    answers = {each: page.values for each, page in saved.items()}
+    birth = born(intake, answers)
+    age = pages.age_on(birth, today(intake)) if birth else None
+    return pages.after(key, answers, age), None, 0
+
+
+def record_of(intake_id: int) -> dict[str, Any]:
+    """The record as it would be sent now."""
+    intake = get(intake_id)
+    saved = values(intake_id)
+    rows = [trial_leaf(row).values for row in trials(intake_id)]
+    return record.to_record(saved, rows, as_of=today(intake), born=born(intake, saved), echo=f"intake-{intake_id}")
+
+
+def availability(patient_id: int) -> Availability:
+    """When and where the patient can come, from the intake that was sent last; empty where none says."""
+    intake = latest_submitted(patient_id)
+    saved = values(intake.id) if intake else {}
+    known = locations.names()
+    return {
+        "windows": record.windows(saved.get("times") or {}),
+        "away": record.away(saved.get("away") or {}),
+        "locations": [place for place in record.places(saved.get("places") or {}) if place in known],
+    }
+
+
+# -- help -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Help:
+    """What the safety card may say: open now, call promised by, next opening; instants in UTC."""
+
+    is_open: bool
+    call_by: datetime | None
+    opens_at: datetime | None
+    has_phone: bool
+    tz: str
+
+
+def openings(intake: Intake) -> list[locations.Opening]:
+    """Spans around and after now in which the clinic, or the chosen site, is open."""
+    patient = patient_of(intake)
+    place = patient.preferred_location_id if patient else None
+    yesterday = (clock.now() - timedelta(days=1)).astimezone(UTC).date()
+    return locations.openings(place, yesterday, DAYS_AHEAD)
+
+
+def safety_task(intake_id: int) -> Task | None:
+    """The newest safety task of this form, open or not."""
+    return db.session.scalar(
+        select(Task).where(Task.intake_id == intake_id, Task.kind == TaskKind.SAFETY).order_by(Task.id.desc()).limit(1)
+    )
+
+
+def hours_of(intake: Intake) -> Help:
+    """Whether anyone is there now, and when someone will be; nothing is promised."""
+    now, spans, patient = clock.now(), openings(intake), patient_of(intake)
+    return Help(
+        is_open=safety.day_closes_at(now, spans) is not None,
+        call_by=None,
+        opens_at=safety.next_opening(now, spans),
+        has_phone=bool(patient and patient.phone),
+        tz=tz_of(intake),
+    )
+
+
+def help_of(intake_id: int) -> Help | None:
+    """The facts for the safety card; None where no answer called for it.
+
+    A call is promised only in clinic hours, only where the clinic switched that promise on, and only to a person
+    whose phone number we have.
+    """
+    task = safety_task(intake_id)
+    if task is None:
+        return None
+    facts, profile = hours_of(get(intake_id)), locations.profile()
+    is_promised = facts.is_open and facts.has_phone and profile is not None and profile.promises_safety_call
+    if is_promised and task.closed_at is None and task.due_at > clock.now():
+        return replace(facts, call_by=task.due_at)
+    return facts
+
+
+def working_day_end(intake: Intake, days: int) -> datetime:
+    """When the clinic closes on its `days`-th open day from now on; that many days on where no hours are known."""
+    now, tz = clock.now(), ZoneInfo(tz_of(intake))
+    ends: dict[date, datetime] = {}
+    for opens, closes in openings(intake):
+        if closes > now:
+            ends[opens.astimezone(tz).date()] = closes
+    dates = sorted(ends)
+    return ends[dates[min(days, len(dates)) - 1]] if dates else now + timedelta(days=days)

@@ -1,0 +1,671 @@
+"""The form's pages. Each is saved when it is left, and with every change where script runs."""
+
+import secrets
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, current_app, flash, g, jsonify, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+
+from clinic import clock, instruments
+from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
+from clinic.intake import forms, operations, pages, queries
+from clinic.intake.forms import FORMS, PageForm
+from clinic.intake.models import Intake, IntakeState, IntakeTrial
+from clinic.intake.operations import Saved
+from clinic.intake.queries import EMPTY, Leaf
+from clinic.locations import queries as locations
+from clinic.patients import chart, signin
+from clinic.patients.models import LinkPurpose, Patient
+from clinic.web import access, context
+from clinic.web.access import current_actor, current_patient
+from clinic.web.errors import problem
+from clinic.web.limits import limiter
+
+RADIO_PLACES = 7  # more sites than this are a list to choose from
+MINORS_UNDER = 18
+STEPS = {1: forms.DoseForm, 2: forms.OutcomeForm}
+TEMPLATES = {
+    "about": "intake/about.html",
+    "contact": "intake/contact.html",
+    "cover": "intake/cover.html",
+    "brings": "intake/brings.html",
+    "taking": "intake/taking.html",
+    "heart": "intake/heart.html",
+    "times": "intake/times.html",
+    "away": "intake/away.html",
+    "places": "intake/places.html",
+    "messages": "intake/messages.html",
+    **{f"phq9-{n}": "intake/phq9.html" for n in range(1, pages.PHQ9_ITEMS + 1)},
+    **{f"therapy-{kind}": "intake/therapy_kind.html" for kind in pages.THERAPIES},
+}
+
+bp = Blueprint("intake", __name__, template_folder="templates")
+mine = access.patient(LinkPurpose.INTAKE, birth_date=False)
+chart.LANDING[LinkPurpose.INTAKE] = lambda opened: url_for("intake.resume")
+
+
+@bp.errorhandler(AlreadyOver)
+def sent_already(error: AlreadyOver) -> Any:
+    """A form that was sent is read only: the person sees that it arrived."""
+    if request.path.endswith("/autosave"):
+        return problem(409, error.code, error.message)
+    return redirect(url_for(".done"))
+
+
+# -- start, go on, stop ---------------------------------------------------------------------------------------------
+
+
+@bp.get("/intake/start")
+@access.public
+def start() -> Any:
+    """What the form is, before anything is asked."""
+    return render_template("intake/start.html", clinic_profile=locations.profile(), has_open=_open_of_caller())
+
+
+@bp.post("/intake/start")
+@access.public
+@limiter.limit("60 per hour")
+def begin() -> Any:
+    """Open an intake on this browser. One that is open goes on, unless a new one is asked for."""
+    if _open_of_caller() and not request.form.get("fresh"):
+        return redirect(url_for(".resume"))
+    _id, cookie = operations.start_intake(language=request.form.get("language") or "en")
+    response = make_response(redirect(url_for(".page", page=next(iter(pages.PAGES)))))
+    signin.set_cookie(response, cookie)
+    return response
+
+
+def _open_of_caller() -> bool:
+    caller = g.get("patient")
+    if caller is None or caller.purpose != LinkPurpose.INTAKE or caller.intake_id is None:
+        return False
+    return bool(queries.get(caller.intake_id).state == IntakeState.OPEN)
+
+
+@bp.get("/intake", strict_slashes=False)
+@mine
+def resume() -> Any:
+    """The page where the person stopped."""
+    intake = _open()
+    page, key, step = queries.where_it_stopped(intake.id)
+    if key is not None:
+        return redirect(url_for(".medicine", key=key, step=step))
+    return redirect(_address(page))
+
+
+@bp.route("/intake/later", methods=["GET", "POST"])
+@mine
+def later() -> Any:
+    """Stop here: a link to come back, on this device or another."""
+    intake = _open()
+    patient = queries.patient_of(intake)
+    if request.method == "GET" or patient is None:
+        return _render("intake/later.html", intake, channels=_masked(patient), asked=False)
+    try:
+        operations.request_link(intake.id, by=current_actor())
+    except Conflict:
+        return redirect(url_for(".page", page="contact"))
+    return _render("intake/later.html", intake, channels=_masked(patient), asked=True)
+
+
+def _masked(patient: Patient | None) -> list[str]:
+    """Where a link goes, as the owner knows it and nobody else learns it."""
+    if patient is None:
+        return []
+    found = []
+    if patient.email:
+        name, _at, domain = patient.email.partition("@")
+        found.append(f"{name[:1]}***@{domain}")
+    if patient.phone:
+        found.append(_("the phone that ends in %(digits)s", digits=patient.phone[-4:]))
+    return found
+
+
+# -- pages ----------------------------------------------------------------------------------------------------------
+
+
+@bp.route("/intake/<page>", methods=["GET", "POST"])
+@mine
+def page(page: str) -> Any:
+    """One page of the form."""
+    intake, form_class = _open(), _form_class(page)
+    saved = queries.leaves(intake.id)
+    leaf = saved.get(page, EMPTY)
+    if request.method == "GET":
+        form = _form(form_class, intake, forms.stored(leaf.values) if leaf.values else None)
+        return _show(page, intake, form, leaf)
+    form = _form(form_class, intake, request.form)
+    sent, is_sound = _save(intake, page, form)
+    if sent.clash is not None:
+        return _show_clash(page, intake, form, sent.clash)
+    if sent.level is not None:
+        return redirect(url_for(".safety", after=page, to=_to()))
+    if "later" in request.form:
+        return redirect(url_for(".later"))
+    if not is_sound:
+        return _show(page, intake, form, sent.leaf), 422
+    if page == "about":
+        _tell_minor(intake)
+    return redirect(_next(intake, page))
+
+
+@bp.post("/intake/<page>/autosave")
+@mine
+def autosave(page: str) -> Any:
+    """Keep a draft of the page, whatever stands in it. Answers {saved_at, revision, safety}."""
+    intake, form_class = _open(), _form_class(page)
+    values = _form(form_class, intake, request.form).values(request.form)
+    return _answer(
+        operations.save_page(
+            intake.id, page, values, is_complete=False, revision=_revision(), form=_form_id(), by=current_actor()
+        ),
+        intake,
+    )
+
+
+def _form_class(page: str) -> type[PageForm]:
+    if page not in FORMS:
+        raise NotFound("no such page")
+    return FORMS[page]
+
+
+def _form(form_class: type[PageForm], intake: Intake, formdata: Any) -> PageForm:
+    places = forms.place_names(locations.active()) if form_class is forms.PlacesForm else None
+    return form_class(formdata, today=queries.today(intake), places=places)
+
+
+def _save(intake: Intake, page: str, form: PageForm) -> tuple[Saved, bool]:
+    """Save what was sent; whether it can be used. What the rest of the clinic refuses is kept as a draft."""
+    values, is_sound = form.values(request.form), form.validate()
+    keep: dict[str, Any] = {"revision": _revision(), "form": _form_id(), "by": current_actor()}
+    try:
+        return operations.save_page(intake.id, page, values, is_complete=is_sound, **keep), is_sound
+    except Invalid as error:
+        form.form_errors.append(error.message)
+        return operations.save_page(intake.id, page, values, is_complete=False, **keep), False
+
+
+def _answer(saved: Saved, intake: Intake) -> Any:
+    if saved.clash is not None:
+        return problem(409, "conflict", _("This page was changed in another place."), revision=saved.clash.revision)
+    said = {"saved_at": _clock(saved.leaf.saved_at, intake), "revision": saved.leaf.revision}
+    return jsonify(said | ({"safety": True} if saved.level else {}))
+
+
+def _tell_minor(intake: Intake) -> None:
+    born = queries.born(intake, queries.values(intake.id))
+    if born and pages.age_on(born, queries.today(intake)) < MINORS_UNDER:
+        flash(
+            _(
+                "You wrote that you are under 18. Most of our treatments are for adults. "
+                "You can go on: a person here looks at every form."
+            )
+        )
+
+
+# -- safety ---------------------------------------------------------------------------------------------------------
+
+
+@bp.route("/intake/safety", methods=["GET", "POST"])
+@mine
+def safety() -> Any:
+    """Help now, before anything else; then the screener's questions or a person. Never blocks going on."""
+    intake = _open()
+    after = request.values.get("after", "")
+    after = after if after in pages.PAGES else "phq9-9"
+    offers_questions = after == "phq9-9"
+    form = _form(forms.SafetyForm, intake, request.form if request.method == "POST" else None)
+    if request.method == "POST":
+        if form.validate() and form.next.data:
+            values = form.values(request.form)
+            operations.save_page(
+                intake.id, pages.SAFETY, values, is_complete=True, revision=0, form=_form_id(), by=current_actor()
+            )
+            if form.next.data == "person":
+                flash(_("To talk to a person now: call or text 988, or call the clinic. You can go on here any time."))
+            if form.next.data == "questions":
+                return redirect(url_for(".page", page="cssrs-1", to=_to() or None))
+        return redirect(_next(intake, after))
+    return _render(
+        "intake/safety.html",
+        intake,
+        form=form if offers_questions else None,
+        after=after,
+        promises=_promises(queries.help_of(intake.id)),
+        next_url=_next(intake, after),
+    )
+
+
+def _promises(facts: queries.Help | None) -> list[str]:
+    """What happens next, as far as it is true: the fixed words of the safety table."""
+    if facts is None:
+        return []
+    if facts.call_by is not None:
+        return [_("A person from the clinic will call you by %(time)s.", time=_moment(facts.call_by, facts.tz))]
+    if facts.is_open:
+        return [_("We cannot say when someone at the clinic reads this. Call or text 988 now.")]
+    if facts.opens_at is None:
+        return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
+    opening = _moment(facts.opens_at, facts.tz)
+    return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
+
+
+def _moment(at: datetime, tz: str) -> str:
+    """`11:00 am` today, `Mon, Nov 30, 8:00 am` on another day."""
+    clock12 = str(context.clock12(at, tz))
+    if at.astimezone(ZoneInfo(tz)).date() == clock.today(tz):
+        return clock12
+    return f"{context.day(at, tz)}, {clock12}"
+
+
+# -- medicines ------------------------------------------------------------------------------------------------------
+
+
+@bp.route("/intake/medicines", methods=["GET", "POST"])
+@mine
+def medicines() -> Any:
+    """The list so far, a field for the next one, and "that is all"."""
+    intake = _open()
+    leaf = queries.leaves(intake.id).get(pages.MEDICINES, EMPTY)
+    if request.method == "GET":
+        form = _form(forms.MedicinesForm, intake, forms.stored(leaf.values) if leaf.values else None)
+        return _show_list(intake, form, leaf)
+    form = _form(forms.MedicinesForm, intake, request.form)
+    drug = form.values(request.form).get("drug", "")
+    is_sound = form.validate()
+    if "add" in request.form and not drug:
+        form.drug.errors = [_("Write a name. A best guess is fine.")]
+        is_sound = False
+    if not is_sound:
+        return _show_list(intake, form, leaf), 422
+    if drug:
+        try:
+            key = operations.add_trial(intake.id, request.form.get("key", ""), drug, by=current_actor())
+        except (Invalid, Conflict) as error:
+            if isinstance(error, AlreadyOver):
+                raise
+            form.form_errors.append(error.message)
+            return _show_list(intake, form, leaf), 422
+    values = {name: value for name, value in form.values(request.form).items() if name != "drug"}
+    is_left = not drug and "later" not in request.form
+    operations.save_page(
+        intake.id,
+        pages.MEDICINES,
+        values,
+        is_complete=is_left,
+        revision=leaf.revision,
+        form=_form_id(),
+        by=current_actor(),
+    )
+    if "later" in request.form:
+        return redirect(url_for(".later"))
+    return redirect(url_for(".medicine", key=key, step=1) if drug else _next(intake, pages.MEDICINES))
+
+
+def _show_list(intake: Intake, form: PageForm, leaf: Leaf) -> Any:
+    removed = request.args.get("removed", "")
+    gone = next((row for row in _removed(intake, removed)), None)
+    return _show(
+        pages.MEDICINES,
+        intake,
+        form,
+        leaf,
+        template="intake/medicines.html",
+        rows=_list(intake),
+        key=str(uuid.uuid4()),
+        gone=gone,
+        gone_name=queries.trial_leaf(gone).values.get("drug", "") if gone else "",
+        suggest_url=_suggest_url(),
+    )
+
+
+def _removed(intake: Intake, key: str) -> Iterator[IntakeTrial]:
+    if key:
+        try:
+            row = queries.trial(intake.id, key[:36])
+        except NotFound:
+            return
+        if row.removed_at is not None:
+            yield row
+
+
+def _suggest_url() -> str:
+    """The search by brand or generic name stands above this feature; without it the name is typed."""
+    return url_for("eligibility.drugs") if "eligibility.drugs" in current_app.view_functions else ""
+
+
+def _list(intake: Intake) -> list[dict[str, Any]]:
+    found = []
+    for row in queries.trials(intake.id):
+        leaf = queries.trial_leaf(row)
+        form = _form(forms.DoseForm, intake, forms.stored(leaf.values))
+        assert isinstance(form, forms.DoseForm)
+        dose = leaf.values.get("dose", "")
+        facts = [f"{dose} mg" if dose.replace("-", "").replace(".", "").isdigit() else dose, form.dates().answer]
+        found.append(
+            {
+                "key": row.key,
+                "name": leaf.values.get("drug") or _("No name yet"),
+                "facts": ", ".join(filter(None, facts)),
+                "is_complete": leaf.is_complete,
+            }
+        )
+    return found
+
+
+@bp.route("/intake/medicines/<key>/<int:step>", methods=["GET", "POST"])
+@mine
+def medicine(key: str, step: int) -> Any:
+    """One of a medicine's two short pages."""
+    intake, form_class = _open(), _step_class(step)
+    row = queries.trial(intake.id, key[:36])
+    if row.removed_at is not None:
+        return redirect(url_for(".medicines", removed=row.key))
+    leaf = queries.trial_leaf(row)
+    if request.method == "GET":
+        return _show_medicine(intake, row, step, _form(form_class, intake, forms.stored(leaf.values)), leaf)
+    form = _form(form_class, intake, request.form)
+    is_sound = form.validate()
+    saved = operations.save_trial(
+        intake.id,
+        row.key,
+        step,
+        form.values(request.form),
+        fields=list(form._fields),
+        is_complete=is_sound,
+        revision=_revision(),
+        form=_form_id(),
+        by=current_actor(),
+    )
+    if saved.clash is not None:
+        stored = _form(form_class, intake, forms.stored(saved.clash.values))
+        return _show_medicine(intake, row, step, form, saved.clash, clash=_differences(form, stored)), 409
+    if "later" in request.form:
+        return redirect(url_for(".later"))
+    if not is_sound:
+        return _show_medicine(intake, row, step, form, saved.leaf), 422
+    if step == 1:
+        return redirect(url_for(".medicine", key=row.key, step=2, to=_to() or None))
+    return redirect(url_for(".review") if _to() else url_for(".medicines"))
+
+
+@bp.post("/intake/medicines/<key>/<int:step>/autosave")
+@mine
+def autosave_medicine(key: str, step: int) -> Any:
+    """Keep a draft of a medicine's page."""
+    intake, form_class = _open(), _step_class(step)
+    form = _form(form_class, intake, request.form)
+    saved = operations.save_trial(
+        intake.id,
+        key[:36],
+        step,
+        form.values(request.form),
+        fields=list(form._fields),
+        is_complete=False,
+        revision=_revision(),
+        form=_form_id(),
+        by=current_actor(),
+    )
+    return _answer(saved, intake)
+
+
+def _step_class(step: int) -> type[PageForm]:
+    if step not in STEPS:
+        raise NotFound("no such page")
+    return STEPS[step]
+
+
+def _show_medicine(intake: Intake, row: IntakeTrial, step: int, form: PageForm, leaf: Leaf, **more: Any) -> Any:
+    rows = _list(intake)
+    number = next((n for n, each in enumerate(rows, 1) if each["key"] == row.key), len(rows))
+    this = rows[number - 1]
+    return _show(
+        pages.MEDICINES,
+        intake,
+        form,
+        leaf,
+        template="intake/dose.html" if step == 1 else "intake/outcome.html",
+        rows=rows,
+        this=this,
+        number=number,
+        step=step,
+        suggest_url=_suggest_url(),
+        save_url=url_for(".autosave_medicine", key=row.key, step=step),
+        back_url=url_for(".medicine", key=row.key, step=1) if step == 2 else url_for(".medicines"),
+        **more,
+    )
+
+
+@bp.post("/intake/medicines/<key>/remove")
+@mine
+def remove(key: str) -> Any:
+    """Take a medicine off the list; the list then offers to undo it."""
+    intake = _open()
+    _keep_typed(intake)
+    operations.remove_trial(intake.id, key[:36], by=current_actor())
+    return redirect(url_for(".medicines", removed=key[:36]))
+
+
+@bp.post("/intake/medicines/<key>/restore")
+@mine
+def restore(key: str) -> Any:
+    """Undo the removal."""
+    intake = _open()
+    _keep_typed(intake)
+    operations.restore_trial(intake.id, key[:36], by=current_actor())
+    return redirect(url_for(".medicines"))
+
+
+def _keep_typed(intake: Intake) -> None:
+    """A name that was typed and not added yet stays in its field."""
+    values = _form(forms.MedicinesForm, intake, request.form).values(request.form)
+    if values:
+        operations.save_page(
+            intake.id,
+            pages.MEDICINES,
+            values,
+            is_complete=False,
+            revision=_revision(),
+            form=_form_id(),
+            by=current_actor(),
+        )
+
+
+# -- review, send ---------------------------------------------------------------------------------------------------
+
+
+@bp.route("/intake/review", methods=["GET", "POST"])
+@mine
+def review() -> Any:
+    """Every answer with Change, gaps dashed; then send."""
+    if request.method == "POST":
+        intake = _mine()
+        try:
+            operations.submit_intake(intake.id, by=current_actor())
+        except Invalid as error:
+            flash(_("Please look at this page once more, then send."), "error")
+            return redirect(url_for(".page", page=error.details["fields"][0], to=pages.REVIEW))
+        return redirect(url_for(".done"))
+    intake = _open()
+    saved = queries.leaves(intake.id)
+    return _render(
+        "intake/review.html",
+        intake,
+        parts=_parts(intake, saved),
+        can_send=intake.patient_id is not None,
+        last_url=url_for(".page", page="messages"),
+    )
+
+
+def _parts(intake: Intake, saved: dict[str, Leaf]) -> list[dict[str, Any]]:
+    answers = {key: leaf.values for key, leaf in saved.items()}
+    parts: list[dict[str, Any]] = []
+    for key in pages.flow(answers, _age(intake, answers)):
+        about = pages.PAGES[key]
+        if not parts or parts[-1]["title"] != about.title:
+            parts.append({"title": about.title, "pages": [], "medicines": None})
+        part = parts[-1]
+        if key == pages.MEDICINES:
+            part["medicines"] = _medicine_rows(intake)
+            part["none"] = bool(answers.get(key, {}).get("none"))
+            part["url"] = url_for(".medicines")
+            continue
+        leaf = saved.get(key, EMPTY)
+        form = _form(FORMS[key], intake, forms.stored(leaf.values) if leaf.values else None)
+        rows = [row for row in form.rows() if row.answer or key not in _OPTIONAL or leaf.revision == 0]
+        part["pages"].append(
+            {"key": key, "heading": about.heading, "rows": rows, "url": _address(key, to=pages.REVIEW)}
+        )
+    return parts
+
+
+_OPTIONAL = frozenset(pages.SCREENS)  # the words after a page of yes and no are no gap
+
+
+def _medicine_rows(intake: Intake) -> list[dict[str, Any]]:
+    found = []
+    for row in queries.trials(intake.id):
+        leaf = queries.trial_leaf(row)
+        lines = [line for step in STEPS.values() for line in _form(step, intake, forms.stored(leaf.values)).rows()]
+        url = url_for(".medicine", key=row.key, step=1, to=pages.REVIEW)
+        found.append({"name": leaf.values.get("drug") or _("No name yet"), "rows": lines, "url": url})
+    return found
+
+
+@bp.get("/intake/done")
+@mine
+def done() -> Any:
+    """What happens next: only what the clinic really does."""
+    intake = _mine()
+    if intake.state == IntakeState.OPEN:
+        return redirect(url_for(".resume"))
+    return _render("intake/done.html", intake, channels=_masked(queries.patient_of(intake)))
+
+
+# -- shared ---------------------------------------------------------------------------------------------------------
+
+
+def _mine() -> Intake:
+    intake_id = current_patient().intake_id
+    if intake_id is None:
+        raise NotFound("no such form")
+    return queries.get(intake_id)
+
+
+def _open() -> Intake:
+    intake = _mine()
+    if intake.state != IntakeState.OPEN:
+        raise AlreadyOver("This form was sent already.")
+    return intake
+
+
+def _age(intake: Intake, answers: pages.Pages) -> int | None:
+    born = queries.born(intake, answers)
+    return pages.age_on(born, queries.today(intake)) if born else None
+
+
+def _to() -> str:
+    """Where to go after saving, when the person came from the review."""
+    return pages.REVIEW if request.values.get("to") == pages.REVIEW else ""
+
+
+def _next(intake: Intake, page: str) -> str:
+    answers = queries.values(intake.id)
+    following = pages.after(page, answers, _age(intake, answers))
+    if _to() and not _opened_by(page, following):
+        return url_for(".review")
+    return _address(following, to=_to())
+
+
+def _opened_by(page: str, following: str) -> bool:
+    """Whether an answer of this page opened the next one, so that even a change from the review goes on there."""
+    return following.startswith(("cssrs-", "therapy-")) and following.split("-")[0] in (page.split("-")[0],)
+
+
+def _address(page: str, to: str = "") -> str:
+    if page in (pages.MEDICINES, pages.REVIEW):
+        return url_for(f".{page}")
+    return url_for(".page", page=page, to=to or None)
+
+
+def _revision() -> int:
+    try:
+        return max(0, int(request.form.get("revision", "0")[:9]))
+    except ValueError:
+        return 0
+
+
+def _form_id() -> str:
+    return forms.clean(request.form.get("form", ""))[:32]
+
+
+def _clock(at: datetime | None, intake: Intake) -> str:
+    return str(context.clock12(at, queries.tz_of(intake))) if at else ""
+
+
+def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str = "", **more: Any) -> Any:
+    about = pages.PAGES[page]
+    answers = queries.values(intake.id)
+    earlier = pages.before(page, answers, _age(intake, answers))
+    number = int(page.removeprefix("phq9-")) if page.startswith("phq9-") else 0
+    instrument = instruments.load("phq9") if number else instruments.load("cssrs") if "cssrs" in page else None
+    values: dict[str, Any] = {
+        "page": page,
+        "about": about,
+        "form": form,
+        "leaf": leaf,
+        "number": number,
+        "instrument": instrument,
+        "to": _to(),
+        "form_id": secrets.token_hex(8),
+        "saved_at": _clock(leaf.saved_at, intake),
+        "save_url": url_for(".autosave", page=page),
+        "back_url": _address(earlier) if earlier else url_for(".start"),
+        "skip_url": _next(intake, page),
+    }
+    if page == "phq9-9":
+        values["promises"] = _promises_before_an_answer(intake)
+    if page == "places":
+        values["few_places"] = len(form.places) <= RADIO_PLACES
+        values["notes"] = {str(site.id): site.address for site in locations.active()}
+    if page == "times":
+        values |= {"weekdays": forms.WEEKDAYS, "day_parts": forms.DAY_PARTS}
+    if page == "messages":
+        values["patient"] = queries.patient_of(intake)
+    return _render(template or TEMPLATES.get(page, "intake/page.html"), intake, **values | more)
+
+
+def _promises_before_an_answer(intake: Intake) -> list[str]:
+    """What the hidden card may say before any answer was sent: only that nobody is there, when that is so."""
+    facts = queries.hours_of(intake)
+    return [] if facts.is_open else _promises(facts)
+
+
+def _show_clash(page: str, intake: Intake, form: PageForm, clash: Leaf) -> Any:
+    stored = _form(_form_class(page), intake, forms.stored(clash.values))
+    return _show(page, intake, form, clash, clash=_differences(form, stored)), 409
+
+
+def _differences(here: PageForm, there: PageForm) -> list[tuple[str, str, str]]:
+    """Question, answer on this page, answer saved in the other place."""
+    nothing = _("no answer")
+    ours, theirs = ({row.question: row.answer or nothing for row in form.rows()} for form in (here, there))
+    return [
+        (question, ours.get(question, nothing), theirs.get(question, nothing))
+        for question in ours | theirs
+        if ours.get(question, nothing) != theirs.get(question, nothing)
+    ]
+
+
+def _render(template: str, intake: Intake, **values: Any) -> Any:
+    return render_template(
+        template,
+        clinic_profile=locations.profile(),
+        session_key=f"intake-{intake.id}",
+        parts_total=pages.PARTS,
+        **values,
+    )
