@@ -83,7 +83,7 @@ def python_packages(kind):
         done = json.loads(stamp.read_text())
     except (OSError, ValueError):
         done = {}
-    works = PYTHON.exists() and quiet([PYTHON, "-c", ""]) == 0
+    works = PYTHON.exists() and quiet([PYTHON, "-c", "import pip"]) == 0
     if works and any(done == {**base, name: locks[name]} for name in {kind, "dev"}):
         return
     if not works or done.get("root", str(ROOT)) != str(ROOT) or not same_python():
@@ -112,10 +112,14 @@ def same_python():
 def make_environment():
     say("creating a virtual environment in .venv")
     shutil.rmtree(VENV, ignore_errors=True)
-    run(
-        [sys.executable, "-m", "venv", VENV],
-        "no virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)",
-    )
+    try:
+        run(
+            [sys.executable, "-m", "venv", VENV],
+            "no virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)",
+        )
+    except SetupError:
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise
 
 
 def entry_points():

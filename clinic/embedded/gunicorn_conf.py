@@ -2,7 +2,8 @@
 
 import os
 
-bind = f"{os.environ.get('CLINIC_HOST') or '127.0.0.1'}:{os.environ.get('CLINIC_PORT') or '8000'}"
+_host = os.environ.get("CLINIC_HOST") or "127.0.0.1"
+bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('CLINIC_PORT') or '8000'}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = 8

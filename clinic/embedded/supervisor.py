@@ -133,9 +133,9 @@ class Supervisor:
             "web", "-m", "gunicorn", "-c", str(ROOT / "clinic/embedded/gunicorn_conf.py"), "clinic.app:create_app()"
         )
         self._add_program(
-            "worker", *celery, "worker", "--loglevel=INFO", "--concurrency=2", "--without-mingle", "--without-gossip"
+            "worker", *celery, "worker", "--loglevel=WARNING", "--concurrency=2", "--without-mingle", "--without-gossip"
         )
-        self._add_program("beat", *celery, "beat", "--loglevel=INFO", "-s", schedule)
+        self._add_program("beat", *celery, "beat", "--loglevel=WARNING", "-s", schedule)
 
     def _add_server(self, name: str, server: PostgresServer | RedisServer) -> None:
         def start() -> subprocess.Popen[bytes] | None:
