@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, g, has_app_context
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from flask_sqlalchemy import SQLAlchemy
@@ -80,11 +80,22 @@ def app(postgres: PostgresServer, settings: Settings, template_database: str) ->
 
 
 def make_app(settings: Settings) -> Flask:
-    """A testing application: cheap password hashes, no rate limits."""
+    """A testing application: no rate limits, no form tokens (the tests about those switch them on)."""
     os.environ["CLINIC_TESTING"] = "1"
     app = create_app(settings)
-    app.config.update(TESTING=True, RATELIMIT_ENABLED=False, WTF_CSRF_ENABLED=False)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    app.test_client_class = Browser
+    limiter.enabled = False
     return app
+
+
+class Browser(FlaskClient):
+    """A client whose requests share nothing but cookies: the test's own application context outlives them."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        if has_app_context():
+            vars(g._get_current_object()).clear()  # type: ignore[attr-defined]
+        return super().open(*args, **kwargs)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, time
 from typing import NamedTuple
 from zoneinfo import available_timezones
@@ -16,7 +16,7 @@ from clinic.db import broken_constraint, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.locations import queries
 from clinic.locations.closures import usual_closures
-from clinic.locations.models import ClinicProfile, Closure, Device, DeviceKind, Location, OpeningHours
+from clinic.locations.models import ClinicProfile, Closure, Device, DeviceKind, Location, OpeningHours, StaffShift
 from clinic.protocols.base import catalogue
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
@@ -228,9 +228,9 @@ def _add_device(location: Location, new: NewDevice, *, by: Actor) -> Device:
     return row
 
 
-def _changed(location: Location, action: str, *, by: Actor, **detail: object) -> None:
+def _changed(location: Location, action: str, *, by: Actor, **detail: int | str) -> None:
     location.schedule_version += 1
-    audit.record(location, action, by=by, **detail)
+    audit.record_event("locations", location.id, action, by=by, reason=None, patient_id=None, **detail)
 
 
 def retire_location(location_id: int, *, by: Actor) -> None:
@@ -241,3 +241,43 @@ def retire_location(location_id: int, *, by: Actor) -> None:
             raise Conflict("this location was retired before")
         location.retired_at = clock.now()
         _changed(location, "retired", by=by)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewShift:
+    """Weekly presence of a staff member, site's wall time; until it is ended where `valid_until` is None."""
+
+    user_id: int
+    weekday: int
+    starts: time
+    ends: time
+    valid_from: date
+    valid_until: date | None = None
+    break_starts: time | None = None
+    break_ends: time | None = None
+
+
+def add_shift(location_id: int, new: NewShift, *, by: Actor) -> int:
+    """Put a weekly shift on a site's rota; answers the id. Raises Invalid, or Conflict where the person works then."""
+    if not 0 <= new.weekday <= 6 or new.starts >= new.ends:
+        raise Invalid("a shift has a weekday 0 to 6 and ends after it starts", fields=["weekday", "ends"])
+    if (new.break_starts is None) != (new.break_ends is None):
+        raise Invalid("a break has a start and an end", fields=["break_starts", "break_ends"])
+    if new.break_starts is not None and new.break_ends is not None:
+        if not new.starts <= new.break_starts < new.break_ends <= new.ends:
+            raise Invalid("the break lies inside the shift", fields=["break_starts", "break_ends"])
+    if new.valid_until is not None and new.valid_until < new.valid_from:
+        raise Invalid("the shift ends before it begins", fields=["valid_until"])
+    try:
+        with transaction():
+            location = queries.lock(location_id)
+            row = StaffShift(location_id=location_id, **asdict(new))
+            db.session.add(row)
+            db.session.flush()
+            audit.record(row, "created", by=by, user_id=new.user_id, weekday=new.weekday)
+            _changed(location, "shift_added", by=by, user_id=new.user_id)
+            return row.id
+    except IntegrityError as error:
+        if broken_constraint(error) == "staff_shifts_one_place_key":
+            raise Conflict("this person has a shift that starts then already") from None
+        raise

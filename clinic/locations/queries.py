@@ -87,6 +87,14 @@ def closures(location_id: int, from_day: date, until: date) -> Sequence[Closure]
     ).all()
 
 
+def get_closure(closure_id: int) -> Closure:
+    """The closure. Raises NotFound."""
+    found = db.session.get(Closure, closure_id)
+    if found is None:
+        raise NotFound("no such closure")
+    return found
+
+
 def openings(location_id: int | None, from_day: date, days: int) -> list[Opening]:
     """Spans in which the site is open on `days` local dates from `from_day`; without a site, when any site is open."""
     until = from_day + timedelta(days=days - 1)

@@ -50,7 +50,7 @@ def account() -> Any:
     caller = current_staff()
     return render_template(
         "staff/account.html",
-        caller=caller,
+        name=caller.name,
         email=current_user.email,
         roles=role_words(caller.roles),
         has_second_step=bool(current_user.tf_primary_method),

@@ -81,7 +81,7 @@ def _usual(staff: StaffCaller) -> str:
 
 def _rows(tasks: Any, staff: StaffCaller) -> list[presenter.Row]:
     zones: dict[int | None, str] = {None: locations.clinic_tz()}
-    zones.update(locations.zones())
+    zones |= dict[int | None, str](locations.zones().items())
     return presenter.rows(
         tasks,
         staff=staff,
@@ -113,7 +113,8 @@ def _task_page(found: Task, form: OutcomeForm, status: int = 200) -> Any:
         task=found,
         patient=patient,
         may_open=patient is not None and patients.visible_to(staff, patient),
-        note=found.note if is_clinical else None,
+        said=found.note if is_clinical else None,
+        is_clinical=is_clinical,
         may_close=queries.may_close(staff, found),
         for_role=found.for_role.replace("_", " "),
         form=form,

@@ -1,0 +1,159 @@
+"""Sites in words, for the public pages."""
+
+from collections.abc import Sequence
+from datetime import date, time
+from math import asin, cos, radians, sin, sqrt
+from typing import NamedTuple
+
+from flask_babel import format_date
+from flask_babel import gettext as _
+
+from clinic.locations import front
+from clinic.locations.models import Location, OpeningHours
+from clinic.protocols.base import catalogue
+
+EARTH_MILES = 3958.8
+A_MONDAY = date(2026, 11, 23)
+
+
+class Treatment(NamedTuple):
+    """One row of what is offered; `protocols` say which devices give it, none: not bound to a device."""
+
+    key: str
+    name: str
+    short: str
+    text: str
+    how_often: str
+    each_visit: str
+    drive_home: str
+    protocols: frozenset[str]
+
+
+def treatments() -> list[Treatment]:
+    """What a clinic may offer, in no order of merit; numbers are those of the protocols that come with the project."""
+    tms = frozenset(key for key, protocol in catalogue().items() if protocol.device_kind == "tms")
+    return [
+        Treatment(
+            "tms",
+            _("TMS"),
+            _("TMS"),
+            _("Magnetic pulses, while you sit awake in a chair"),
+            _("Weekdays for about six weeks, then 3, 2 and 1 a week"),
+            _("15 to 50 minutes"),
+            _("Yes, on your own"),
+            tms,
+        ),
+        Treatment(
+            "esketamine",
+            _("Esketamine nasal spray"),
+            _("esketamine"),
+            _("A spray that you give yourself, with a nurse near"),
+            _("Twice a week for four weeks, then less often"),
+            _("At least 2 hours"),
+            _("No. Bring a ride"),
+            frozenset({"esketamine_trd"}),
+        ),
+        Treatment(
+            "ketamine",
+            _("Ketamine by drip"),
+            _("ketamine by drip"),
+            _("Into a vein. Not FDA-approved for depression"),
+            _("About six times in two to three weeks"),
+            _("About 2 hours"),
+            _("No. Bring a ride"),
+            frozenset({"iv_ketamine_induction"}),
+        ),
+    ]
+
+
+def given_at(location: Location) -> set[str]:
+    """Keys of the treatments that a working device of the site gives."""
+    protocols = {key for device in location.devices if device.retired_at is None for key in device.protocols}
+    return {treatment.key for treatment in treatments() if treatment.protocols & protocols}
+
+
+def offered(sites: Sequence[Location]) -> list[dict[str, str]]:
+    """Rows of the treatments table: those that some site gives, with where."""
+    rows = []
+    for treatment in treatments():
+        where = [site.name for site in sites if treatment.key in given_at(site)]
+        if where:
+            rows.append(
+                {
+                    "key": treatment.key,
+                    "name": treatment.name,
+                    "text": treatment.text,
+                    "how_often": treatment.how_often,
+                    "each_visit": treatment.each_visit,
+                    "drive_home": treatment.drive_home,
+                    "where": ", ".join(where),
+                }
+            )
+    return rows
+
+
+def site_card(site: Location, sites: Sequence[Location], url: str) -> dict[str, str | None]:
+    """One site as the front page shows it."""
+    given = given_at(site)
+    names = [treatment.short for treatment in treatments() if treatment.key in given]
+    starts = front.next_start(site) if "tms" in given else None
+    return {
+        "name": site.name,
+        "treatments": ", ".join(names) if names else _("Visits and talks"),
+        "next_start": _("Full TMS courses can start %(day)s", day=format_date(starts, "MMMM d")) if starts else None,
+        "no_course": None if "tms" in given else _no_tms(site, sites),
+        "address": site.address,
+        "hours": hours_words(site.hours),
+        "url": url,
+    }
+
+
+def _no_tms(site: Location, sites: Sequence[Location]) -> str:
+    others = [other for other in sites if other is not site and "tms" in given_at(other)]
+    if not others:
+        return _("No TMS here.")
+    nearest = min(others, key=lambda other: (miles(site, other) or EARTH_MILES, other.name))
+    return _("No TMS here. Nearest: %(site)s", site=nearest.name)
+
+
+def miles(one: Location, other: Location) -> float | None:
+    """Straight-line miles; None where a place is not known."""
+    if None in (one.latitude, one.longitude, other.latitude, other.longitude):
+        return None
+    assert one.latitude is not None
+    assert one.longitude is not None
+    assert other.latitude is not None
+    assert other.longitude is not None
+    north, east = radians(other.latitude - one.latitude), radians(other.longitude - one.longitude)
+    half = sin(north / 2) ** 2 + cos(radians(one.latitude)) * cos(radians(other.latitude)) * sin(east / 2) ** 2
+    return 2 * EARTH_MILES * asin(sqrt(half))
+
+
+def hours_words(hours: Sequence[OpeningHours]) -> str:
+    """`Mon to Fri 8:00 am to 6:00 pm`; days of like hours in a row stand together."""
+    by_day: dict[int, list[str]] = {}
+    for row in sorted(hours, key=lambda row: (row.weekday, row.opens)):
+        words = _("%(opens)s to %(closes)s", opens=_clock(row.opens), closes=_clock(row.closes))
+        by_day.setdefault(row.weekday, []).append(words)
+    runs: list[tuple[int, int, str]] = []
+    for weekday, spans in sorted(by_day.items()):
+        words = _(" and ").join(spans)
+        if runs and runs[-1][1] == weekday - 1 and runs[-1][2] == words:
+            runs[-1] = (runs[-1][0], weekday, words)
+        else:
+            runs.append((weekday, weekday, words))
+    return "; ".join(f"{_days(first, last)} {words}" for first, last, words in runs)
+
+
+def _days(first: int, last: int) -> str:
+    if first == last:
+        return _weekday(first)
+    return _("%(first)s to %(last)s", first=_weekday(first), last=_weekday(last))
+
+
+def _weekday(number: int) -> str:
+    return str(format_date(A_MONDAY.replace(day=A_MONDAY.day + number), "EEE"))
+
+
+def _clock(value: time) -> str:
+    return f"{value.hour % 12 or 12}:{value.minute:02d} {'am' if value.hour < 12 else 'pm'}"
