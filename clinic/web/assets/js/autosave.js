@@ -116,7 +116,7 @@ function watch(form, key) {
         redirect: "manual",
         keepalive: true,
       });
-      status = response.status;
+      status = response.type === "opaqueredirect" ? 401 : response.status; // sent on to the sign-in page
       if (response.ok) answer = await response.json().catch(() => ({}));
     } catch {
       // no signal: status stays 0
