@@ -1,0 +1,253 @@
+"""The steps that booking operations share. Each runs inside the caller's transaction: lock, check, write."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, text, update
+from sqlalchemy.exc import IntegrityError
+
+from clinic import audit, clock, jobs
+from clinic.audit import Actor
+from clinic.db import broken_constraint, db
+from clinic.eligibility import queries as eligibility
+from clinic.errors import DecisionRequired, Expired, NotFound, SlotTaken
+from clinic.locations.models import Location
+from clinic.protocols.base import Protocol
+from clinic.scheduling import capacity, queries, wishes
+from clinic.scheduling.capacity import Snapshot
+from clinic.scheduling.models import Course, CourseProposal, CourseState, SessionState, TreatmentSession
+from clinic.scheduling.planner import Booking
+from clinic.scheduling.planner.rules import RULE_TEXT
+from clinic.scheduling.wishes import PlannedSession
+from clinic.tasks.models import TaskKind
+from clinic.tasks.operations import close_matching_within_transaction
+
+OVERLAPS = {
+    "treatment_sessions_device_overlap": "the device was booked by someone else",
+    "treatment_sessions_patient_overlap": "the patient has another appointment then",
+    "treatment_sessions_spacing": "too few hours between two sessions of the course",
+}
+TAKEN = "Someone else booked one of these times. Nothing was booked."
+AfterCommit = list[Callable[[], object]]
+
+INSERT_SESSIONS = text(
+    """
+    INSERT INTO treatment_sessions (course_id, patient_id, state, revision, location_id, device_id, number, kind, need,
+                                    starts_at, ends_at, device_until, spaced_until, local_on)
+    SELECT :course_id, :patient_id, 'booked', 0, s.*
+    FROM unnest(CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]), CAST(:numbers AS smallint[]),
+                CAST(:kinds AS varchar[]), CAST(:needs AS varchar[]), CAST(:starts AS timestamptz[]),
+                CAST(:ends AS timestamptz[]), CAST(:device_untils AS timestamptz[]),
+                CAST(:spaced_untils AS timestamptz[]), CAST(:dates AS date[])) AS s
+    """
+)
+
+
+@dataclass(frozen=True)
+class NewCourse:
+    """A whole course that is about to be booked."""
+
+    patient_id: int
+    protocol: Protocol
+    sessions: Sequence[PlannedSession]
+    location_id: int
+    device_id: int
+    anchor_minute: int
+    cost: int
+    proposal_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Booked:
+    """A booked course. `is_new` is False where the same proposal was booked before."""
+
+    course_id: int
+    is_new: bool
+
+
+@dataclass
+class Locked:
+    """What is locked: turnover by device, schedule version by location, and the state under that lock."""
+
+    turnover: Mapping[int, int]
+    versions: Mapping[int, int]
+    state: Snapshot
+    added: list[tuple[int, Booking]] = field(default_factory=list)
+    removed: list[tuple[int, Booking]] = field(default_factory=list)
+
+
+def approval(patient_id: int, protocol: Protocol) -> int:
+    """Id of the present approving decision. Raises DecisionRequired."""
+    decision = eligibility.approving_decision(patient_id, protocol.modality)
+    if decision is None:
+        raise DecisionRequired(
+            "A prescriber has to approve this treatment before it can be booked.", pathway=protocol.modality
+        )
+    return decision.id
+
+
+def lock_places(device_ids: Collection[int], location_ids: Collection[int], until: Any) -> Locked:
+    """Devices, then locations, each in id order, after the patient was locked; and the exact state under the lock."""
+    turnover = queries.lock_devices(set(device_ids))
+    versions = queries.lock_locations(set(location_ids))
+    return Locked(turnover, versions, capacity.snapshot_under_lock(versions, until=until))
+
+
+def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> Booked:
+    """Lock, check and write a whole course. Raises SlotTaken, DecisionRequired, Expired, NotFound."""
+    queries.lock_patient(new.patient_id)
+    if new.proposal_id is not None:
+        booked_before = _open_proposal(new)
+        if booked_before is not None:
+            return Booked(booked_before, is_new=False)
+    decision_id = approval(new.patient_id, new.protocol)
+    locked = lock_places(
+        {s.device_id for s in new.sessions}, {s.location_id for s in new.sessions}, _last_date(new.sessions)
+    )
+    refuse_taken(new.patient_id, locked.state, new.sessions)
+    course_id: int = db.session.execute(
+        insert(Course)
+        .values(
+            patient_id=new.patient_id,
+            decision_id=decision_id,
+            protocol=new.protocol.key,
+            protocol_version=str(new.protocol.version),
+            location_id=new.location_id,
+            device_id=new.device_id,
+            anchor_minute=new.anchor_minute,
+            planned_sessions=len(new.sessions),
+            cost=new.cost,
+            state=CourseState.BOOKED,
+            created_at=clock.now(),
+        )
+        .returning(Course.id)
+    ).scalar_one()
+    insert_sessions(course_id, new.patient_id, new.protocol, new.sessions, locked)
+    if new.proposal_id is not None:
+        _quietly(update(CourseProposal).where(CourseProposal.id == new.proposal_id).values(course_id=course_id))
+    audit.record_event("courses", course_id, "booked", by=by, patient_id=new.patient_id, sessions=len(new.sessions))
+    close_matching_within_transaction(
+        kind=TaskKind.BOOK_COURSE, patient_id=new.patient_id, outcome="course booked", by=by
+    )
+    raise_versions(locked, after_commit)
+    return Booked(course_id, is_new=True)
+
+
+def _open_proposal(new: NewCourse) -> int | None:
+    """The course that this proposal became before, if it did. Raises NotFound, Expired."""
+    row = db.session.get(CourseProposal, new.proposal_id, populate_existing=True)
+    if row is None or row.patient_id != new.patient_id:
+        raise NotFound("no such proposal")
+    if row.course_id is not None:
+        return row.course_id
+    if row.expires_at <= clock.now():
+        raise Expired("This plan is older than 15 minutes. Nothing was booked.")
+    return None
+
+
+def refuse_taken(patient_id: int, state: Snapshot, sessions: Sequence[PlannedSession]) -> None:
+    """Raise SlotTaken naming every session that no longer fits."""
+    held = queries.held_by_patient(patient_id)
+    now = clock.now()
+    taken = []
+    for session in sessions:
+        rule = state.why_not(session.device_id, session.starts_at, session.minutes, session.need)
+        if rule is None and any(h.starts_at < session.ends_at and session.starts_at < h.ends_at for h in held):
+            rule = "patient_is_free"
+        if rule is None and session.starts_at <= now:
+            rule = "start_is_ahead"
+        if rule is not None:
+            taken.append(named(session, rule))
+    if taken:
+        raise SlotTaken(TAKEN, taken=taken)
+
+
+def named(session: PlannedSession, rule: str) -> dict[str, Any]:
+    """A session that cannot be booked, and why."""
+    return {
+        "number": session.number,
+        "starts_at": session.starts_at.isoformat(),
+        "device": session.device_id,
+        "rule": rule,
+        "why": RULE_TEXT.get(rule, rule.replace("_", " ")),
+    }
+
+
+def insert_sessions(
+    course_id: int, patient_id: int, protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked
+) -> None:
+    """Write the sessions in one statement."""
+    zones = {s.device_id: ZoneInfo(locked.state.site_of_device[s.device_id].tz) for s in sessions}
+    db.session.execute(
+        INSERT_SESSIONS,
+        {
+            "course_id": course_id,
+            "patient_id": patient_id,
+            "location_ids": [s.location_id for s in sessions],
+            "device_ids": [s.device_id for s in sessions],
+            "numbers": [s.number for s in sessions],
+            "kinds": [s.kind for s in sessions],
+            "needs": [s.need for s in sessions],
+            "starts": [s.starts_at for s in sessions],
+            "ends": [s.ends_at for s in sessions],
+            "device_untils": [s.ends_at + timedelta(minutes=locked.turnover[s.device_id]) for s in sessions],
+            "spaced_untils": [s.starts_at + wishes.spacing(protocol, s.number) for s in sessions],
+            "dates": [s.starts_at.astimezone(zones[s.device_id]).date() for s in sessions],
+        },
+    )
+    locked.added.extend(
+        (s.location_id, locked.state.booking(s.device_id, s.starts_at, s.ends_at, s.need)) for s in sessions
+    )
+
+
+def free_sessions(rows: Iterable[TreatmentSession], state: SessionState, locked: Locked) -> int:
+    """Set sessions to a state that holds no place. Answers how many."""
+    count = 0
+    for row in rows:
+        locked.removed.extend(_bookings([row], locked.state))
+        row.state = state
+        row.ended_at = clock.now()
+        count += 1
+    return count
+
+
+def _bookings(rows: Iterable[TreatmentSession], state: Snapshot) -> list[tuple[int, Booking]]:
+    found = []
+    for row in rows:
+        booking = state.booking(row.device_id, row.starts_at, row.ends_at, row.need)
+        if booking in state.bookings[row.location_id]:
+            found.append((row.location_id, booking))
+    return found
+
+
+def raise_versions(locked: Locked, after_commit: AfterCommit) -> None:
+    """Tell every reader of these schedules that they changed, in the transaction that changes them."""
+    _quietly(
+        update(Location).where(Location.id.in_(locked.versions)).values(schedule_version=Location.schedule_version + 1)
+    )
+    before, added, removed = locked.state, locked.added, locked.removed
+    untouched = set(locked.versions) - {x for x, _ in (*added, *removed)}
+    if not untouched:
+        after_commit.append(lambda: capacity.remember(before, added, removed))
+    after_commit.append(lambda: jobs.ring(jobs.Job.SWEEP_REMINDERS))
+
+
+def _quietly(statement: Any) -> None:
+    """Run a statement whose rows nobody holds in this session: nothing to keep in step."""
+    db.session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def taken_by_constraint(error: IntegrityError) -> SlotTaken | None:
+    """The refusal of an overlap by the database, in our words; None for any other constraint."""
+    name = broken_constraint(error)
+    if name not in OVERLAPS:
+        return None
+    return SlotTaken(TAKEN, taken=[], why=OVERLAPS[name])
+
+
+def _last_date(sessions: Sequence[PlannedSession]) -> Any:
+    return max(s.starts_at for s in sessions).date()

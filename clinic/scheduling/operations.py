@@ -1,0 +1,429 @@
+"""Writes of whole courses: propose, book, cancel, pause, resume. One operation is one transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from math import hypot
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import IntegrityError
+
+from clinic import audit, clock
+from clinic.audit import Actor
+from clinic.db import db, transaction
+from clinic.errors import AlreadyOver, Conflict, Expired, Invalid, NotFound, SlotTaken
+from clinic.intake import queries as intake
+from clinic.locations import queries as locations
+from clinic.patients import queries as patients
+from clinic.protocols.base import Protocol
+from clinic.scheduling import booking, capacity, planning, queries, wishes
+from clinic.scheduling.booking import Booked, NewCourse, approval, book_within_transaction
+from clinic.scheduling.capacity import Snapshot
+from clinic.scheduling.models import Course, CourseProposal, CourseState, SessionState
+from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
+from clinic.scheduling.planner.explain import explain_no_course
+from clinic.scheduling.wishes import CourseWish, PlannedSession
+
+PROPOSAL_LIVES = timedelta(minutes=15)
+MOST_TRIES = 3  # a course that is resumed has no one to choose for it: when a time is lost, plan again
+BOOKING_RULES = frozenset({"device_is_free", "staff_are_free", "patient_is_free"})
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Proposals that were stored, best kind first; or why there is none, and what would open one."""
+
+    proposal_ids: tuple[UUID, ...]
+    binding: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class AskedSession:
+    """A session that someone else planned."""
+
+    starts_at: datetime
+    device_id: int
+
+
+# -- propose --------------------------------------------------------------------------------------------------------
+
+
+def propose_courses(patient_id: int, wish: CourseWish, *, by: Actor) -> Offer:
+    """Find and store whole courses that differ in kind; they hold nothing and live 15 minutes.
+
+    Raises NotFound, Invalid, DecisionRequired.
+    """
+    with transaction():
+        patients.get(patient_id)
+        wish = wishes.checked(wish)
+        protocol = wishes.protocol_of(wish.protocol)
+        approval(patient_id, protocol)
+        full = _with_defaults(patient_id, wish)
+        state = _state_for(full)
+        if state is None:
+            return Offer((), (_nowhere(protocol),))
+        request = wishes.course_request(full, protocol, state, _busy(patient_id, state))
+    found = planning.choices(request, state, wish.count)  # between two transactions: thinking holds no connection
+    if isinstance(found, NoCourse):
+        return Offer((), tuple(planning.binding_of(found, request, protocol)))
+    with transaction():
+        rows = [_stored(choice, patient_id, wish, protocol, state) for choice in found]
+        db.session.add_all(rows)
+        ids = tuple(row.id for row in rows)
+        audit.record_event("courses", "-", "proposed", by=by, patient_id=patient_id, proposals=[str(x) for x in ids])
+    return Offer(ids)
+
+
+def _stored(
+    choice: planning.Choice, patient_id: int, wish: CourseWish, protocol: Protocol, state: Snapshot
+) -> CourseProposal:
+    plan = choice.plan
+    sessions = wishes.sessions_of(plan, protocol, state)
+    home = state.device_ids[plan.home]
+    return CourseProposal(
+        id=uuid4(),
+        patient_id=patient_id,
+        kind=choice.kind,
+        protocol=protocol.key,
+        request=wish.as_json(),
+        plan={
+            "labels": list(choice.labels),
+            "location_id": state.site_of_device[home].id,
+            "device_id": home,
+            "anchor": plan.anchor,
+            "cost": plan.cost,
+            "parts": plan.parts.as_dict(),
+            "why": list(choice.why),
+            "notes": {str(number): note for number, note in choice.notes.items()},
+            "sessions": [session.as_json() for session in sessions],
+        },
+        created_at=clock.now(),
+        expires_at=clock.now() + PROPOSAL_LIVES,
+    )
+
+
+def _with_defaults(patient_id: int, wish: CourseWish) -> CourseWish:
+    """Where the wish is silent, what the intake says; where that is silent, the nearest sites."""
+    known = intake.availability(patient_id)
+    away = tuple(known["away"])
+    windows = None
+    if wish.daily_window is None and not wish.weekdays and known["windows"]:
+        windows = {day: tuple((a, b) for a, b in spans) for day, spans in known["windows"].items()}
+    places = wish.location_ids or _usual_places(patient_id, wish.protocol, known["locations"])
+    return replace(wish, location_ids=tuple(places), windows=windows, away=away)
+
+
+def _usual_places(patient_id: int, protocol: str, named: Sequence[int]) -> list[int]:
+    """Sites that give the protocol: those named first, else all by distance from the one that is preferred."""
+    offering = queries.sites_offering(protocol)
+    fitting = [x for x in named if x in offering]
+    if fitting:
+        return fitting
+    preferred = named[0] if named else patients.get(patient_id).preferred_location_id
+    if preferred is None:
+        return []
+    here = locations.get(preferred)
+    if here.latitude is None or here.longitude is None:
+        return sorted(offering, key=lambda x: x != preferred)
+    sites = {x: locations.get(x) for x in offering}
+    return sorted(
+        sites,
+        key=lambda x: hypot(
+            (sites[x].latitude or 0) - (here.latitude or 0), (sites[x].longitude or 0) - (here.longitude or 0)
+        ),
+    )
+
+
+def _state_for(wish: CourseWish) -> Snapshot | None:
+    """The sites that were named, and the others that give the protocol while they are few: a refusal tries them."""
+    for location_id in wish.location_ids:
+        locations.get(location_id)
+    offering = queries.sites_offering(wish.protocol)
+    if not offering:
+        return None
+    everywhere = set(offering) if len(offering) <= capacity.MOST_SITES or not wish.location_ids else set()
+    return capacity.snapshot(everywhere | set(wish.location_ids), until=wish.latest_start or wish.earliest_start)
+
+
+def _nowhere(protocol: Protocol) -> dict[str, Any]:
+    text = f"No site of the clinic gives {protocol.name}."
+    return {"rule": "device_has_capability", "visit": 1, "text": text, "days": [], "opens": []}
+
+
+def _busy(patient_id: int, state: Snapshot) -> list[tuple[int, int, int]]:
+    """The patient's other appointments and the past, as the planner counts days."""
+    spans = wishes.in_the_past(state)
+    for held in queries.held_by_patient(patient_id):
+        on, minute = wishes.from_utc(held.starts_at, held.tz)
+        spans.append(
+            (
+                state.occupancy.day_of(on),
+                minute,
+                minute + int((held.ends_at - held.starts_at).total_seconds() // 60),
+            )
+        )
+    return spans
+
+
+# -- book -----------------------------------------------------------------------------------------------------------
+
+
+def book_course(
+    patient_id: int,
+    *,
+    proposal_id: UUID | None = None,
+    protocol: str | None = None,
+    sessions: Sequence[AskedSession] = (),
+    by: Actor,
+) -> Booked:
+    """Book every session of a course, or none.
+
+    Give a proposal, or a protocol and its sessions in order. The same proposal booked twice answers the same course.
+    Raises NotFound, Invalid, DecisionRequired; SlotTaken and Expired carry fresh proposals (`details["offer"]`).
+    """
+    with transaction():
+        patients.get(patient_id)
+        if proposal_id is not None:
+            new, wish = _from_proposal(patient_id, proposal_id)
+        else:
+            new, wish = _from_sessions(patient_id, protocol or "", sessions)
+    try:
+        return _commit(new, by=by)
+    except (SlotTaken, Expired) as refusal:
+        refusal.details = {**refusal.details, "offer": propose_courses(patient_id, wish, by=by)}
+        raise
+
+
+def _commit(new: NewCourse, *, by: Actor) -> Booked:
+    try:
+        with transaction() as after_commit:
+            return book_within_transaction(new, by=by, after_commit=after_commit)
+    except IntegrityError as error:
+        taken = booking.taken_by_constraint(error)
+        if taken is None:
+            raise
+        raise taken from None
+
+
+def _from_proposal(patient_id: int, proposal_id: UUID) -> tuple[NewCourse, CourseWish]:
+    row = queries.proposal(proposal_id)
+    if row.patient_id != patient_id:
+        raise NotFound("no such proposal")
+    plan = row.plan
+    new = NewCourse(
+        patient_id=patient_id,
+        protocol=wishes.protocol_of(row.protocol),
+        sessions=[wishes.session_from_json(data) for data in plan["sessions"]],
+        location_id=plan["location_id"],
+        device_id=plan["device_id"],
+        anchor_minute=plan["anchor"],
+        cost=plan["cost"],
+        proposal_id=proposal_id,
+    )
+    return new, wishes.wish_from_json(row.request)
+
+
+def _from_sessions(patient_id: int, protocol_key: str, asked: Sequence[AskedSession]) -> tuple[NewCourse, CourseWish]:
+    """A course that was planned elsewhere, held against every rule of the protocol. Raises Invalid."""
+    wish = wishes.checked(CourseWish(protocol_key))
+    protocol = wishes.protocol_of(protocol_key)
+    approval(patient_id, protocol)
+    if len(asked) != sum(len(visit.offsets) for visit in protocol.visits):
+        wanted = sum(len(visit.offsets) for visit in protocol.visits)
+        raise Invalid(f"{protocol.name} has {wanted} sessions, {len(asked)} were given", fields=["sessions"])
+    devices = queries.devices({each.device_id for each in asked})
+    for each in asked:
+        device = devices.get(each.device_id)
+        if device is None or device.retired_at is not None:
+            raise Invalid(f"no device {each.device_id}", fields=["sessions"])
+        if protocol.key not in device.protocols:
+            raise Invalid(f"{device.name} does not give {protocol.name}", fields=["sessions"])
+    horizon = clock.now() + timedelta(days=2 * wishes.MOST_DAYS_AHEAD)
+    if any(not clock.now() < each.starts_at < horizon for each in asked):
+        raise Invalid("every session lies ahead, at most two years", fields=["sessions"])
+    state = capacity.snapshot(
+        {device.location_id for device in devices.values()}, until=max(each.starts_at for each in asked).date()
+    )
+    planned = []
+    for number, each in enumerate(asked, start=1):
+        visit = wishes.visit_of(protocol, number)
+        planned.append(
+            PlannedSession(
+                number,
+                visit.kind,
+                visit.need,
+                each.device_id,
+                devices[each.device_id].location_id,
+                each.starts_at,
+                each.starts_at + timedelta(minutes=visit.minutes),
+            )
+        )
+    request = wishes.course_request(replace(wish, location_ids=tuple(state.sites)), protocol, state, [])
+    _refuse_illegal(request, state, protocol, planned)
+    own = [s for s in planned if wishes.visit_of(protocol, s.number).consistent] or planned
+    home, _ = Counter(s.device_id for s in own).most_common(1)[0]
+    minutes = [state.day_and_minute(s.device_id, s.starts_at)[1] for s in own]
+    anchor, _ = Counter(minutes).most_common(1)[0]
+    cost = sum(abs(minute - anchor) for minute in minutes)
+    new = NewCourse(patient_id, protocol, planned, devices[home].location_id, home, anchor_minute=anchor, cost=cost)
+    return new, replace(wish, location_ids=(devices[home].location_id,))
+
+
+def _refuse_illegal(
+    request: CourseRequest, state: Snapshot, protocol: Protocol, planned: Sequence[PlannedSession]
+) -> None:
+    """Raise Invalid for a broken rule of place, pace or hours; places that are merely taken are judged at booking."""
+    firsts = [planned[number - 1] for number in wishes.session_numbers(protocol)]
+    for rule, words, position in planning.broken_rules(request, state, firsts):
+        if rule not in BOOKING_RULES:
+            where = "" if position is None else f"session {firsts[position].number}: "
+            raise Invalid(f"{where}{words}", fields=["sessions"], rule=rule)
+    for first, visit in zip(firsts, protocol.visits, strict=True):
+        for n, offset in enumerate(visit.offsets):
+            session = planned[first.number - 1 + n]
+            on_time = session.starts_at == first.starts_at + timedelta(minutes=offset)
+            if not on_time or session.device_id != first.device_id:
+                raise Invalid(
+                    f"session {session.number} starts {offset} minutes after session {first.number}, on its device",
+                    fields=["sessions"],
+                    rule="sessions_of_a_day",
+                )
+
+
+# -- cancel, pause, resume ------------------------------------------------------------------------------------------
+
+
+def cancel_course(course_id: int, *, reason: str, by: Actor) -> None:
+    """End a course and free what lies ahead: cancelled before the first delivered session, discontinued after it.
+
+    Raises NotFound, AlreadyOver.
+    """
+    with transaction() as after_commit:
+        course = queries.lock_course(course_id)
+        if course.state not in queries.OPEN_COURSES:
+            raise AlreadyOver(f"this course is {course.state}")
+        freed = _free_ahead(course, after_commit)
+        has_begun = any(row.state == SessionState.COMPLETED for row in queries.sessions(course_id))
+        course.state = CourseState.DISCONTINUED if has_begun else CourseState.CANCELLED
+        course.ended_at = clock.now()
+        audit.record(course, course.state, by=by, reason=reason or None, freed=freed)
+
+
+def pause_course(course_id: int, *, reason: str, by: Actor) -> None:
+    """Free every session ahead and keep their number owed. Raises NotFound, AlreadyOver, Conflict."""
+    with transaction() as after_commit:
+        course = queries.lock_course(course_id)
+        if course.state == CourseState.PAUSED:
+            raise Conflict("this course is paused already")
+        if course.state not in queries.OPEN_COURSES:
+            raise AlreadyOver(f"this course is {course.state}")
+        freed = _free_ahead(course, after_commit)
+        course.state = CourseState.PAUSED
+        audit.record(course, "paused", by=by, reason=reason or None, freed=freed)
+
+
+def _free_ahead(course: Course, after_commit: booking.AfterCommit) -> int:
+    rows = [row for row in queries.sessions(course.id) if row.state in queries.AHEAD]
+    if not rows:
+        return 0
+    locked = booking.lock_places(
+        {row.device_id for row in rows}, {row.location_id for row in rows}, rows[-1].starts_at.date()
+    )
+    freed = booking.free_sessions(rows, SessionState.CANCELLED, locked)
+    db.session.flush()
+    booking.raise_versions(locked, after_commit)
+    return freed
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A course that goes on. `needs_review`: the break was longer than the protocol's gap allows."""
+
+    sessions: int
+    needs_review: bool
+
+
+def resume_course(course_id: int, *, on: date | None = None, by: Actor) -> Resumed:
+    """Plan and book the sessions that are still owed, from a date on (today if left out).
+
+    Raises NotFound, Conflict (also where none fits: `details["binding"]`), DecisionRequired.
+    """
+    for _ in range(MOST_TRIES):
+        with transaction():
+            rest = _rest_of(course_id, on)
+        plan = best_course(rest.request, rest.state.occupancy)
+        if plan is None:
+            refusal = explain_no_course(rest.request, rest.state.occupancy)
+            binding = planning.binding_of(refusal, rest.request, rest.protocol)
+            raise Conflict(f"No place for the rest of the course: {refusal.text}", binding=binding)
+        try:
+            return _resume(course_id, rest, plan, by=by)
+        except SlotTaken:
+            continue
+    raise Conflict("The places are taken faster than they can be booked. Try again.")
+
+
+@dataclass(frozen=True)
+class _Rest:
+    protocol: Protocol
+    state: Snapshot
+    request: CourseRequest
+    needs_review: bool
+
+
+def _rest_of(course_id: int, on: date | None) -> _Rest:
+    course = queries.course(course_id)
+    if course.state != CourseState.PAUSED:
+        raise Conflict(f"only a paused course is resumed; this one is {course.state}")
+    protocol = wishes.protocol_of(course.protocol)
+    if any(len(visit.offsets) > 1 for visit in protocol.visits):
+        raise Conflict("an accelerated course is not resumed: plan a new one")
+    approval(course.patient_id, protocol)
+    wish = wishes.checked(CourseWish(course.protocol, earliest_start=on))
+    full = replace(_with_defaults(course.patient_id, wish), location_ids=(course.location_id,))
+    state = _state_for(full)
+    if state is None:
+        raise Conflict(f"no site gives {protocol.name} now")
+    request = wishes.course_request(full, protocol, state, _busy(course.patient_id, state))
+    held = [row for row in queries.sessions(course_id) if row.state in (SessionState.COMPLETED, SessionState.ARRIVED)]
+    done = len(held)
+    if done >= course.planned_sessions:
+        raise Conflict("every session of this course was delivered")
+    # a make-up lengthens a course past its protocol: what is owed is counted from the end
+    first = max(1, len(protocol.visits) - (course.planned_sessions - done) + 1)
+    changes: dict[str, Any] = {"first_number": first}
+    needs_review = False
+    visits = wishes.specs(protocol, protocol.visits[first - 1 :])
+    if held:
+        day, minute = state.day_and_minute(held[-1].device_id, held[-1].starts_at)
+        gap = visits[0].gap or (1, 7)
+        needs_review = request.release - day > gap[1]
+        if not needs_review:
+            changes |= {"previous_day": day, "previous_start": minute}
+    return _Rest(protocol, state, replace(request, visits=visits, **changes), needs_review)
+
+
+def _resume(course_id: int, rest: _Rest, plan: CoursePlan, *, by: Actor) -> Resumed:
+    sessions = wishes.sessions_of(plan, rest.protocol, rest.state)
+    try:
+        with transaction() as after_commit:
+            course = queries.lock_course(course_id)
+            if course.state != CourseState.PAUSED:
+                raise Conflict(f"this course is {course.state}")
+            locked = booking.lock_places(
+                {s.device_id for s in sessions}, {s.location_id for s in sessions}, sessions[-1].starts_at.date()
+            )
+            booking.refuse_taken(course.patient_id, locked.state, sessions)
+            booking.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked)
+            begun = rest.request.first_number > 1
+            course.state = CourseState.RUNNING if begun else CourseState.BOOKED
+            audit.record(course, "resumed", by=by, sessions=len(sessions), needs_review=rest.needs_review)
+            booking.raise_versions(locked, after_commit)
+            return Resumed(len(sessions), rest.needs_review)
+    except IntegrityError as error:
+        taken = booking.taken_by_constraint(error)
+        if taken is None:
+            raise
+        raise taken from None

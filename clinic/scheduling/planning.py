@@ -1,0 +1,180 @@
+"""From a wish and the present state to proposals, make-ups and free places. Reads nothing, writes nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from clinic.protocols.base import Protocol
+from clinic.scheduling.capacity import GRID, Snapshot
+from clinic.scheduling.planner import (
+    CoursePlan,
+    CourseRequest,
+    NoCourse,
+    Proposal,
+    VisitSpec,
+    best_course,
+    breaches,
+    propose,
+    why_this_time,
+)
+from clinic.scheduling.planner.calendar import to_utc
+from clinic.scheduling.planner.placement import cost_parts
+from clinic.scheduling.planner.rules import Block, possible_starts, usable_devices
+from clinic.scheduling.wishes import PlannedSession
+
+KINDS = ("earliest", "steadiest", "preferred_place", "best", "other_time", "later_start")
+LATER_WEEKS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One course to choose from, and how it differs from the others."""
+
+    kind: str
+    labels: tuple[str, ...]
+    plan: CoursePlan
+    why: tuple[str, ...]
+    notes: dict[int, str]
+
+
+def choices(request: CourseRequest, state: Snapshot, count: int) -> list[Choice] | NoCourse:
+    """Up to `count` courses that differ in kind, or why there is none. What was asked of a state is remembered."""
+    question = f"{count} {request!r}"
+    with state.thinking:
+        known = state.answers.get(question)
+        if known is None:
+            known = _choices(request, state, count)
+            state.answers[question] = known
+    return known  # type: ignore[no-any-return]
+
+
+def _choices(request: CourseRequest, state: Snapshot, count: int) -> list[Choice] | NoCourse:
+    found = propose(request, state.occupancy, count + 1)
+    if isinstance(found, NoCourse):
+        return found
+    found = [*found, *_later(found, request, state, count)]
+    kinds = _distinct_kinds(found)
+    ordered = sorted(zip(kinds, found, strict=True), key=lambda pair: KINDS.index(pair[0]))[:count]
+    return [
+        Choice(kind, offer.labels, offer.plan, offer.reasons, dict(why_this_time(offer.plan, request, state.occupancy)))
+        for kind, offer in ordered
+    ]
+
+
+def _distinct_kinds(found: Sequence[Proposal]) -> list[str]:
+    """One word for each proposal; a word that is taken goes to the next label."""
+    kinds: list[str] = []
+    for offer in found:
+        fitting = [kind for kind in KINDS if kind in offer.labels]
+        kinds.append(next((kind for kind in fitting if kind not in kinds), fitting[0]))
+    return kinds
+
+
+def _later(found: Sequence[Proposal], request: CourseRequest, state: Snapshot, count: int) -> Iterator[Proposal]:
+    """Where the optimum is best in every way there is still a choice of when to begin."""
+    seen = {_places(offer.plan) for offer in found}
+    best = found[0].plan
+    for weeks in LATER_WEEKS:
+        if len(seen) >= count:
+            return
+        later = replace(request, release=best.visits[0].day + 7 * weeks)
+        plan = best_course(later, state.occupancy) if later.release <= request.latest_start else None
+        if plan is None or _places(plan) in seen:
+            continue
+        seen.add(_places(plan))
+        parts = cost_parts(request, state.occupancy, plan.visits, plan.anchor, plan.home)
+        weekdays = state.occupancy.weekdays_between(best.visits[0].day, plan.visits[0].day)
+        reasons = (f"starts {weekdays} weekdays later", *plan.why[1:])
+        yield Proposal(("later_start",), replace(plan, parts=parts, cost=parts.total), reasons)
+
+
+def _places(plan: CoursePlan) -> tuple[Any, ...]:
+    return tuple((visit.day, visit.device, visit.start) for visit in plan.visits)
+
+
+def binding_of(refusal: NoCourse, request: CourseRequest, protocol: Protocol) -> list[dict[str, Any]]:
+    """Which rule binds, and what would open a course, as it is shown and sent."""
+    text = refusal.text
+    if refusal.rule == "device_has_capability":
+        text = f"{protocol.name} is not given at {' or '.join(request.locations)}"
+    return [
+        {
+            "rule": refusal.rule,
+            "visit": refusal.visit,
+            "text": text,
+            "days": [{"date": day.date.isoformat(), "rule": day.rule, "text": day.text} for day in refusal.days[:14]],
+            "opens": [
+                {
+                    "kind": change.kind,
+                    "text": change.text,
+                    "starts_on": change.starts_on.isoformat() if change.starts_on else None,
+                }
+                for change in refusal.relaxations
+            ],
+        }
+    ]
+
+
+def broken_rules(
+    request: CourseRequest, state: Snapshot, sessions: Sequence[PlannedSession]
+) -> list[tuple[str, str, int | None]]:
+    """Rules that a course given by hand breaks: name, words, position of the visit. First sessions of visits only."""
+    course = []
+    for session in sessions:
+        day, minute = state.day_and_minute(session.device_id, session.starts_at)
+        course.append((day, state.devices[session.device_id].id, minute))
+    return [(breach.rule, breach.text, breach.visit) for breach in breaches(request, state.occupancy, course)]
+
+
+# -- single places --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """A free place for one session."""
+
+    starts_at: datetime
+    ends_at: datetime
+    device_id: int
+    location_id: int
+    day: int
+    minute: int
+
+
+def free_places(
+    request: CourseRequest, state: Snapshot, visit: VisitSpec, first_day: int, last_day: int
+) -> Iterator[Place]:
+    """Every possible start on days [first_day, last_day), by day, start and device."""
+    occupancy = state.occupancy
+    first_day, last_day = max(0, first_day), min(occupancy.days, last_day)
+    devices = usable_devices(request, occupancy, visit)
+    if not len(devices) or first_day >= last_day:
+        return
+    count = -(-occupancy.slots * occupancy.unit // occupancy.grid)
+    block = Block(request, occupancy, visit, devices, first_day, last_day, occupancy.low, count)
+    mask = possible_starts(block)
+    for day, slot, row in np.argwhere(mask.transpose(1, 2, 0)):
+        facts = occupancy.devices[devices[row]]
+        device_id = state.device_ids[facts.id]
+        site = state.site_of_device[device_id]
+        minute = occupancy.low + int(slot) * GRID
+        on = occupancy.date_of(first_day + int(day))
+        starts_at = to_utc(on, minute, site.tz)
+        ends_at = starts_at + timedelta(minutes=visit.duration)
+        yield Place(starts_at, ends_at, device_id, site.id, first_day + int(day), minute)
+
+
+def nearest_on_each_day(places: Iterator[Place], *, minute: int, device_id: int, count: int) -> list[Place]:
+    """The first `count` days with a place, each with the place nearest to the usual time, then the usual device."""
+    best: dict[int, Place] = {}
+    for place in places:
+        if place.day not in best and len(best) == count:
+            break
+        here = (abs(place.minute - minute), place.device_id != device_id, place.starts_at)
+        present = best.get(place.day)
+        if present is None or here < (abs(present.minute - minute), present.device_id != device_id, present.starts_at):
+            best[place.day] = place
+    return list(best.values())

@@ -1,0 +1,259 @@
+"""From what a person asks for to what the planner is asked, and back: courses as rows of sessions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from clinic import clock
+from clinic.errors import Invalid, NotFound
+from clinic.protocols.base import Protocol, ProtocolVisit, catalogue
+from clinic.scheduling.capacity import GRID, Snapshot
+from clinic.scheduling.planner import CoursePlan, CourseRequest, VisitSpec
+from clinic.scheduling.planner.calendar import from_utc, to_utc
+
+NOTICE_MINUTES = 30  # a session today starts at least so long from now
+OTHER_PLACE = 6  # price of a visit at a site that was not named first
+MOST_DAYS_AHEAD = 400
+MOST_PROPOSALS = 5
+WORKDAYS = frozenset(range(5))
+
+Span = tuple[int, int]
+DaySpan = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class CourseWish:
+    """What the desk or another system asks for. Times are minutes of the site's wall clock, weekdays 0 = Monday.
+
+    `windows` (by weekday) and `away` come from the intake and bind only where no daily window is given.
+    """
+
+    protocol: str
+    earliest_start: date | None = None
+    latest_start: date | None = None
+    location_ids: tuple[int, ...] = ()
+    daily_window: Span | None = None
+    weekdays: tuple[int, ...] = ()
+    count: int = 3
+    windows: Mapping[int, tuple[Span, ...]] | None = None
+    away: tuple[date, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """To keep beside a proposal, so that fresh ones can be made."""
+        return {
+            "protocol": self.protocol,
+            "earliest_start": self.earliest_start.isoformat() if self.earliest_start else None,
+            "latest_start": self.latest_start.isoformat() if self.latest_start else None,
+            "location_ids": list(self.location_ids),
+            "daily_window": list(self.daily_window) if self.daily_window else None,
+            "weekdays": list(self.weekdays),
+            "count": self.count,
+        }
+
+
+def wish_from_json(data: Mapping[str, Any]) -> CourseWish:
+    """The wish that `as_json` kept."""
+    return CourseWish(
+        protocol=data["protocol"],
+        earliest_start=date.fromisoformat(data["earliest_start"]) if data["earliest_start"] else None,
+        latest_start=date.fromisoformat(data["latest_start"]) if data["latest_start"] else None,
+        location_ids=tuple(data["location_ids"]),
+        daily_window=(data["daily_window"][0], data["daily_window"][1]) if data["daily_window"] else None,
+        weekdays=tuple(data["weekdays"]),
+        count=data["count"],
+    )
+
+
+def protocol_of(key: str) -> Protocol:
+    """The catalogue's entry. Raises NotFound."""
+    found = catalogue().get(key)
+    if found is None:
+        raise NotFound(f"no protocol {key!r}")
+    return found
+
+
+def checked(wish: CourseWish) -> CourseWish:
+    """The wish, or Invalid with the fields that are wrong."""
+    if wish.protocol not in catalogue():
+        raise Invalid(f"no protocol {wish.protocol!r}", fields=["protocol"])
+    today = clock.now().date()
+    latest = today + timedelta(days=MOST_DAYS_AHEAD)
+    for name in ("earliest_start", "latest_start"):
+        asked: date | None = getattr(wish, name)
+        if asked is not None and asked > latest:
+            raise Invalid(f"{name} is more than {MOST_DAYS_AHEAD} days ahead", fields=[name])
+    if wish.latest_start and wish.latest_start < max(today - timedelta(days=1), wish.earliest_start or today):
+        raise Invalid("latest_start is before the earliest possible start", fields=["latest_start"])
+    if wish.daily_window and not 0 <= wish.daily_window[0] < wish.daily_window[1] <= 1440:
+        raise Invalid("the daily window ends before it begins", fields=["daily_window"])
+    if any(not 0 <= weekday <= 6 for weekday in wish.weekdays):
+        raise Invalid("weekdays are monday to sunday", fields=["weekdays"])
+    if not 1 <= wish.count <= MOST_PROPOSALS:
+        raise Invalid(f"count is 1 to {MOST_PROPOSALS}", fields=["count"])
+    return wish
+
+
+def specs(protocol: Protocol, visits: Iterable[ProtocolVisit]) -> tuple[VisitSpec, ...]:
+    """Visits as the planner reads them. Devices carry the keys of the protocols that they give."""
+    return tuple(
+        VisitSpec(
+            duration=visit.minutes,
+            capability=protocol.key,
+            need=visit.need,
+            gap=visit.gap,
+            ideal=visit.ideal,
+            offsets=visit.offsets,
+            consistent=visit.consistent,
+            kind=visit.kind,
+        )
+        for visit in visits
+    )
+
+
+def course_request(wish: CourseWish, protocol: Protocol, state: Snapshot, busy: Sequence[DaySpan]) -> CourseRequest:
+    """The planner's question for a whole new course."""
+    occupancy = state.occupancy
+    today = min(clock.today(site.tz) for site in state.sites.values())
+    release = max(occupancy.day_of(today), occupancy.day_of(wish.earliest_start) if wish.earliest_start else 0)
+    return CourseRequest(
+        visits=specs(protocol, protocol.visits),
+        device_kind=protocol.device_kind,
+        locations=_prices(wish.location_ids, state),
+        windows=week(wish, protocol),
+        release=release,
+        latest_start=occupancy.day_of(wish.latest_start) if wish.latest_start else 10**6,
+        away=frozenset(occupancy.day_of(day) for day in wish.away),
+        busy=tuple(busy),
+        not_before=occupancy.day_of(today),
+        min_hours=protocol.min_hours,
+    )
+
+
+def _prices(location_ids: Sequence[int], state: Snapshot) -> dict[str, int]:
+    """The first place named costs nothing, the others a little a visit."""
+    named = [x for x in location_ids if x in state.sites] or list(state.sites)
+    free = len(location_ids) == 0
+    return {state.sites[x].facts.id: 0 if free or n == 0 else OTHER_PLACE for n, x in enumerate(named)}
+
+
+def week(wish: CourseWish, protocol: Protocol) -> tuple[tuple[Span, ...], ...]:
+    """Hours by weekday in which a visit may lie. TMS is given on weekdays only, whatever the site's hours."""
+    days = frozenset(wish.weekdays) or frozenset(range(7))
+    if protocol.modality == "tms":
+        days &= WORKDAYS
+    if wish.daily_window is not None:
+        return tuple((wish.daily_window,) if day in days else () for day in range(7))
+    if wish.windows:
+        return tuple(tuple(wish.windows.get(day, ())) if day in days else () for day in range(7))
+    return tuple(((0, 1440),) if day in days else () for day in range(7))
+
+
+def in_the_past(state: Snapshot) -> list[DaySpan]:
+    """The part of today, and of the day before it, that nothing can be booked into."""
+    spans = []
+    for tz in {site.tz for site in state.sites.values()}:
+        on, minute = from_utc(clock.now() + timedelta(minutes=NOTICE_MINUTES), tz)
+        day = state.occupancy.day_of(on)
+        spans.append((day - 1, 0, 1440))
+        spans.append((day, 0, -(-minute // GRID) * GRID))
+    return sorted(set(spans))
+
+
+# -- sessions -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlannedSession:
+    """One session of a plan, ready to be booked. `number` counts sessions in the protocol, from 1."""
+
+    number: int
+    kind: str
+    need: str
+    device_id: int
+    location_id: int
+    starts_at: datetime
+    ends_at: datetime
+
+    @property
+    def minutes(self) -> int:
+        """Length of the session."""
+        return int((self.ends_at - self.starts_at).total_seconds() // 60)
+
+    def as_json(self) -> dict[str, Any]:
+        """To keep in a proposal."""
+        return {
+            "number": self.number,
+            "kind": self.kind,
+            "need": self.need,
+            "device_id": self.device_id,
+            "location_id": self.location_id,
+            "starts_at": self.starts_at.isoformat(),
+            "ends_at": self.ends_at.isoformat(),
+        }
+
+
+def session_from_json(data: Mapping[str, Any]) -> PlannedSession:
+    """The session that `as_json` kept."""
+    return PlannedSession(
+        **{
+            **data,
+            "starts_at": datetime.fromisoformat(data["starts_at"]),
+            "ends_at": datetime.fromisoformat(data["ends_at"]),
+        }
+    )
+
+
+def session_numbers(protocol: Protocol) -> list[int]:
+    """Number of the first session of each visit; a visit of several sessions takes several numbers."""
+    numbers, following = [], 1
+    for visit in protocol.visits:
+        numbers.append(following)
+        following += len(visit.offsets)
+    return numbers
+
+
+def sessions_of(plan: CoursePlan, protocol: Protocol, state: Snapshot) -> list[PlannedSession]:
+    """Every session of a plan: wall time of its site turned into an instant, day by day."""
+    numbers = session_numbers(protocol)
+    found = []
+    for visit in plan.visits:
+        spec = protocol.visits[visit.number - 1]
+        device_id = state.device_ids[visit.device]
+        site = state.site_of_device[device_id]
+        for n, offset in enumerate(spec.offsets):
+            starts_at = to_utc(visit.date, visit.start + offset, site.tz)
+            found.append(
+                PlannedSession(
+                    number=numbers[visit.number - 1] + n,
+                    kind=visit.kind,
+                    need=spec.need,
+                    device_id=device_id,
+                    location_id=site.id,
+                    starts_at=starts_at,
+                    ends_at=starts_at + timedelta(minutes=spec.minutes),
+                )
+            )
+    return found
+
+
+def spacing(protocol: Protocol, number: int) -> timedelta:
+    """Time from this session's start to the earliest start of the next one."""
+    if protocol.min_hours is not None:
+        return timedelta(hours=protocol.min_hours)
+    visit = visit_of(protocol, number)
+    if len(visit.offsets) > 1:
+        return timedelta(minutes=visit.offsets[1] - visit.offsets[0])
+    return timedelta(minutes=visit.minutes)
+
+
+def visit_of(protocol: Protocol, number: int) -> ProtocolVisit:
+    """The visit that session `number` belongs to."""
+    starts = session_numbers(protocol)
+    index = max(i for i, first in enumerate(starts) if first <= number)
+    return protocol.visits[index]
+
+
+def from_visit(request: CourseRequest, visits: Sequence[VisitSpec], **changes: Any) -> CourseRequest:
+    """The same patient's question for other visits."""
+    return replace(request, visits=tuple(visits), **changes)
