@@ -86,8 +86,9 @@ class ProtocolVisit:
 
 
 class Protocol(_Part):
-    """A protocol that the scheduler can book. `capability` is what a device must have; `min_hours` lie between starts.
+    """A protocol that the scheduler can book. A device gives it if its capabilities hold the key.
 
+    `min_hours` lie between starts.
     `facts` holds stimulation or dose and the slot defaults as published, to be shown, never computed with.
     """
 
@@ -96,7 +97,6 @@ class Protocol(_Part):
     name: Text
     modality: Literal["tms", "esketamine", "iv_ketamine"]
     device_kind: Literal["tms", "chair"]
-    capability: Text
     device_models: tuple[Text, ...] = ()
     min_hours: Annotated[int, Field(ge=1, le=168)] | None = None
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]

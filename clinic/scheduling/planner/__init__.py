@@ -6,6 +6,7 @@ tell it of every booking with `book()` and `release()`. Ask with a `CourseReques
 - `plan_course(request, occupancy)` -> the optimal `CoursePlan`, or a `NoCourse` that says why and what would open one;
 - `propose(request, occupancy, count=3)` -> `Proposal`s that differ in kind, or a `NoCourse`;
 - `earliest_start(request, occupancy)` -> first day any course can start, or None;
+- `visits_of(protocol)` -> the visits of a course, for `CourseRequest.visits`;
 - `breaches(request, occupancy, placements)` -> every rule a course given by hand breaks;
 - `why_this_time(plan, request, occupancy)` -> what blocks the usual time, per visit that leaves it.
 
@@ -34,6 +35,7 @@ from clinic.scheduling.planner.facts import (
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.propose import propose
 from clinic.scheduling.planner.rules import Breach, breaches, why_not
+from clinic.scheduling.planner.visits import visits_of
 
 __all__ = [
     "ALL_DAY",
@@ -59,6 +61,7 @@ __all__ = [
     "plan_course",
     "propose",
     "relaxed",
+    "visits_of",
     "why_not",
     "why_this_time",
 ]

@@ -6,7 +6,7 @@ intervals are half-open. Identifiers are strings that the caller chooses.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 
 Need = Literal["tms", "map", "obs"]
@@ -156,11 +156,6 @@ class PlannedVisit:
     start: int
     end: int
 
-    @property
-    def sort_key(self) -> tuple[int, int]:
-        """Order in time."""
-        return self.day, self.start
-
 
 @dataclass(frozen=True, slots=True)
 class CostParts:
@@ -259,8 +254,3 @@ class Proposal:
     labels: tuple[str, ...]
     plan: CoursePlan
     reasons: tuple[str, ...] = ()
-
-
-def day_to_date(start: date, day: int) -> date:
-    """Date of a day index."""
-    return start + timedelta(days=day)

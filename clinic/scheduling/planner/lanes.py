@@ -37,7 +37,9 @@ class Lanes:
             if c.visit.consistent:
                 used |= c.mask.any(axis=(0, 1))
         where = np.flatnonzero(used)
-        return (0, 1) if len(where) == 0 else (int(where[0]), int(where[-1] - where[0] + 1))
+        if len(where) == 0:
+            return 0, 1 if self.mode.half is None else self.table.count
+        return int(where[0]), int(where[-1] - where[0] + 1)
 
     def _by_distance(self, mask: Mask, extra: Ints | None, tod: int) -> Ints:
         grid, half = self.table.occupancy.grid, self.mode.half

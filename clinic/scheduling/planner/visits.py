@@ -1,15 +1,22 @@
 """From a protocol of the catalogue to the visits that the planner places."""
 
-from clinic.protocols.base import Protocol
+from collections.abc import Iterable
+
+from clinic.protocols.base import Protocol, ProtocolVisit
 from clinic.scheduling.planner.facts import VisitSpec
 
 
-def visits_of(protocol: Protocol, *, grid: int = 5, turnover: int = 5) -> tuple[VisitSpec, ...]:
-    """Visits of a course. A slot holds the device's turnover: it is rounded up to the grid, then turnover is taken off."""
+def visits_of(
+    protocol: Protocol, visits: Iterable[ProtocolVisit] | None = None, *, grid: int = 5, turnover: int = 5
+) -> tuple[VisitSpec, ...]:
+    """Visits of a course, or those given of it. A device's capabilities are the keys of the protocols it gives.
+
+    A slot holds the device's turnover: it is rounded up to the grid, then the turnover is taken off.
+    """
     return tuple(
         VisitSpec(
             duration=max(grid, -(-visit.minutes // grid) * grid) - turnover,
-            capability=protocol.capability,
+            capability=protocol.key,
             need=visit.need,
             gap=visit.gap,
             ideal=visit.ideal,
@@ -17,5 +24,5 @@ def visits_of(protocol: Protocol, *, grid: int = 5, turnover: int = 5) -> tuple[
             consistent=visit.consistent,
             kind=visit.kind,
         )
-        for visit in protocol.visits
+        for visit in (protocol.visits if visits is None else visits)
     )

@@ -107,7 +107,6 @@ SOUND = {
     "name": "Mine",
     "modality": "tms",
     "device_kind": "tms",
-    "capability": "rtms",
     "blocks": [
         {"kind": "mapping", "count": 1, "minutes": 60, "need": "map", "consistent": False},
         {"kind": "daily", "count": 4, "minutes": 30, "need": "tms", "gap": [1, 7], "ideal": [1, 1]},

@@ -20,7 +20,7 @@ def clinic_from(start, *, closed=(), unit=5):
     location = make_location(
         hours=(((420, 1140),),) * 5 + (((480, 780),), ()), closed=frozenset((day - start).days for day in closed), tz=LA
     )
-    every = frozenset(p.capability for p in catalogue().values())
+    every = frozenset(catalogue())
     devices = [make_device(capabilities=every), make_device("north-c", kind="chair", capabilities=every)]
     return make_occupancy(
         start=start, days=DAYS, locations=[location], devices=devices, staff=[make_person(days=DAYS)], unit=unit
