@@ -101,7 +101,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.reminders import models as _reminders  # noqa: F401
     from clinic.scheduling import models as _scheduling  # noqa: F401
     from clinic.staff import views as staff
-    from clinic.surveys import models as _surveys  # noqa: F401
+    from clinic.surveys import views as surveys
     from clinic.tasks import views as tasks
 
-    return [health.bp, locations.bp, staff.bp, patients.bp, intake.bp, eligibility.bp, tasks.bp]
+    return [health.bp, locations.bp, staff.bp, patients.bp, intake.bp, eligibility.bp, tasks.bp, surveys.bp]

@@ -105,7 +105,7 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, now: dateti
         "language": to.language if to is not None else "en",
         "clinic": profile.short_name if profile is not None else "Daybreak",
         "phone": profile.phone if profile is not None else "",
-        "home": f"{base}/me" if to is not None else f"{base}/staff/tasks",
+        "home": f"{base}/me" if to is not None else f"{base}/staff/",
     }
     if purpose is Purpose.ON_CALL:
         return Content(**common, **_call(row))

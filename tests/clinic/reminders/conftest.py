@@ -1,13 +1,11 @@
 """A patient with a course, and a channel that keeps what it was given."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from clinic.patients.models import MessageStyle
 from clinic.reminders import operations
@@ -56,23 +54,3 @@ def booked(database: Any) -> Callable[..., Any]:
         return make_course(patient, starts, need=need, **overrides)
 
     return make
-
-
-@pytest.fixture
-def count_statements() -> Callable[[], Any]:
-    """`with count_statements() as statements:` collects what was sent to the database."""
-
-    @contextmanager
-    def count() -> Iterator[list[str]]:
-        seen: list[str] = []
-
-        def note(*args: Any) -> None:
-            seen.append(args[2])
-
-        event.listen(Engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            event.remove(Engine, "before_cursor_execute", note)
-
-    return count
