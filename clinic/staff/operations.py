@@ -9,10 +9,11 @@ from sqlalchemy import select
 from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
-from clinic.errors import Conflict, Invalid
+from clinic.errors import Conflict, Invalid, NotFound
 from clinic.staff.models import ApiToken, Role, StaffLocation, StaffRole, StaffUser
 from clinic.staff.queries import hash_token
 
+MIN_PASSWORD = 12
 SKILLS = ("tms", "map", "obs")
 TOKEN_PREFIX = "dbk_"  # noqa: S105 - marks our tokens for secret scanners
 
@@ -60,8 +61,10 @@ def _create_staff_user(
         raise Invalid(f"roles are {', '.join(sorted(known))}")
     if not set(skills) <= set(SKILLS):
         raise Invalid(f"skills are {', '.join(SKILLS)}")
-    if len(password) < 12:
-        raise Invalid("a password has at least 12 characters")
+    if len(password) < MIN_PASSWORD:
+        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
+    if not name.strip():
+        raise Invalid("a staff member needs a name")
     if db.session.scalar(select(StaffUser.id).where(StaffUser.email == email)):
         raise Conflict(f"{email} already has an account")
     user = StaffUser(
@@ -81,6 +84,44 @@ def _create_staff_user(
     )
     audit.record(user, "created", by=by, roles=roles)
     return user
+
+
+def set_password(email: str, password: str, *, by: Actor) -> None:
+    """Set a new password and sign the person out everywhere. Raises Invalid, NotFound."""
+    if len(password) < MIN_PASSWORD:
+        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
+    with transaction():
+        user = _lock(email)
+        user.password = hash_password(password)
+        user.fs_uniquifier = secrets.token_hex(32)  # what every signed-in browser holds
+        audit.record(user, "password_set", by=by)
+
+
+def switch_off_second_step(email: str, *, by: Actor) -> None:
+    """Let the person sign in with the password alone, until they set a second step up again. Raises NotFound."""
+    with transaction():
+        user = _lock(email)
+        user.tf_primary_method = None
+        user.tf_totp_secret = None
+        audit.record(user, "second_step_off", by=by)
+
+
+def deactivate(email: str, *, by: Actor) -> None:
+    """Close an account; the person is signed out everywhere. Raises NotFound."""
+    with transaction():
+        user = _lock(email)
+        user.active = False
+        user.fs_uniquifier = secrets.token_hex(32)
+        audit.record(user, "deactivated", by=by)
+
+
+def _lock(email: str) -> StaffUser:
+    found = db.session.scalar(
+        select(StaffUser).where(StaffUser.email == email.strip().casefold()).with_for_update(of=StaffUser)
+    )
+    if found is None:
+        raise NotFound(f"nobody signs in as {email}")
+    return found
 
 
 def _role(name: str) -> StaffRole:

@@ -25,3 +25,8 @@ def staff_names(ids: Sequence[int]) -> dict[int, str]:
     """Names by id, for pages that show who did something."""
     rows = db.session.execute(select(StaffUser.id, StaffUser.name).where(StaffUser.id.in_(set(ids))))
     return {key: value for key, value in rows}  # noqa: C416 - a Result is not a mapping
+
+
+def tokens() -> Sequence[ApiToken]:
+    """Every token, oldest first."""
+    return db.session.scalars(select(ApiToken).order_by(ApiToken.id)).all()
