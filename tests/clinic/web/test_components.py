@@ -192,6 +192,12 @@ def test_the_safety_card_offers_call_text_clinic_and_emergency(pages: Flask):
     assert links == ["tel:988", "sms:988", "tel:7145550100", "tel:911"]
 
 
+def test_a_number_is_written_as_people_read_it(pages: Flask):
+    source = "{% from 'macros/parts.html' import phone_words %}{{ phone_words(number) }}"
+    assert show(source, number="+17145550100") == "(714) 555-0100"
+    assert show(source, number="+442071234567") == "+442071234567"
+
+
 def test_a_waiting_safety_card_is_hidden_and_does_not_claim_to_be_saved(pages: Flask):
     source = "{% from 'macros/parts.html' import safety_card %}{{ safety_card(hidden=true) }}"
     page = Page(show(source))
