@@ -1,0 +1,58 @@
+"""`clinic demo load`, `clinic demo sign-ins`: a clinic to look at. Synthetic people only."""
+
+import click
+
+
+@click.group()
+def demo() -> None:
+    """A demo clinic with synthetic people."""
+
+
+@demo.command("load")
+@click.option("--size", type=click.Choice(["small"]), default="small", show_default=True)
+@click.option("--if-empty", is_flag=True, help="Do nothing where a clinic is there already.")
+def load_command(size: str, if_empty: bool) -> None:
+    """Load the demo clinic into an empty database. small: four sites and forty people."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from clinic.app import create_app
+    from clinic.demo.load import is_empty, load
+    from clinic.errors import ClinicError
+
+    app = create_app()
+    console = Console(stderr=True)
+    with app.app_context():
+        if app.config["SETTINGS"].is_production:
+            raise click.ClickException("this is a production clinic: the demo is not loaded into it")
+        if if_empty and not is_empty():
+            return
+        try:
+            with Progress(console=console, transient=True) as bar:
+                rows: dict[str, TaskID] = {}
+
+                def show(what: str, done: int, total: int) -> None:
+                    if what not in rows:
+                        rows[what] = bar.add_task(what, total=total)
+                    bar.update(rows[what], completed=done)
+
+                count = load(show)
+        except ClinicError as error:
+            raise click.ClickException(error.message) from None
+    click.echo(f"Loaded {size}: {count} synthetic people at four sites.", err=True)
+
+
+@demo.command("sign-ins")
+def sign_ins_command() -> None:
+    """Print the demo's staff sign-ins. They work on this machine's demo clinic only."""
+    from clinic.app import create_app
+    from clinic.demo.load import sign_ins
+    from clinic.locations.queries import profile
+
+    app = create_app()
+    with app.app_context():
+        clinic = profile()
+        if clinic is None or not clinic.is_demo:
+            return
+    for email, password, roles in sign_ins():
+        click.echo(f"  {email:<34} {password}   {roles}")

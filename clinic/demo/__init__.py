@@ -1,0 +1,1 @@
+"""A clinic to look at: synthetic people, places marked as demo data. Loaded through the same operations that staff use."""

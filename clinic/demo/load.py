@@ -1,0 +1,366 @@
+"""Load the demo clinic: the operations of staff and patients, at the times at which they would have been made."""
+
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import select
+
+from clinic import clock
+from clinic.audit import Actor, ActorKind, system
+from clinic.db import db
+from clinic.eligibility import operations as eligibility
+from clinic.eligibility.operations import Decide
+from clinic.errors import Conflict
+from clinic.intake import operations as intake
+from clinic.locations import operations as locations
+from clinic.locations.models import Location
+from clinic.locations.operations import NewDevice, NewLocation, NewShift, Span
+from clinic.patients import operations as patients
+from clinic.patients.operations import NewPatient
+from clinic.scheduling import appointments
+from clinic.scheduling import operations as scheduling
+from clinic.scheduling import queries as courses
+from clinic.scheduling.models import SessionState, TreatmentSession
+from clinic.scheduling.wishes import CourseWish
+from clinic.staff import operations as staff
+from clinic.surveys import operations as surveys
+from clinic.surveys import queries as survey_queries
+
+HERE = Path(__file__).parent
+BY: Actor = system("demo")
+TZ = "America/Los_Angeles"
+WEEKDAYS = {"mon": 0, "tue": 1, "wed": 2, "thu": 3, "fri": 4, "sat": 5, "sun": 6}
+PASSWORD = "daybreak-demo"  # noqa: S105 - the demo clinic's sign-ins are printed on the screen
+DOMAIN = "demo.example.org"
+SEED = 20261121
+COURSE_PROTOCOL = "tms_10hz_left_standard"
+CHECK_IN_EVERY = 5  # sessions; in between no check-in opens
+TMS_SITES = ("fullerton", "laguna-hills")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Clinic:
+    """Ids of what was loaded."""
+
+    sites: dict[str, int] = field(default_factory=dict)
+    staff: dict[str, int] = field(default_factory=dict)
+    emails: dict[str, str] = field(default_factory=dict)
+
+    def actor(self, key: str) -> Actor:
+        return Actor(ActorKind.STAFF, str(self.staff[key]))
+
+
+@dataclass(frozen=True)
+class Person:
+    """One synthetic person and how far they have come."""
+
+    number: int
+    given: str
+    family: str
+    state: str
+    history: dict[str, Any] | None
+    delivered: int
+    site: str
+
+    @property
+    def email(self) -> str:
+        return f"patient{self.number:02d}@{DOMAIN}"
+
+    @property
+    def phone(self) -> str:
+        return f"+1714555{100 + self.number:04d}"
+
+    @property
+    def birth_date(self) -> date:
+        age = (self.history or {}).get("age", 40)
+        return date(clock.today(TZ).year - age - 1, self.number % 12 + 1, self.number % 28 + 1)
+
+
+def is_empty() -> bool:
+    """Whether no site was set up yet."""
+    return db.session.scalar(select(Location.id).limit(1)) is None
+
+
+def load(progress: Progress = lambda *_: None) -> int:
+    """Load the small clinic into an empty database; answers the number of people. Raises Conflict otherwise."""
+    if not is_empty():
+        raise Conflict("this database holds a clinic already: the demo is for an empty one")
+    clinic = _load_places(progress)
+    people = list(_people())
+    for done, person in enumerate(people, 1):
+        _load_person(person, clinic)
+        progress("people", done, len(people))
+    return len(people)
+
+
+def sign_ins() -> list[tuple[str, str, str]]:
+    """Email, password and roles of the demo's staff, as far as they are there."""
+    data = _read("clinic.yaml")
+    return [(f"{one['key']}@{DOMAIN}", PASSWORD, ", ".join(one["roles"])) for one in data["staff"]]
+
+
+# -- places ---------------------------------------------------------------------------------------------------------
+
+
+def _load_places(progress: Progress) -> Clinic:
+    data, clinic = _read("clinic.yaml"), Clinic()
+    locations.set_profile(**data["profile"], is_demo=True, by=BY)
+    for done, site in enumerate(data["sites"], 1):
+        clinic.sites[site["slug"]] = _load_site(site, data["note"])
+        progress("sites", done, len(data["sites"]))
+    for done, person in enumerate(data["staff"], 1):
+        _load_staff(person, clinic)
+        progress("staff", done, len(data["staff"]))
+    return clinic
+
+
+def _load_site(site: dict[str, Any], note: str) -> int:
+    new = NewLocation(
+        slug=site["slug"],
+        name=site["name"],
+        address=site["address"],
+        zip_code=site["zip_code"],
+        tz=TZ,
+        phone=site["phone"],
+        note=note,
+        latitude=site["latitude"],
+        longitude=site["longitude"],
+        hours=[
+            Span(WEEKDAYS[day], time.fromisoformat(opens), time.fromisoformat(closes))
+            for day, spans in site["hours"].items()
+            for opens, closes in spans
+        ],
+        devices=[
+            NewDevice(
+                name=device["name"],
+                kind=device["kind"],
+                protocols=device["protocols"],
+                turnover_minutes=device["turnover"],
+            )
+            for device in site["devices"]
+        ],
+    )
+    location_id = locations.create_location(new, by=BY)
+    this_year = clock.today(TZ).year
+    for year in (this_year - 1, this_year, this_year + 1):
+        locations.start_closures(location_id, year, by=BY)
+    return location_id
+
+
+def _load_staff(person: dict[str, Any], clinic: Clinic) -> None:
+    key = person["key"]
+    sites = (
+        list(clinic.sites.values()) if person["sites"] == "all" else [clinic.sites[slug] for slug in person["sites"]]
+    )
+    clinic.staff[key] = staff.create_staff_user(
+        email=f"{key}@{DOMAIN}",
+        name=person["name"],
+        password=PASSWORD,
+        roles=person["roles"],
+        location_ids=sites,
+        skills=person.get("skills", ()),
+        by=BY,
+    )
+    shift = person.get("shift")
+    if shift:
+        starts, ends = (time.fromisoformat(wall) for wall in shift["hours"])
+        break_starts, break_ends = (time.fromisoformat(wall) for wall in shift["break"])
+        for weekday in range(5):
+            new = NewShift(
+                user_id=clinic.staff[key],
+                weekday=weekday,
+                starts=starts,
+                ends=ends,
+                break_starts=break_starts,
+                break_ends=break_ends,
+                valid_from=clock.today(TZ) - timedelta(days=365),
+            )
+            locations.add_shift(clinic.sites[shift["at"]], new, by=BY)
+
+
+# -- people ---------------------------------------------------------------------------------------------------------
+
+
+def _people() -> Iterator[Person]:
+    data = _read("people.yaml")
+    names = iter(zip(data["given"], data["family"], strict=True))
+    number = 0
+    for group in data["states"]:
+        for _ in range(group["count"]):
+            number += 1
+            given, family = next(names)
+            history = data["histories"].get(group.get("history"))
+            site = TMS_SITES[number % 2]
+            yield Person(number, given, family, group["state"], history, group.get("delivered", 0), site)
+
+
+def _load_person(person: Person, clinic: Clinic) -> None:
+    if person.state == "intake_open":
+        _open_intake(person)
+        return
+    weeks_ago = {"running": 1 + person.delivered // 5, "taper": 8, "completed": 11, "paused": 4, "discontinued": 5}
+    start = clock.now() - timedelta(weeks=weeks_ago.get(person.state, 0) + 2, days=person.number % 4)
+    if person.state == "cannot_come":
+        start -= timedelta(weeks=1)
+    with clock.frozen(_office_hour(start)):
+        patient_id = _register(person, clinic)
+        eligibility.submit_record(patient_id, {**(person.history or {}), "as_of": clock.today(TZ).isoformat()}, by=BY)
+    if person.state in ("waiting", "safety"):
+        return
+    with clock.frozen(_office_hour(start + timedelta(days=1))):
+        _decide(person, patient_id, clinic)
+    if person.state in ("asked", "declined", "approved"):
+        return
+    with clock.frozen(_office_hour(start + timedelta(days=2))):
+        course_id = _book(person, patient_id, clinic)
+    if course_id is not None:
+        _live_through(person, patient_id, course_id, clinic)
+
+
+def _register(person: Person, clinic: Clinic) -> int:
+    new = NewPatient(
+        given_name=person.given,
+        family_name=person.family,
+        birth_date=person.birth_date,
+        email=person.email,
+        phone=person.phone,
+        language="es" if person.number % 9 == 0 else "en",
+        tz=TZ,
+        preferred_location_id=clinic.sites[person.site],
+        consents={"email": True, "sms": person.number % 3 != 0},
+    )
+    return patients.create_patient(new, by=BY, source="desk")
+
+
+def _open_intake(person: Person) -> None:
+    intake_id, _ = intake.start_intake(language="en")
+    by = Actor(ActorKind.PATIENT, f"intake {intake_id}")
+    born = person.birth_date
+    answers = {
+        "given": person.given,
+        "family": person.family,
+        "birth_year": str(born.year),
+        "birth_month": str(born.month),
+        "birth_day": str(born.day),
+        "sex": "female",
+    }
+    for page, values in (("about", answers), ("contact", {"email": person.email, "phone": person.phone})):
+        intake.save_page(intake_id, page, values, is_complete=True, revision=0, form="demo", by=by)
+    intake.add_trial(intake_id, str(uuid.UUID(int=SEED + person.number)), "Zoloft", by=by)
+
+
+def _decide(person: Person, patient_id: int, clinic: Clinic) -> None:
+    decision, reason = {
+        "asked": ("ask", "Doses and dates of all four medicines, from the pharmacy."),
+        "declined": ("decline", "One more trial at full dose first; see again in eight weeks."),
+    }.get(person.state, ("approve", "Two adequate trials in this episode, nothing against it."))
+    command = Decide(patient_id=patient_id, pathway="tms", decision=decision, reason=reason)
+    eligibility.decide(command, staff_id=clinic.staff["prescriber"], by=clinic.actor("prescriber"))
+
+
+# -- courses --------------------------------------------------------------------------------------------------------
+
+
+def _book(person: Person, patient_id: int, clinic: Clinic) -> int | None:
+    tomorrow = clock.today(TZ) + timedelta(days=1)
+    wish = CourseWish(
+        protocol="itbs_left" if person.number % 3 == 0 else COURSE_PROTOCOL,
+        earliest_start=tomorrow,
+        location_ids=(clinic.sites[person.site],),
+        count=1,
+    )
+    by = clinic.actor("desk")
+    offer = scheduling.propose_courses(patient_id, wish, by=by)
+    if not offer.proposal_ids:
+        return None
+    return scheduling.book_course(patient_id, proposal_id=offer.proposal_ids[0], by=by).course_id
+
+
+def _live_through(person: Person, patient_id: int, course_id: int, clinic: Clinic) -> None:
+    """Deliver what lies in the past, answer the check-ins on the way, then what became of the course."""
+    scores = _falling_scores(person)
+    operator = clinic.actor("operator")
+    past = [one for one in courses.sessions(course_id) if one.ends_at < clock.now()]
+    for session in past[: person.delivered]:
+        with clock.frozen(session.starts_at - timedelta(minutes=4)):
+            appointments.arrive_session(session.id, by=operator)
+        with clock.frozen(session.ends_at):
+            appointments.complete_session(session.id, by=operator)
+        if session.number == 1 or session.number % CHECK_IN_EVERY == 0:
+            with clock.frozen(session.ends_at + timedelta(minutes=30)):
+                surveys.keep_up()
+            with clock.frozen(session.ends_at + timedelta(hours=5)):
+                _answer_check_ins(patient_id, scores)
+    _what_became(person, course_id, clinic)
+
+
+def _what_became(person: Person, course_id: int, clinic: Clinic) -> None:
+    by = clinic.actor("desk")
+    if person.state == "paused":
+        scheduling.pause_course(course_id, reason="Away for family reasons", by=by)
+    elif person.state in ("discontinued", "cancelled"):
+        scheduling.cancel_course(course_id, reason="The patient chose another way", by=by)
+    elif person.state == "cannot_come":
+        waiting = db.session.scalar(
+            select(TreatmentSession.id)
+            .where(
+                TreatmentSession.course_id == course_id,
+                TreatmentSession.state == SessionState.BOOKED,
+                TreatmentSession.starts_at > clock.now(),
+            )
+            .order_by(TreatmentSession.starts_at)
+            .limit(1)
+        )
+        if waiting is not None:
+            appointments.cancel_session(waiting, reason="The patient cannot come", by=by)
+
+
+def _answer_check_ins(patient_id: int, scores: Iterator[list[int]]) -> None:
+    by = Actor(ActorKind.PATIENT, str(patient_id))
+    for survey in survey_queries.open_of_patient(patient_id):
+        answers = next(scores)
+        surveys.save_answers(survey.id, {str(n): value for n, value in enumerate(answers, 1)}, by=by)
+        surveys.send_answers(survey.id, by=by)
+
+
+def _falling_scores(person: Person) -> Iterator[list[int]]:
+    """PHQ-9 answers that fall from session to session, faster for some people than for others."""
+    dice = random.Random(SEED + person.number)
+    total, pace = 19.0, dice.choice((0.6, 1.4, 2.2, 2.8))
+    while True:
+        total = max(2.0, total - pace - dice.random())
+        yield _spread(round(total))
+
+
+def _spread(total: int) -> list[int]:
+    """Nine answers with this sum; the ninth stays 0."""
+    answers, place = [0] * 9, 0
+    for _ in range(min(total, 24)):
+        while answers[place % 8] == 3:
+            place += 1
+        answers[place % 8] += 1
+        place += 1
+    return answers
+
+
+# -- time and files -------------------------------------------------------------------------------------------------
+
+
+def _office_hour(instant: datetime) -> datetime:
+    """The same day at 17:00 UTC, morning in California; a weekend moves to the Friday before."""
+    day = instant.date()
+    while day.weekday() > 4:
+        day -= timedelta(days=1)
+    return datetime.combine(day, time(17), tzinfo=UTC)
+
+
+def _read(name: str) -> Any:
+    return yaml.load((HERE / name).read_text(), Loader=yaml.CSafeLoader)
