@@ -119,6 +119,8 @@ class PageForm(Form):
     cls: Mapping[str, str] = {}
     width: Mapping[str, str] = {}
     single: frozenset[str] = frozenset()  # drawn by another field, not a question of their own
+    follow: Mapping[str, tuple[str, ...]] = {}  # asked only after one of these answers: {"field": ("asked", "yes")}
+    optional: frozenset[str] = frozenset()  # no gap in the review when it is left empty
 
     def __init__(self, formdata: Any = None, *, today: date, places: Mapping[int, str] | None = None) -> None:
         super().__init__(formdata)
@@ -145,7 +147,10 @@ class PageForm(Form):
     def rows(self) -> Iterator[Row]:
         """The page in the review, a line a question."""
         for field in self:
-            if field.name not in self.single:
+            if field.name in self.single or (field.name in self.optional and not field.data):
+                continue
+            asked, *answers = self.follow.get(field.name, ("",))
+            if not asked or self[asked].data in answers:
                 yield self.row(field)
 
     def row(self, field: Field, question: Any = None) -> Row:
@@ -223,6 +228,7 @@ class ContactForm(PageForm):
     language = one_of(_("Which language do you like best?"), {"en": "English", "es": "Español"})
     cls = {"language": "row two"}
     width = {"phone": "mid", "zip": "short"}
+    optional = frozenset({"zip"})
 
     def validate_email(self, field: Field) -> None:
         if not (self.email.data or "").strip() and not (self.phone.data or "").strip():
@@ -250,6 +256,7 @@ class CoverForm(PageForm):
     payer_not_sure = not_sure()
     referrer = line(_("Did a doctor or therapist send you? Who?"), _("You can leave this empty."))
     single = frozenset({"payer_not_sure"})
+    optional = frozenset({"referrer"})
 
 
 class BringsForm(PageForm):
@@ -288,7 +295,8 @@ class BringsForm(PageForm):
         yield Row(
             str(_("This time of feeling low began")), str(NOT_SURE) if unsure else since or None, is_unsure=unsure
         )
-        yield self.row(self.life)
+        if self.life.data:
+            yield self.row(self.life)
 
 
 # -- 3: the last two weeks ------------------------------------------------------------------------------------------
@@ -317,7 +325,8 @@ def _cssrs_form(*numbers: int) -> type[PageForm]:
         rows = instruments.load("cssrs").data["items"]
         follow_up = next(row["follow_up"] for row in rows if row.get("n") == 6)
         fields["recent"] = one_of(follow_up, _labels(items[6].answers), _("Only if you said yes."))
-    return type("CssrsForm", (PageForm,), fields | {"cls": dict.fromkeys(fields, "row two")})
+    drawn = {"cls": dict.fromkeys(fields, "row two"), "follow": {"recent": ("item6", "1")}}
+    return type("CssrsForm", (PageForm,), fields | drawn)
 
 
 class SafetyForm(PageForm):
@@ -422,10 +431,10 @@ class DoseForm(PageForm):
     def dates(self) -> Row:
         """`March 2025 to January 2026`."""
         ends = [month_words(self, name) for name in ("from", "to")]
-        said = " - ".join(filter(None, ends)) if all(ends) else next(filter(None, ends), "")
+        said = _("%(start)s to %(end)s", start=ends[0], end=ends[1]) if all(ends) else next(filter(None, ends), "")
         if self.dates_not_sure.data:
             return Row(str(_("When")), str(NOT_SURE), is_unsure=True)
-        return Row(str(_("When")), said or None)
+        return Row(str(_("When")), str(said) or None)
 
     def rows(self) -> Iterator[Row]:
         yield self.row(self.dose, _("Most in a day (mg)"))
@@ -513,6 +522,7 @@ class TherapyForm(PageForm):
         invalid_choice_message=CHOOSE,
     )
     cls = {"had": "row"}
+    follow = {"kinds": ("had", "yes")}
 
 
 def _therapy_form(kind: str) -> type[PageForm]:
@@ -537,6 +547,7 @@ def _therapy_form(kind: str) -> type[PageForm]:
         | {
             "validate_sessions": validate_sessions,
             "single": frozenset({"sessions_not_sure"}),
+            "optional": frozenset({"therapist"}),
             "width": {"sessions": "short"},
         },
     )
@@ -640,7 +651,7 @@ def _screen_form(key: str, **more: Any) -> type[PageForm]:
     """The page's yes or no questions, in their order, then `more`, then room for words."""
     fields = _screen_fields(key) | more | {"more": text(_("If you said yes: tell us more"), _("You can skip this."))}
     cls = {name: "row" for name, field in fields.items() if name != "more"}
-    return type(f"{key.title()}Form", (PageForm,), fields | {"cls": cls})
+    return type(f"{key.title()}Form", (PageForm,), fields | {"cls": cls, "optional": frozenset({"more"})})
 
 
 def _alcohol_form() -> type[PageForm]:
@@ -690,6 +701,7 @@ class HealthForm(PageForm):
     bladder = yes_no(*QUESTIONS["bladder"])
     raised_intraocular_pressure_or_thyrotoxicosis = yes_no(*QUESTIONS["raised_intraocular_pressure_or_thyrotoxicosis"])
     more = text(_("If you said yes: tell us more"), _("You can skip this."))
+    optional = frozenset({"more"})
     cls = {
         "liver_impairment": "row two",
         "bladder": "row",
@@ -807,6 +819,7 @@ class PlacesForm(PageForm):
     first = RadioField(_("Which place is best for you?"), [Optional()], invalid_choice_message=CHOOSE)
     second = SelectField(_("Which one could work too?"), [Optional()], invalid_choice_message=CHOOSE)
     third = SelectField(_("And a third?"), [Optional()], invalid_choice_message=CHOOSE)
+    optional = frozenset({"second", "third"})
 
     def __init__(self, formdata: Any = None, **more: Any) -> None:
         super().__init__(formdata, **more)

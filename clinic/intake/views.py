@@ -335,7 +335,7 @@ def _removed(intake: Intake, key: str) -> Iterator[IntakeTrial]:
 
 def _suggest_url() -> str:
     """The search by brand or generic name stands above this feature; without it the name is typed."""
-    return url_for("eligibility.drugs") if "eligibility.drugs" in current_app.view_functions else ""
+    return url_for("eligibility.drug_names") if "eligibility.drug_names" in current_app.view_functions else ""
 
 
 def _list(intake: Intake) -> list[dict[str, Any]]:
@@ -431,7 +431,7 @@ def _show_medicine(intake: Intake, row: IntakeTrial, step: int, form: PageForm, 
         template="intake/dose.html" if step == 1 else "intake/outcome.html",
         rows=rows,
         this=this,
-        number=number,
+        nth=number,
         step=step,
         suggest_url=_suggest_url(),
         save_url=url_for(".autosave_medicine", key=row.key, step=step),
@@ -516,14 +516,12 @@ def _parts(intake: Intake, saved: dict[str, Leaf]) -> list[dict[str, Any]]:
             continue
         leaf = saved.get(key, EMPTY)
         form = _form(FORMS[key], intake, forms.stored(leaf.values) if leaf.values else None)
-        rows = [row for row in form.rows() if row.answer or key not in _OPTIONAL or leaf.revision == 0]
+        rows = list(form.rows())
         part["pages"].append(
             {"key": key, "heading": about.heading, "rows": rows, "url": _address(key, to=pages.REVIEW)}
         )
     return parts
 
-
-_OPTIONAL = frozenset(pages.SCREENS)  # the words after a page of yes and no are no gap
 
 
 def _medicine_rows(intake: Intake) -> list[dict[str, Any]]:
