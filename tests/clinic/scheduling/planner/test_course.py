@@ -7,7 +7,16 @@ from datetime import date
 
 import pytest
 
-from clinic.scheduling.planner import Booking, NoCourse, breaches, earliest_start, plan_course
+from clinic.scheduling.planner import (
+    Booking,
+    NoCourse,
+    best_course,
+    breaches,
+    earliest_start,
+    lanes,
+    plan_course,
+    search,
+)
 from clinic.scheduling.planner.instance import course_as_json, from_instance, parse_instance
 from tests.clinic.scheduling.planner.builders import (
     make_device,
@@ -206,6 +215,30 @@ def test_a_continued_course_equals_exhaustive_search(seed):
     assert (None if isinstance(plan, NoCourse) else plan.cost) == wanted
 
 
+def crowded_question(seed):
+    """Many short courses of nearly equal cost at many times of the day, so that no bundle stands out."""
+    rng = random.Random(seed)
+    devices = [make_device(f"north-{i}") for i in (1, 2, 3)]
+    staff = [make_person(f"p{i}") for i in range(3)]
+    location = make_location(hours=(((420, 1140),),) * 5 + ((), ()))
+    occupancy = make_occupancy(locations=[location], devices=devices, staff=staff)
+    for device, day in itertools.product(devices, range(14)):
+        for start in range(420, 1100, 30):
+            if rng.random() < 0.85:
+                occupancy.book(Booking(device.id, day, start + rng.choice([0, 5, 10]), 15, None))
+    request = make_request(rng.choice([3, 4, 5]), preferred=rng.choice([None, (480, 600)]), priority=rng.randrange(3))
+    return replace(request, min_hours=rng.choice([None, 20])), occupancy
+
+
+@pytest.mark.parametrize("seed", [*range(30), *(pytest.param(s, marks=pytest.mark.soak) for s in range(30, 400))])
+def test_bundling_anchors_loses_nothing(seed, monkeypatch):
+    request, occupancy = crowded_question(seed)
+    bundled = best_course(request, occupancy)
+    monkeypatch.setattr(lanes, "BUNDLE", 1)  # every lane is its own bound
+    monkeypatch.setattr(search, "BUNDLE", 1)
+    assert best_course(request, occupancy) == bundled
+
+
 # -- what the model promises ----------------------------------------------------------------------------------------
 
 
@@ -284,6 +317,11 @@ def test_a_continued_course_takes_two_day_gaps_at_one_time_where_they_cost_less(
     request = make_request(visits=visits, min_hours=48, continued=True, previous_day=-1, previous_start=480)
     plan = plan_course(request, make_occupancy())
     assert ([v.day for v in plan.visits], plan.cost) == ([2, 4], 0)  # Wednesday and Friday, not Monday for 60
+
+
+def test_neither_release_nor_latest_start_bind_a_continued_course():
+    request = make_request(2, continued=True, previous_day=0, release=9, latest_start=0)
+    assert [v.day for v in plan_course(request, make_occupancy()).visits] == [1, 2]
 
 
 def test_a_continued_course_whose_gap_has_passed_is_refused():

@@ -170,6 +170,14 @@ def test_a_mapping_operator_who_treats_is_not_free_to_map():
     assert refusal(visit=make_visit(need="map"), occupancy=two) == "staff_are_free"
 
 
+def test_one_mapping_operator_maps_one_patient_however_many_treat():
+    devices = [make_device(), make_device("north-2")]
+    staff = [make_person("ann"), *(make_person(n, skills=frozenset({"tms"})) for n in ("bob", "cy"))]
+    occupancy = make_occupancy(devices=devices, staff=staff, bookings=[Booking("north-2", 0, 540, 25, "map")])
+    assert refusal(visit=make_visit(need="map"), occupancy=occupancy) == "staff_are_free"
+    assert refusal(occupancy=occupancy) is None
+
+
 def test_chairs_in_use_stay_within_the_observers():
     devices = [make_device(f"north-{i}") for i in (1, 2, 3)]
     taken = [Booking("north-2", 0, 540, 25, "obs"), Booking("north-3", 0, 540, 25, "obs")]
