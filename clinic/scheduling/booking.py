@@ -1,25 +1,26 @@
 """The steps that booking operations share. Each runs inside the caller's transaction: lock, check, write."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock, jobs
 from clinic.audit import Actor
 from clinic.db import broken_constraint, db
 from clinic.eligibility import queries as eligibility
-from clinic.errors import DecisionRequired, Expired, NotFound, SlotTaken
+from clinic.errors import DecisionRequired, SlotTaken
 from clinic.locations.models import Location
 from clinic.protocols.base import Protocol
 from clinic.scheduling import capacity, queries, wishes
 from clinic.scheduling.capacity import Snapshot
-from clinic.scheduling.models import Course, CourseProposal, CourseState, SessionState, TreatmentSession
+from clinic.scheduling.models import SessionState, TreatmentSession
 from clinic.scheduling.planner import Booking
 from clinic.scheduling.planner.rules import RULE_TEXT
 from clinic.scheduling.wishes import PlannedSession
@@ -34,16 +35,32 @@ OVERLAPS = {
 TAKEN = "Someone else booked one of these times. Nothing was booked."
 AfterCommit = list[Callable[[], object]]
 
+SESSION_COLUMNS = """course_id, patient_id, state, revision, location_id, device_id, number, kind, need,
+    starts_at, ends_at, device_until, spaced_until, local_on"""
+SESSION_ROWS = """unnest(CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]), CAST(:numbers AS smallint[]),
+    CAST(:kinds AS varchar[]), CAST(:needs AS varchar[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),
+    CAST(:device_untils AS timestamptz[]), CAST(:spaced_untils AS timestamptz[]), CAST(:dates AS date[]))"""
 INSERT_SESSIONS = text(
-    """
-    INSERT INTO treatment_sessions (course_id, patient_id, state, revision, location_id, device_id, number, kind, need,
-                                    starts_at, ends_at, device_until, spaced_until, local_on)
-    SELECT :course_id, :patient_id, 'booked', 0, s.*
-    FROM unnest(CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]), CAST(:numbers AS smallint[]),
-                CAST(:kinds AS varchar[]), CAST(:needs AS varchar[]), CAST(:starts AS timestamptz[]),
-                CAST(:ends AS timestamptz[]), CAST(:device_untils AS timestamptz[]),
-                CAST(:spaced_untils AS timestamptz[]), CAST(:dates AS date[])) AS s
-    """
+    f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
+    f"SELECT :course_id, :patient_id, 'booked', 0, s.* FROM {SESSION_ROWS} AS s"
+)
+# One round trip for all that a booking writes: course, sessions, and the proposal that it came from.
+INSERT_COURSE = text(
+    f"""
+    WITH course AS (
+        INSERT INTO courses (patient_id, decision_id, protocol, protocol_version, location_id, device_id, anchor_minute,
+                             planned_sessions, cost, state, created_at)
+        VALUES (:patient_id, :decision_id, :protocol, :protocol_version, :location_id, :device_id, :anchor_minute,
+                :planned_sessions, :cost, 'booked', :created_at)
+        RETURNING id
+    ), proposal AS (
+        UPDATE course_proposals SET course_id = course.id FROM course WHERE course_proposals.id = :proposal_id
+    ), sessions AS (
+        INSERT INTO treatment_sessions ({SESSION_COLUMNS})
+        SELECT course.id, :patient_id, 'booked', 0, s.* FROM course, {SESSION_ROWS} AS s
+    )
+    SELECT id FROM course
+    """  # noqa: S608 - the parts are the constants above
 )
 
 
@@ -90,63 +107,42 @@ def approval(patient_id: int, protocol: Protocol) -> int:
     return decision.id
 
 
-def lock_places(device_ids: Collection[int], location_ids: Collection[int], until: Any) -> Locked:
+def lock_places(device_ids: Collection[int], location_ids: Collection[int], until: date) -> Locked:
     """Devices, then locations, each in id order, after the patient was locked; and the exact state under the lock."""
     turnover = queries.lock_devices(set(device_ids))
     versions = queries.lock_locations(set(location_ids))
     return Locked(turnover, versions, capacity.snapshot_under_lock(versions, until=until))
 
 
-def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> Booked:
-    """Lock, check and write a whole course. Raises SlotTaken, DecisionRequired, Expired, NotFound."""
-    queries.lock_patient(new.patient_id)
-    if new.proposal_id is not None:
-        booked_before = _open_proposal(new)
-        if booked_before is not None:
-            return Booked(booked_before, is_new=False)
+def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> int:
+    """Lock, check and write a whole course; the patient is locked already. Raises SlotTaken, DecisionRequired."""
     decision_id = approval(new.patient_id, new.protocol)
-    locked = lock_places(
-        {s.device_id for s in new.sessions}, {s.location_id for s in new.sessions}, _last_date(new.sessions)
-    )
-    refuse_taken(new.patient_id, locked.state, new.sessions)
+    sessions = new.sessions
+    locked = lock_places({s.device_id for s in sessions}, {s.location_id for s in sessions}, last_date(sessions))
+    refuse_taken(new.patient_id, locked.state, sessions)
     course_id: int = db.session.execute(
-        insert(Course)
-        .values(
-            patient_id=new.patient_id,
-            decision_id=decision_id,
-            protocol=new.protocol.key,
-            protocol_version=str(new.protocol.version),
-            location_id=new.location_id,
-            device_id=new.device_id,
-            anchor_minute=new.anchor_minute,
-            planned_sessions=len(new.sessions),
-            cost=new.cost,
-            state=CourseState.BOOKED,
-            created_at=clock.now(),
-        )
-        .returning(Course.id)
+        INSERT_COURSE,
+        {
+            **_arrays(new.protocol, sessions, locked),
+            "patient_id": new.patient_id,
+            "decision_id": decision_id,
+            "protocol": new.protocol.key,
+            "protocol_version": str(new.protocol.version),
+            "location_id": new.location_id,
+            "device_id": new.device_id,
+            "anchor_minute": new.anchor_minute,
+            "planned_sessions": len(sessions),
+            "cost": new.cost,
+            "created_at": clock.now(),
+            "proposal_id": new.proposal_id,
+        },
     ).scalar_one()
-    insert_sessions(course_id, new.patient_id, new.protocol, new.sessions, locked)
-    if new.proposal_id is not None:
-        _quietly(update(CourseProposal).where(CourseProposal.id == new.proposal_id).values(course_id=course_id))
-    audit.record_event("courses", course_id, "booked", by=by, patient_id=new.patient_id, sessions=len(new.sessions))
+    audit.record_event("courses", course_id, "booked", by=by, patient_id=new.patient_id, sessions=len(sessions))
     close_matching_within_transaction(
         kind=TaskKind.BOOK_COURSE, patient_id=new.patient_id, outcome="course booked", by=by
     )
     raise_versions(locked, after_commit)
-    return Booked(course_id, is_new=True)
-
-
-def _open_proposal(new: NewCourse) -> int | None:
-    """The course that this proposal became before, if it did. Raises NotFound, Expired."""
-    row = db.session.get(CourseProposal, new.proposal_id, populate_existing=True)
-    if row is None or row.patient_id != new.patient_id:
-        raise NotFound("no such proposal")
-    if row.course_id is not None:
-        return row.course_id
-    if row.expires_at <= clock.now():
-        raise Expired("This plan is older than 15 minutes. Nothing was booked.")
-    return None
+    return course_id
 
 
 def refuse_taken(patient_id: int, state: Snapshot, sessions: Sequence[PlannedSession]) -> None:
@@ -180,28 +176,29 @@ def named(session: PlannedSession, rule: str) -> dict[str, Any]:
 def insert_sessions(
     course_id: int, patient_id: int, protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked
 ) -> None:
-    """Write the sessions in one statement."""
-    zones = {s.device_id: ZoneInfo(locked.state.site_of_device[s.device_id].tz) for s in sessions}
-    db.session.execute(
-        INSERT_SESSIONS,
-        {
-            "course_id": course_id,
-            "patient_id": patient_id,
-            "location_ids": [s.location_id for s in sessions],
-            "device_ids": [s.device_id for s in sessions],
-            "numbers": [s.number for s in sessions],
-            "kinds": [s.kind for s in sessions],
-            "needs": [s.need for s in sessions],
-            "starts": [s.starts_at for s in sessions],
-            "ends": [s.ends_at for s in sessions],
-            "device_untils": [s.ends_at + timedelta(minutes=locked.turnover[s.device_id]) for s in sessions],
-            "spaced_untils": [s.starts_at + wishes.spacing(protocol, s.number) for s in sessions],
-            "dates": [s.starts_at.astimezone(zones[s.device_id]).date() for s in sessions],
-        },
-    )
+    """Add sessions to a course in one statement."""
+    values = _arrays(protocol, sessions, locked)
+    db.session.execute(INSERT_SESSIONS, {**values, "course_id": course_id, "patient_id": patient_id})
+
+
+def _arrays(protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked) -> dict[str, Any]:
+    """The columns of new sessions, one array each; and the state under the lock is told of them."""
     locked.added.extend(
         (s.location_id, locked.state.booking(s.device_id, s.starts_at, s.ends_at, s.need)) for s in sessions
     )
+    zones = {s.device_id: ZoneInfo(locked.state.site_of_device[s.device_id].tz) for s in sessions}
+    return {
+        "location_ids": [s.location_id for s in sessions],
+        "device_ids": [s.device_id for s in sessions],
+        "numbers": [s.number for s in sessions],
+        "kinds": [s.kind for s in sessions],
+        "needs": [s.need for s in sessions],
+        "starts": [s.starts_at for s in sessions],
+        "ends": [s.ends_at for s in sessions],
+        "device_untils": [s.ends_at + timedelta(minutes=locked.turnover[s.device_id]) for s in sessions],
+        "spaced_untils": [s.starts_at + wishes.spacing(protocol, s.number) for s in sessions],
+        "dates": [s.starts_at.astimezone(zones[s.device_id]).date() for s in sessions],
+    }
 
 
 def free_sessions(rows: Iterable[TreatmentSession], state: SessionState, locked: Locked) -> int:
@@ -241,13 +238,18 @@ def _quietly(statement: Any) -> None:
     db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
-def taken_by_constraint(error: IntegrityError) -> SlotTaken | None:
-    """The refusal of an overlap by the database, in our words; None for any other constraint."""
-    name = broken_constraint(error)
-    if name not in OVERLAPS:
-        return None
-    return SlotTaken(TAKEN, taken=[], why=OVERLAPS[name])
+@contextmanager
+def overlaps_translated() -> Iterator[None]:
+    """An overlap that the database refused, in our words. Stands around the transaction, so that it was rolled back."""
+    try:
+        yield
+    except IntegrityError as error:
+        name = broken_constraint(error)
+        if name not in OVERLAPS:
+            raise
+        raise SlotTaken(TAKEN, taken=[], why=OVERLAPS[name]) from None
 
 
-def _last_date(sessions: Sequence[PlannedSession]) -> Any:
+def last_date(sessions: Sequence[PlannedSession]) -> date:
+    """UTC date of the last session."""
     return max(s.starts_at for s in sessions).date()

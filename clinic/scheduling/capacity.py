@@ -140,32 +140,57 @@ class Snapshot:
         return self.changed(added={}, removed={session.location_id: present}, versions={})
 
 
+@dataclass(frozen=True)
+class Told:
+    """A change that follows from these versions, by location."""
+
+    before: Mapping[int, int]
+    added: Mapping[int, set[Booking]]
+    removed: Mapping[int, set[Booking]]
+
+
+Key = tuple[frozenset[int], date, int]
+
+
 class Warm:
     """The snapshots of one process, a few sets of locations, newest use last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[tuple[frozenset[int], date, int], Snapshot] = {}
+        self._kept: dict[Key, Snapshot] = {}
+        self._told: dict[Key, list[Told]] = {}
 
-    def get(self, key: tuple[frozenset[int], date, int]) -> Snapshot | None:
+    def get(self, key: Key) -> Snapshot | None:
         with self._lock:
             found = self._kept.pop(key, None)
-            if found is not None:
-                self._kept[key] = found
+            if found is None:
+                return None
+            for told in self._told.pop(key, ()):
+                if all(found.versions[x] == version for x, version in told.before.items()):
+                    versions = {x: version + 1 for x, version in told.before.items()}
+                    found = found.changed(added=told.added, removed=told.removed, versions=versions)
+            self._kept[key] = found
             return found
+
+    def tell(self, key: Key, told: "Told") -> None:
+        """Keep what this process changed for the next reader: the one who changed it does not wait for it."""
+        with self._lock:
+            self._told.setdefault(key, []).append(told)
 
     def covering(self, ids: frozenset[int], start: date, until: date) -> Snapshot | None:
         """The newest kept state of at least these locations that reaches that date."""
         with self._lock:
-            kept = list(self._kept.items())
-        for (locations, begins, days), found in reversed(kept):
+            kept = list(self._kept)
+        for key in reversed(kept):
+            locations, begins, days = key
             if ids <= locations and begins == start and until < start + timedelta(days=days):
-                return found
+                return self.get(key)
         return None
 
-    def keep(self, key: tuple[frozenset[int], date, int], snapshot: Snapshot) -> None:
+    def keep(self, key: Key, snapshot: Snapshot) -> None:
         with self._lock:
             self._kept.pop(key, None)
+            self._told.pop(key, None)
             self._kept[key] = snapshot
             while len(self._kept) > KEPT_SETS:
                 self._kept.pop(next(iter(self._kept)))
@@ -222,18 +247,14 @@ def _versions(ids: frozenset[int]) -> dict[int, int]:
 
 
 def remember(before: Snapshot, added: Sequence[tuple[int, Booking]], removed: Sequence[tuple[int, Booking]]) -> None:
-    """After a commit: the state that this process brought about itself, without reading it again."""
+    """After a commit: what this process changed itself need not be read again."""
     touched = {location_id for location_id, _ in (*added, *removed)}
-    versions = {x: before.versions[x] + 1 for x in touched}
-    new: dict[int, set[Booking]] = {x: set() for x in touched}
-    gone: dict[int, set[Booking]] = {x: set() for x in touched}
-    for location_id, booking in added:
-        new[location_id].add(booking)
-    for location_id, booking in removed:
-        gone[location_id].add(booking)
-    key = (frozenset(before.sites), before.start, before.days)
-    if _warm().get(key) is before:
-        _warm().keep(key, before.changed(added=new, removed=gone, versions=versions))
+    told = Told(
+        {x: before.versions[x] for x in touched},
+        {x: {booking for at, booking in added if at == x} for x in touched},
+        {x: {booking for at, booking in removed if at == x} for x in touched},
+    )
+    _warm().tell((frozenset(before.sites), before.start, before.days), told)
 
 
 # -- reading --------------------------------------------------------------------------------------------------------

@@ -8,8 +8,6 @@ from math import hypot
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy.exc import IntegrityError
-
 from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
@@ -19,7 +17,7 @@ from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
 from clinic.scheduling import booking, capacity, planning, queries, wishes
-from clinic.scheduling.booking import Booked, NewCourse, approval, book_within_transaction
+from clinic.scheduling.booking import Booked, NewCourse, approval, book_within_transaction, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
@@ -183,46 +181,49 @@ def book_course(
     Give a proposal, or a protocol and its sessions in order. The same proposal booked twice answers the same course.
     Raises NotFound, Invalid, DecisionRequired; SlotTaken and Expired carry fresh proposals (`details["offer"]`).
     """
-    with transaction():
-        patients.get(patient_id)
-        if proposal_id is not None:
-            new, wish = _from_proposal(patient_id, proposal_id)
-        else:
-            new, wish = _from_sessions(patient_id, protocol or "", sessions)
+    wish = CourseWish(protocol or "")
     try:
-        return _commit(new, by=by)
+        if proposal_id is not None:
+            return _book_proposal(patient_id, proposal_id, by=by)
+        with transaction():
+            patients.get(patient_id)
+            new, wish = _from_sessions(patient_id, protocol or "", sessions)
+        with overlaps_translated(), transaction() as after_commit:
+            queries.lock_patient(patient_id)
+            return Booked(book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
     except (SlotTaken, Expired) as refusal:
-        refusal.details = {**refusal.details, "offer": propose_courses(patient_id, wish, by=by)}
+        asked = _wish_of(proposal_id) if proposal_id is not None else wish
+        refusal.details = {**refusal.details, "offer": propose_courses(patient_id, asked, by=by)}
         raise
 
 
-def _commit(new: NewCourse, *, by: Actor) -> Booked:
-    try:
-        with transaction() as after_commit:
-            return book_within_transaction(new, by=by, after_commit=after_commit)
-    except IntegrityError as error:
-        taken = booking.taken_by_constraint(error)
-        if taken is None:
-            raise
-        raise taken from None
+def _book_proposal(patient_id: int, proposal_id: UUID, *, by: Actor) -> Booked:
+    with overlaps_translated(), transaction() as after_commit:
+        queries.lock_patient(patient_id)
+        row = queries.proposal(proposal_id)
+        if row.patient_id != patient_id:
+            raise NotFound("no such proposal")
+        if row.course_id is not None:
+            return Booked(row.course_id, is_new=False)
+        if row.expires_at <= clock.now():
+            raise Expired("This plan is older than 15 minutes. Nothing was booked.")
+        plan = row.plan
+        new = NewCourse(
+            patient_id=patient_id,
+            protocol=wishes.protocol_of(row.protocol),
+            sessions=[wishes.session_from_json(data) for data in plan["sessions"]],
+            location_id=plan["location_id"],
+            device_id=plan["device_id"],
+            anchor_minute=plan["anchor"],
+            cost=plan["cost"],
+            proposal_id=proposal_id,
+        )
+        return Booked(book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
 
 
-def _from_proposal(patient_id: int, proposal_id: UUID) -> tuple[NewCourse, CourseWish]:
-    row = queries.proposal(proposal_id)
-    if row.patient_id != patient_id:
-        raise NotFound("no such proposal")
-    plan = row.plan
-    new = NewCourse(
-        patient_id=patient_id,
-        protocol=wishes.protocol_of(row.protocol),
-        sessions=[wishes.session_from_json(data) for data in plan["sessions"]],
-        location_id=plan["location_id"],
-        device_id=plan["device_id"],
-        anchor_minute=plan["anchor"],
-        cost=plan["cost"],
-        proposal_id=proposal_id,
-    )
-    return new, wishes.wish_from_json(row.request)
+def _wish_of(proposal_id: UUID) -> CourseWish:
+    with transaction():
+        return wishes.wish_from_json(queries.proposal(proposal_id).request)
 
 
 def _from_sessions(patient_id: int, protocol_key: str, asked: Sequence[AskedSession]) -> tuple[NewCourse, CourseWish]:
@@ -407,23 +408,16 @@ def _rest_of(course_id: int, on: date | None) -> _Rest:
 
 def _resume(course_id: int, rest: _Rest, plan: CoursePlan, *, by: Actor) -> Resumed:
     sessions = wishes.sessions_of(plan, rest.protocol, rest.state)
-    try:
-        with transaction() as after_commit:
-            course = queries.lock_course(course_id)
-            if course.state != CourseState.PAUSED:
-                raise Conflict(f"this course is {course.state}")
-            locked = booking.lock_places(
-                {s.device_id for s in sessions}, {s.location_id for s in sessions}, sessions[-1].starts_at.date()
-            )
-            booking.refuse_taken(course.patient_id, locked.state, sessions)
-            booking.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked)
-            begun = rest.request.first_number > 1
-            course.state = CourseState.RUNNING if begun else CourseState.BOOKED
-            audit.record(course, "resumed", by=by, sessions=len(sessions), needs_review=rest.needs_review)
-            booking.raise_versions(locked, after_commit)
-            return Resumed(len(sessions), rest.needs_review)
-    except IntegrityError as error:
-        taken = booking.taken_by_constraint(error)
-        if taken is None:
-            raise
-        raise taken from None
+    with overlaps_translated(), transaction() as after_commit:
+        course = queries.lock_course(course_id)
+        if course.state != CourseState.PAUSED:
+            raise Conflict(f"this course is {course.state}")
+        locked = booking.lock_places(
+            {s.device_id for s in sessions}, {s.location_id for s in sessions}, booking.last_date(sessions)
+        )
+        booking.refuse_taken(course.patient_id, locked.state, sessions)
+        booking.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked)
+        course.state = CourseState.RUNNING if rest.request.first_number > 1 else CourseState.BOOKED
+        audit.record(course, "resumed", by=by, sessions=len(sessions), needs_review=rest.needs_review)
+        booking.raise_versions(locked, after_commit)
+        return Resumed(len(sessions), rest.needs_review)

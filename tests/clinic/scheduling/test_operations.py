@@ -94,7 +94,7 @@ def test_nothing_is_proposed_or_booked_without_an_approving_decision(scene: Scen
     proposal_id = first_proposal(scene)
     decision = queries.db.session.scalar(select(Decision).where(Decision.patient_id == scene.patient.id))
     decision.superseded_at = clock.now()
-    queries.db.session.flush()
+    queries.db.session.commit()
     with pytest.raises(DecisionRequired):
         operations.book_course(scene.patient.id, proposal_id=proposal_id, by=TESTER)
     with pytest.raises(DecisionRequired):
