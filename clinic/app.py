@@ -98,10 +98,20 @@ def _blueprints() -> list[Blueprint]:
     from clinic.intake import views as intake
     from clinic.locations import views as locations
     from clinic.patients import views as patients
-    from clinic.reminders import models as _reminders  # noqa: F401
+    from clinic.reminders import views as reminders
     from clinic.scheduling import models as _scheduling  # noqa: F401
     from clinic.staff import views as staff
     from clinic.surveys import views as surveys
     from clinic.tasks import views as tasks
 
-    return [health.bp, locations.bp, staff.bp, patients.bp, intake.bp, eligibility.bp, tasks.bp, surveys.bp]
+    return [
+        health.bp,
+        locations.bp,
+        staff.bp,
+        patients.bp,
+        intake.bp,
+        eligibility.bp,
+        tasks.bp,
+        surveys.bp,
+        reminders.bp,
+    ]

@@ -61,8 +61,19 @@ def _change_is_void(row: Message, to: Addressee | None, now: datetime) -> str | 
         return "the visit is over"
     if row.occurrence != due.change_key(visit.id, visit.revision):
         return "the visit was moved again"
+    if row.purpose == Purpose.SESSION_MOVED and _is_as_told(row, visit):
+        return finding.AS_TOLD
     wanted = (SessionState.CANCELLED,) if row.purpose == Purpose.SESSION_CANCELLED else queries.UPCOMING
     return None if visit.state in wanted else "the visit changed again"
+
+
+def _is_as_told(row: Message, visit: TreatmentSession) -> bool:
+    """Another device at the same time and site is no news for the patient."""
+    told = queries.told_start(row)
+    if told is None:
+        return False
+    starts_at, device_id = told
+    return starts_at == visit.starts_at and queries.are_together(device_id, visit.device_id)
 
 
 def _survey_is_void(row: Message, to: Addressee | None, now: datetime) -> str | None:

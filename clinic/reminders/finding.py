@@ -19,7 +19,9 @@ DAY_BEFORE_REACH = timedelta(hours=33)  # from 16:00 to the end of the next day,
 CHANGES_TOLD_WITHIN = timedelta(days=2)
 SURVEYS_TOLD_WITHIN = timedelta(days=4)
 ON_CALL_WITHIN = timedelta(days=1)
-TOGETHER = "told in another message"  # a void row that stays void
+TOGETHER = "told in another message"
+AS_TOLD = "time and place are as told before"
+STAYS_VOID = [TOGETHER, AS_TOLD]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ _NOT_WRITTEN = """
     NOT EXISTS (
         SELECT FROM messages m
         WHERE m.recipient_key = 'p:' || p.id AND m.purpose = {purpose} AND m.occurrence = {occurrence}
-            AND m.channel = k.channel AND (m.state <> 'void' OR m.failure = :together)
+            AND m.channel = k.channel AND (m.state <> 'void' OR m.failure = ANY(:stays_void))
     )
 """
 _INSTANTS = {name: UTCDateTime() for name in ("starts_at", "booked_at", "first_starts_at", "due_at", "requested_at")}
@@ -142,8 +144,8 @@ def address_key(address: str) -> str:
 
 def _rows(sql: str, *instants: str, **params: Any) -> Sequence[Any]:
     statement = text(sql).columns(**{name: _INSTANTS[name] for name in instants})
-    if ":together" in sql:
-        params["together"] = TOGETHER
+    if ":stays_void" in sql:
+        params["stays_void"] = STAYS_VOID
     return db.session.execute(statement, params).all()
 
 

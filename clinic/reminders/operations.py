@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import or_, update
+from sqlalchemy import func, or_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
@@ -72,7 +72,8 @@ def _write(found: Sequence[finding.Found], now: datetime) -> None:
                 index_elements=["recipient_key", "purpose", "occurrence", "channel"],
                 set_={**again, "failure": None},
                 # What made it void is over: it was moved away and back, or consent was given again.
-                where=(Message.state == MessageState.VOID) & Message.failure.is_distinct_from(finding.TOGETHER),
+                where=(Message.state == MessageState.VOID)
+                & ~func.coalesce(Message.failure, "").in_(finding.STAYS_VOID),
             )
         )
 

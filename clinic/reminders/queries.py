@@ -6,10 +6,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, exists, or_, select
+from sqlalchemy.orm import aliased
 
+from clinic.audit import AuditEvent
 from clinic.db import db
 from clinic.errors import NotFound
-from clinic.locations.models import Location
+from clinic.locations.models import Device, Location
 from clinic.patients.models import Channel, ChannelConsent, LinkRequest, Patient
 from clinic.reminders import due
 from clinic.reminders.models import Message, MessageState
@@ -94,6 +96,19 @@ def sessions(ids: Collection[int]) -> Sequence[TreatmentSession]:
     return db.session.scalars(statement).all()
 
 
+def lock_visit(session_id: int) -> TreatmentSession:
+    """The session's row, locked until the transaction ends. Raises NotFound."""
+    found = db.session.scalar(
+        select(TreatmentSession)
+        .where(TreatmentSession.id == session_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise NotFound("no such visit")
+    return found
+
+
 def is_first_of_course(row: TreatmentSession) -> bool:
     """Is there no earlier session of the course that took or takes place?"""
     earlier = exists().where(
@@ -121,6 +136,22 @@ def _upcoming(condition: Any, now: datetime) -> Sequence[TreatmentSession]:
         .where(condition, TreatmentSession.state.in_(UPCOMING), TreatmentSession.starts_at > now)
         .order_by(TreatmentSession.starts_at)
     ).all()
+
+
+def visits_with(session_id: int, patient_id: int, now: datetime) -> list[TreatmentSession]:
+    """The visit of a link and those of the same course in the week after it, as far as they lie ahead."""
+    about = session(session_id)
+    if about is None or about.patient_id != patient_id:
+        return []
+    until = about.local_on + timedelta(days=6)
+    near = [row for row in upcoming_of_course(about.course_id, now) if about.local_on <= row.local_on <= until]
+    return first_of_each_day(near)
+
+
+def open_task_keys(keys: Collection[str]) -> set[str]:
+    """Those of these tasks that are open."""
+    statement = select(Task.dedupe_key).where(Task.dedupe_key.in_(keys), Task.closed_at.is_(None))
+    return set(db.session.scalars(statement))
 
 
 def first_of_each_day(rows: Sequence[TreatmentSession]) -> list[TreatmentSession]:
@@ -163,6 +194,41 @@ def course(course_id: int | None) -> Course | None:
 def task(task_id: int | None) -> Task | None:
     """A task as it is now."""
     return db.session.get(Task, task_id, populate_existing=True) if task_id is not None else None
+
+
+def told_start(row: Message) -> tuple[datetime, int] | None:
+    """Start and device of a moved session as this person was last told; None where that is not known."""
+    last = db.session.scalar(
+        select(Message.occurrence)
+        .where(
+            Message.session_id == row.session_id,
+            Message.purpose == row.purpose,
+            Message.channel == row.channel,
+            Message.state == MessageState.SENT,
+        )
+        .order_by(Message.id.desc())
+        .limit(1)
+    )
+    revision = int(last.partition("#")[2]) if last else 0
+    moves = db.session.scalars(
+        select(AuditEvent)
+        .where(
+            AuditEvent.entity == TreatmentSession.__tablename__,
+            AuditEvent.entity_id == str(row.session_id),
+            AuditEvent.detail.has_key("from_at"),
+        )
+        .order_by(AuditEvent.id)
+    )
+    for move in moves:
+        if move.detail.get("revision", 0) > revision:
+            return datetime.fromisoformat(move.detail["from_at"]), int(move.detail["from_device"])
+    return None
+
+
+def are_together(device_id: int, other_id: int) -> bool:
+    """Are the two devices at one site?"""
+    sites = db.session.scalars(select(Device.location_id).where(Device.id.in_((device_id, other_id))).distinct())
+    return len(sites.all()) == 1
 
 
 def lock_siblings(row: Message) -> Sequence[Message]:
@@ -258,21 +324,22 @@ def seen_by(message_id: int, location_ids: Collection[int]) -> Message:
 
 
 def _seen_from(location_ids: Collection[int]) -> Any:
-    """A message belongs to the site of its course, else to the patient's own; without either any site sees it."""
+    """A message belongs to the site of its course, else to those of the patient; without any, every site sees it."""
+    person, course = aliased(Patient), aliased(Course)
+    own = select(person.id).where(person.id == Message.patient_id)
+    about = select(course.id).where(course.location_id.in_(location_ids))
+    any_course = select(Course.id).where(Course.patient_id == person.id)
     return or_(
-        exists().where(Course.id == Message.course_id, Course.location_id.in_(location_ids)),
+        about.where(course.id == Message.course_id).correlate(Message).exists(),
         and_(
             Message.course_id.is_(None),
             or_(
                 Message.patient_id.is_(None),
-                exists().where(
-                    Patient.id == Message.patient_id,
-                    or_(
-                        Patient.preferred_location_id.is_(None),
-                        Patient.preferred_location_id.in_(location_ids),
-                    ),
-                ),
-                exists().where(Course.patient_id == Message.patient_id, Course.location_id.in_(location_ids)),
+                own.where(person.preferred_location_id.is_(None), ~any_course.correlate(person).exists())
+                .correlate(Message)
+                .exists(),
+                own.where(person.preferred_location_id.in_(location_ids)).correlate(Message).exists(),
+                about.where(course.patient_id == Message.patient_id).correlate(Message).exists(),
             ),
         ),
     )

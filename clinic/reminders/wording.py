@@ -14,7 +14,7 @@ from clinic.reminders.due import Purpose
 
 VERSION = "1"
 LANGUAGES = ("en", "es")
-MAX_SMS_LINES = 3  # dates listed in a text message; mail lists all
+MAX_SMS_LINES = 2  # dates listed in a text message; mail lists all
 
 CLINICAL_WORDS = (
     "antidepress", "anxiety", "bipolar", "depress", "diagnos", "disorder", "drug", "esketamin", "gad-7", "infusion",

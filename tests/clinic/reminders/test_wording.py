@@ -117,7 +117,7 @@ def test_a_booking_by_mail_lists_all_dates() -> None:
 def test_many_changes_in_a_text_are_counted() -> None:
     body = wording.compose(content(Purpose.SESSION_CANCELLED, "en", 5), "sms").body
     assert "5 of your visits are cancelled: Tue, Nov 24, 8:20 am" in body
-    assert "and 2 more" in body
+    assert "and 3 more" in body
 
 
 def test_a_site_named_for_what_is_done_there_is_told_by_its_address() -> None:
