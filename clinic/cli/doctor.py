@@ -165,6 +165,9 @@ def _behind_the_web(settings: Settings) -> Iterator[Finding]:
             found = set(db.session.scalars(text("SELECT version_num FROM alembic_version")))
         except SQLAlchemyError:
             found = set()
+        finally:
+            db.session.remove()
+            db.engine.dispose()
         wanted = _newest_migrations()
         yield Finding(
             "schema", ", ".join(sorted(found)) or "empty", "" if found == wanted else "run `clinic db upgrade`"
