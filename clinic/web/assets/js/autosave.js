@@ -124,6 +124,8 @@ function watch(form, key) {
     sending = false;
     if (status >= 200 && status < 300) {
       failures = 0;
+      const revision = form.querySelector("input[name=revision]");
+      if (revision && answer.revision !== undefined) revision.value = answer.revision;
       if (draft.id === sent.id) {
         draft = null;
         store.drop(key);

@@ -168,6 +168,17 @@ function pickers() {
   });
 }
 
+/** A table wider than its sheet can be scrolled by keyboard, under the name of its caption. */
+function wideTables() {
+  for (const sheet of document.querySelectorAll(".sheet:not([tabindex])")) {
+    const table = sheet.querySelector(":scope > table");
+    if (!table || sheet.scrollWidth <= sheet.clientWidth) continue;
+    sheet.tabIndex = 0;
+    sheet.setAttribute("role", "region");
+    sheet.setAttribute("aria-label", table.caption?.textContent.trim() || document.title);
+  }
+}
+
 guardSends();
 focusErrors();
 oneTapFixes();
@@ -180,3 +191,5 @@ tabs();
 document.addEventListener("htmx:after:process", (event) => event.target.querySelectorAll && tabs(event.target));
 problems();
 pickers();
+wideTables();
+addEventListener("resize", wideTables);
