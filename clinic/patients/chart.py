@@ -37,8 +37,10 @@ class Opened(NamedTuple):
     session_id: int | None
 
 
+ALWAYS = 80  # parts of the home from this order on say nothing about a plan: the home may still call itself empty
+
 SECTIONS: list[Section] = []  # the staff's record page
-HOME: list[Section] = []  # the patient's own home; order below 20 is the light, the one next thing
+HOME: list[Section] = []  # the patient's own home; order below 20 is the light, from ALWAYS on what always stands there
 TABS: list[Tab] = []
 LANDING: dict[str, Callable[[Opened], str]] = {}  # by link purpose: address of the page that the link is for
 
@@ -63,10 +65,15 @@ def sections_for(patient_id: int, roles: frozenset[str]) -> list[Markup]:
     ]
 
 
-def home_for(patient_id: int) -> list[Markup]:
-    """The parts of the patient's home, in order."""
-    shown = (section.render(patient_id) for section in sorted(HOME, key=lambda section: section.order))
-    return [part for part in shown if part is not None]
+def home_for(patient_id: int) -> tuple[list[Markup], list[Markup]]:
+    """The parts of the patient's home, in order: what is planned or asked, and what always stands below it."""
+    plan: list[Markup] = []
+    more: list[Markup] = []
+    for section in sorted(HOME, key=lambda section: section.order):
+        part = section.render(patient_id)
+        if part is not None:
+            (plan if section.order < ALWAYS else more).append(part)
+    return plan, more
 
 
 def tabs(current: str) -> list[dict[str, object]]:

@@ -132,11 +132,13 @@ def birth_date() -> Any:
 def home() -> Any:
     """What is next, and how far along."""
     patient = queries.get(_own_id())
+    plan, more = chart.home_for(patient.id)
     hour = clock.now().astimezone(ZoneInfo(patient.tz)).hour
     return render_template(
         "patients/home.html",
         patient=patient,
-        parts=chart.home_for(patient.id),
+        plan=plan,
+        more=more,
         part_of_day="morning" if hour < 12 else "afternoon" if hour < 18 else "evening",
         today=clock.today(patient.tz),
         tabs=chart.tabs("patients.home"),

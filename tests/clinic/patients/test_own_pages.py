@@ -104,3 +104,10 @@ def test_signing_out_ends_the_session(client, post, database, now, sign_in_patie
     post("/me/sign-out")
     assert database.session.scalars(select(PatientSession)).one().ended_at == now
     assert client.get("/me").status_code == 302
+
+
+def test_what_always_stands_there_does_not_make_a_plan(client, database, now, sign_in_patient, monkeypatch) -> None:
+    monkeypatch.setattr(chart, "HOME", [chart.Section(chart.ALWAYS, lambda _: Markup("<p>Tell your team</p>"))])
+    sign_in_patient(make_patient())
+    page = client.get("/me").text
+    assert page.index("Nothing is planned yet") < page.index("Tell your team")
