@@ -13,6 +13,7 @@ from clinic import clock
 from clinic.audit import Actor, system
 from clinic.db import db
 from clinic.eligibility.models import Assessment, Decision
+from clinic.intake.models import Intake
 from clinic.locations.models import ClinicProfile, Device, Location, OpeningHours, StaffShift
 from clinic.patients.models import Patient
 from clinic.patients.operations import NewPatient, create_within_transaction
@@ -294,3 +295,17 @@ def course_sessions(course: Course) -> Sequence[TreatmentSession]:
     """The sessions of a course, by number."""
     statement = select(TreatmentSession).where(TreatmentSession.course_id == course.id)
     return db.session.scalars(statement.order_by(TreatmentSession.number)).all()
+
+
+def make_intake(patient: Patient | None = None, **overrides: Any) -> Intake:
+    """A sent intake of this patient, or of a new one; `record` is what was sent."""
+    values: dict[str, Any] = {
+        "patient_id": (patient or make_patient()).id,
+        "state": "submitted",
+        "language": "en",
+        "started_at": clock.now() - timedelta(minutes=15),
+        "saved_at": clock.now(),
+        "submitted_at": clock.now(),
+        "record": {"age": 46},
+    }
+    return _add(Intake(**values | overrides))

@@ -48,7 +48,7 @@ DAY_PARTS = {
 }
 CHOOSE = _("Please choose one of the answers.")
 TOO_LONG = _("This is longer than we can keep. Please make it shorter.")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Row:
 
 
 def clean(text: str) -> str:
-    """Text as we keep it: no control characters, one kind of line break, not endless."""
+    """Text as we keep it: no control or direction marks, one kind of line break, not endless."""
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))[:LONGEST_KEPT]
 
 

@@ -141,7 +141,9 @@ def where_it_stopped(intake_id: int) -> tuple[str, str | None, int]:
     """Page, medicine key and step at which a person goes on: after what was finished last, else that page itself."""
     intake = get(intake_id)
     saved = leaves(intake_id)
-    last = max(saved.items(), key=lambda entry: entry[1].saved_at or intake.started_at, default=None)
+    order = [*pages.PAGES, pages.SAFETY]
+    known = [(key, leaf) for key, leaf in saved.items() if key in order]
+    last = max(known, key=lambda entry: (entry[1].saved_at or intake.started_at, order.index(entry[0])), default=None)
     open_rows = [row for row in trials(intake_id) if not trial_leaf(row).is_complete]
     newest = max(open_rows, key=lambda row: row.saved_at, default=None)
     if newest is not None and (last is None or last[1].saved_at is None or newest.saved_at >= last[1].saved_at):
@@ -151,8 +153,8 @@ def where_it_stopped(intake_id: int) -> tuple[str, str | None, int]:
     key, leaf = last
     if key == pages.SAFETY:
         key = "phq9-9"
-    if key not in pages.PAGES or not leaf.is_complete:
-        return key if key in pages.PAGES else next(iter(pages.PAGES)), None, 0
+    if not leaf.is_complete:
+        return key, None, 0
     answers = {each: page.values for each, page in saved.items()}
     birth = born(intake, answers)
     age = pages.age_on(birth, today(intake)) if birth else None

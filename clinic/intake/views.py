@@ -523,7 +523,6 @@ def _parts(intake: Intake, saved: dict[str, Leaf]) -> list[dict[str, Any]]:
     return parts
 
 
-
 def _medicine_rows(intake: Intake) -> list[dict[str, Any]]:
     found = []
     for row in queries.trials(intake.id):

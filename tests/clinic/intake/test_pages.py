@@ -42,9 +42,9 @@ def test_answers_stand_in_the_page_when_it_is_opened_again(person) -> None:
 
 
 def test_pages_follow_each_other(person) -> None:
-    assert person.save("about", given="A", family="B", birth_month="1", birth_day="2", birth_year="1990").location.endswith(
-        "/intake/contact"
-    )
+    assert person.save(
+        "about", given="A", family="B", birth_month="1", birth_day="2", birth_year="1990"
+    ).location.endswith("/intake/contact")
     assert person.save("brings").location.endswith("/intake/phq9-1")
     assert person.save("phq9-3", answer="1").location.endswith("/intake/phq9-4")
     assert person.save("messages", email="yes").location.endswith("/intake/review")
@@ -53,7 +53,9 @@ def test_pages_follow_each_other(person) -> None:
 def test_pregnancy_is_not_asked_of_men(person) -> None:
     person.known(sex="male")
     assert person.save("health").location.endswith("/intake/times")
-    person.save("about", given="Ada", family="Example", birth_month="5", birth_day="17", birth_year="1980", sex="female")
+    person.save(
+        "about", given="Ada", family="Example", birth_month="5", birth_day="17", birth_year="1980", sex="female"
+    )
     assert person.save("health").location.endswith("/intake/pregnancy")
 
 
