@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from threading import Barrier
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,8 +12,9 @@ from sqlalchemy import text
 
 from clinic.db import db
 from clinic.errors import SlotTaken
-from clinic.scheduling import operations
+from clinic.scheduling import operations, queries
 from clinic.scheduling.wishes import CourseWish
+from clinic.staff.operations import create_token
 from tests.builders import TESTER, make_decision, make_device, make_location, make_patient, make_shifts, make_staff
 
 pytestmark = pytest.mark.races
@@ -102,3 +104,29 @@ def test_two_devices_and_one_operator_are_never_overbooked(committed_app: Flask,
         assert db.session.scalar(together) == 0
         assert db.session.scalar(text("SELECT count(*) FROM courses")) >= 1
         assert db.session.scalar(text("SELECT count(*) % 36 FROM treatment_sessions")) == 0
+
+
+def test_of_fifty_calls_for_one_course_one_answers_created(committed_app: Flask, now: object, rings: object) -> None:
+    with committed_app.app_context():
+        ids = make_clinic(CLIENTS)
+        offer = operations.propose_courses(ids[0], WISH, by=TESTER)
+        plan = queries.proposals(offer.proposal_ids)[0].plan
+        sessions = [{"starts_at": s["starts_at"], "device": s["device_id"]} for s in plan["sessions"]]
+        token = create_token(name="race", role="service", by=TESTER)
+        db.session.remove()
+    together = Barrier(CLIENTS)
+
+    def book(patient_id: int) -> tuple[int, Any]:
+        client = committed_app.test_client()
+        together.wait()
+        body = {"patient_id": patient_id, "protocol": "itbs_left", "sessions": sessions}
+        response = client.post("/api/v1/courses", json=body, headers={"Authorization": f"Bearer {token}"})
+        return response.status_code, response.json
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(book, ids))
+    assert sorted(status for status, _ in answers) == [201] + [409] * 49
+    assert all(answer["proposals"] and answer["taken"] for status, answer in answers if status == 409)
+    with committed_app.app_context():
+        assert db.session.scalar(text(OVERLAPS)) == 0
+        assert db.session.scalar(text("SELECT count(*) FROM treatment_sessions")) == 36

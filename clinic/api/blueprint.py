@@ -1,0 +1,214 @@
+"""The one blueprint of the JSON API: bearer tokens, JSON bodies, problem details, idempotent POSTs, its own description."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from typing import Annotated, Any, TypeVar
+
+from apiflask import APIBlueprint, APIFlask
+from flask import Flask, current_app, g, request
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from clinic.api import idempotency
+from clinic.audit import Actor, ActorKind
+from clinic.errors import Invalid, NotFound, Refused
+from clinic.staff import queries as staff
+from clinic.staff.models import Role
+from clinic.web.access import Audience, declared
+from clinic.web.errors import problem
+
+bp = APIBlueprint("api", __name__, url_prefix="/api/v1", tag="Daybreak")
+
+DESK = (Role.FRONT_DESK, Role.NURSE, Role.PRESCRIBER, Role.MANAGER, Role.SERVICE)
+FLOOR = (*DESK, Role.OPERATOR)
+LARGEST_KEY = 2**63 - 1
+PAGE = 100
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+# -- shapes ---------------------------------------------------------------------------------------------------------
+
+
+class Body(BaseModel):
+    """What a call takes. A key that is not known is refused, because it would be a wish that is not heard."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _near(value: datetime) -> datetime:
+    if not 2000 <= value.year <= 2200:
+        raise ValueError("the year is out of range")
+    return value
+
+
+def _printable(value: str) -> str:
+    if CONTROL.search(value):
+        raise ValueError("no control characters")
+    return value
+
+
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), AfterValidator(_printable)
+]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
+Key = Annotated[int, Field(ge=1, le=LARGEST_KEY)]
+SmallKey = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Moment = Annotated[AwareDatetime, AfterValidator(_near)]
+
+
+def accepts(model: type[BaseModel], *, query: bool = False) -> Callable[[View], View]:
+    """The view takes a JSON body (or query) of this shape as `body`; an empty body is an empty object. Raises Invalid."""
+
+    def mark(view: View) -> View:
+        described = bp.input(model, location="query" if query else "json")(view)  # never called: it would want a body
+
+        @wraps(described)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, body=_parsed(model, query=query), **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return mark
+
+
+def _parsed(model: type[BaseModel], *, query: bool) -> BaseModel:
+    try:
+        if query:
+            return model.model_validate(request.args.to_dict())
+        return model.model_validate_json(request.get_data() or b"{}")
+    except ValidationError as error:
+        faults = [
+            {"field": ".".join(map(str, fault["loc"])) or "body", "message": fault["msg"]}
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        text = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults[:5])
+        raise Invalid(text, fields=[fault["field"] for fault in faults], faults=faults[:20]) from None
+
+
+def listed(items: list[dict[str, Any]], key: str = "id") -> dict[str, Any]:
+    """One page of a list that is already in order, after the cursor of the request. Raises Invalid."""
+    limit = _limit()
+    cursor = request.args.get("cursor")
+    if cursor is not None:
+        at = next((n for n, item in enumerate(items) if str(item[key]) == cursor), None)
+        if at is None:
+            raise Invalid("cursor: not one that was given", fields=["cursor"])
+        items = items[at + 1 :]
+    more = len(items) > limit
+    return {"items": items[:limit], "next_cursor": str(items[limit - 1][key]) if more else None}
+
+
+def _limit() -> int:
+    text = request.args.get("limit", str(PAGE))
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= 1000:
+        raise Invalid("limit is 1 to 1000", fields=["limit"])
+    return int(text)
+
+
+# -- every request --------------------------------------------------------------------------------------------------
+
+
+@bp.before_request
+def authenticate() -> Any:
+    """Know the caller by the bearer token alone: a cookie is no credential here."""
+    g.staff = g.patient = g.actor = g.token = None
+    access = declared(current_app, request.endpoint or "")
+    if access is None or access.audience is Audience.PUBLIC:
+        return None
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    token = staff.active_token(secret.strip()) if scheme.lower() == "bearer" and secret.strip() else None
+    if token is None:
+        answer = problem(401, "unauthorized", "Send a valid token: Authorization: Bearer ...")
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    g.token, g.actor = token.id, Actor(ActorKind.SERVICE, str(token.id))
+    if access.roles and token.role not in access.roles:
+        raise Refused(f"a token of the role {token.role} may not do this")
+    for value in (request.view_args or {}).values():
+        if isinstance(value, int) and value > LARGEST_KEY:
+            raise NotFound("no such row")
+    return idempotency.before(token.id)
+
+
+@bp.after_request
+def remember_answer(response: Any) -> Any:
+    """Keep the answer of a POST under its key."""
+    return idempotency.after(response)
+
+
+@bp.teardown_request
+def forget_attempt(error: BaseException | None) -> None:
+    """An answer that never came leaves the key free for another attempt."""
+    idempotency.abandon(error)
+
+
+# -- the description ------------------------------------------------------------------------------------------------
+
+
+def make_app(import_name: str, **options: Any) -> Flask:
+    """The Flask application that can describe this API; its own routes and error pages are switched off."""
+    app = APIFlask(
+        import_name, title="Daybreak", version="1", spec_path=None, docs_path=None, json_errors=False, **options
+    )
+    app.config.update(
+        OPENAPI_VERSION="3.1.0",
+        SYNC_LOCAL_SPEC=False,
+        AUTO_404_RESPONSE=False,
+        VALIDATION_ERROR_STATUS_CODE=422,
+        VALIDATION_ERROR_DESCRIPTION="The input is wrong; `fields` names each field.",
+        SECURITY_SCHEMES={"token": {"type": "http", "scheme": "bearer"}},
+    )
+    app.security_schemes = {"token": {"type": "http", "scheme": "bearer"}}
+    app.spec_processor(_finished)
+    return app
+
+
+PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+REFUSALS = {
+    "401": "no valid token",
+    "403": "wrong role",
+    "404": "no such row",
+    "409": "the state forbids it",
+    "422": "wrong input",
+}
+
+
+def _finished(spec: Any) -> Any:
+    """Say what every call has in common: the token, the idempotency key, and problem details for every refusal."""
+    described: dict[str, Any] = spec if isinstance(spec, dict) else spec.to_dict()
+    described.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
+    described["security"] = [{"token": []}]
+    for path in described.get("paths", {}).values():
+        for method, call in path.items():
+            _describe(method, call)
+    return described
+
+
+def _describe(method: str, call: Any) -> None:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for status, words in REFUSALS.items():
+        call["responses"][status] = {"description": words, "content": content}
+    if method == "post":
+        call.setdefault("parameters", []).append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "maxLength": 200},
+                "description": "The same key with the same body answers the same, for 24 hours.",
+            }
+        )

@@ -1,0 +1,99 @@
+"""Idempotency-Key: a repeated POST is answered, not repeated. One row a token and key, kept for 24 hours."""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+from flask import Response, g, make_response, request
+from sqlalchemy import delete, update
+from sqlalchemy.dialects.postgresql import insert
+
+from clinic import clock
+from clinic.api.models import IdempotencyKey
+from clinic.db import db, transaction
+from clinic.errors import Conflict, Invalid
+from clinic.web.errors import problem
+
+KEPT = timedelta(hours=24)
+DEAD_AFTER = timedelta(minutes=3)  # no request runs so long: its process died
+LONGEST = 200
+
+
+def before(token_id: int) -> Any:
+    """Claim the key, or answer what was answered before. Raises Invalid, Conflict."""
+    g.idempotency_id = None
+    key = request.headers.get("Idempotency-Key")
+    if request.method != "POST" or key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST or not key.isprintable():
+        raise Invalid(f"Idempotency-Key has 1 to {LONGEST} printable characters", fields=["Idempotency-Key"])
+    said = hashlib.sha256(
+        b"\0".join((request.method.encode(), request.full_path.encode(), request.get_data()))
+    ).digest()
+    with transaction():
+        claimed = _claim(token_id, key, said)
+        if claimed is not None:
+            g.idempotency_id = claimed
+            return None
+        known = db.session.query(IdempotencyKey).filter_by(token_id=token_id, key=key).one()
+        if known.request_hash != said:
+            return problem(
+                422,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used for another request.",
+                fields=["Idempotency-Key"],
+            )
+        if known.status is None or known.answer is None:
+            raise Conflict("The first request with this Idempotency-Key is still running.")
+        answer = make_response(known.answer["body"], known.status)
+        answer.content_type = known.answer["content_type"]
+        answer.headers["Idempotent-Replayed"] = "true"
+        return answer
+
+
+def _claim(token_id: int, key: str, said: bytes) -> int | None:
+    now = clock.now()
+    db.session.execute(
+        delete(IdempotencyKey).where(
+            IdempotencyKey.token_id == token_id,
+            IdempotencyKey.key == key,
+            (IdempotencyKey.created_at <= now - KEPT)
+            | (IdempotencyKey.status.is_(None) & (IdempotencyKey.created_at <= now - DEAD_AFTER)),
+        )
+    )
+    claimed: int | None = db.session.scalar(
+        insert(IdempotencyKey)
+        .values(token_id=token_id, key=key, request_hash=said, created_at=now)
+        .on_conflict_do_nothing(index_elements=["token_id", "key"])
+        .returning(IdempotencyKey.id)
+    )
+    return claimed
+
+
+def after(response: Response) -> Response:
+    """Keep the answer; a fault of ours is not kept, so that the request can be sent again."""
+    claimed = g.get("idempotency_id")
+    if claimed is None:
+        return response
+    g.idempotency_id = None
+    with transaction():
+        if response.status_code >= 500:
+            db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.id == claimed))
+        else:
+            kept = {"body": response.get_data(as_text=True), "content_type": response.content_type}
+            db.session.execute(
+                update(IdempotencyKey)
+                .where(IdempotencyKey.id == claimed)
+                .values(status=response.status_code, answer=kept)
+            )
+    return response
+
+
+def abandon(error: BaseException | None) -> None:
+    """Free a key whose request died before it had an answer."""
+    claimed = g.pop("idempotency_id", None)
+    if error is None or claimed is None:
+        return
+    db.session.rollback()
+    with transaction():
+        db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.id == claimed))

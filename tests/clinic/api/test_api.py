@@ -1,0 +1,315 @@
+"""The JSON API: what it promises for every call, and the calls of scheduling."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from clinic import clock
+from clinic.api import idempotency
+from clinic.scheduling import queries
+from tests.clinic.api.conftest import Scene
+
+Call = Callable[..., Any]
+PATIENT = {"given_name": "Ana", "family_name": "Lopez", "birth_date": "1981-04-02"}
+
+
+def proposals(call: Call, scene: Scene, **more: Any) -> Any:
+    return call("POST", "/course-proposals", {"patient_id": scene.patient_id, "protocol": "itbs_left", **more}).json
+
+
+def book(call: Call, scene: Scene) -> Any:
+    chosen = proposals(call, scene)["proposals"][0]
+    return call("POST", "/courses", {"patient_id": scene.patient_id, "proposal_id": chosen["id"]})
+
+
+def is_problem(response: Any, status: int, code: str) -> bool:
+    return (
+        response.status_code == status
+        and response.content_type == "application/problem+json"
+        and response.json["code"] == code
+        and response.json["status"] == status
+    )
+
+
+# -- every call -----------------------------------------------------------------------------------------------------
+
+
+def test_a_call_without_a_token_is_refused(client: FlaskClient, scene: Scene) -> None:
+    response = client.get("/api/v1/locations")
+    assert is_problem(response, 401, "unauthorized")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_staff_cookie_is_no_credential(client: FlaskClient, sign_in: Any, scene: Scene) -> None:
+    sign_in("manager")
+    assert client.get("/api/v1/locations").status_code == 401
+
+
+def test_a_role_that_does_not_serve_is_refused(call: Call) -> None:
+    assert is_problem(call("POST", "/patients", PATIENT, role="operator"), 403, "refused")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/courses/99", 404),
+        ("DELETE", "/courses", 405),
+        ("GET", f"/courses/{10**30}", 404),
+    ],
+)
+def test_what_is_not_there_is_a_problem(call: Call, method: str, path: str, status: int) -> None:
+    response = call(method, path)
+    assert (response.status_code, response.content_type) == (status, "application/problem+json")
+
+
+def test_the_description_names_every_call(call: Call, app: Flask) -> None:
+    spec = call("GET", "/openapi.json").json
+    assert spec["openapi"] == "3.1.0"
+    served = {
+        str(rule).replace("<int:", "{").replace(">", "}")
+        for rule in app.url_map.iter_rules()
+        if str(rule).startswith("/api/")
+    }
+    assert served - set(spec["paths"]) == {"/api/v1/openapi.json"}
+    assert {"Problem", "CourseQuestion", "PatientIn"} <= set(spec["components"]["schemas"])
+
+
+def test_the_description_needs_no_token(client: FlaskClient) -> None:
+    assert client.get("/api/v1/openapi.json").status_code == 200
+
+
+# -- idempotency ----------------------------------------------------------------------------------------------------
+
+
+def test_the_same_key_and_body_is_answered_not_repeated(call: Call) -> None:
+    first, second = call("POST", "/patients", PATIENT, key="k1"), call("POST", "/patients", PATIENT, key="k1")
+    assert first.status_code == second.status_code == 201
+    assert first.json == second.json
+    assert second.headers["Idempotent-Replayed"] == "true"
+
+
+def test_the_same_key_with_another_body_is_refused(call: Call) -> None:
+    call("POST", "/patients", PATIENT, key="k1")
+    other = call("POST", "/patients", {**PATIENT, "given_name": "Eva"}, key="k1")
+    assert is_problem(other, 422, "idempotency_key_reused")
+
+
+def test_a_key_is_free_again_after_a_day(call: Call, now: datetime) -> None:
+    first = call("POST", "/patients", PATIENT, key="k1")
+    with clock.frozen(now + timedelta(hours=24)):
+        assert call("POST", "/patients", PATIENT, key="k1").json["id"] != first.json["id"]
+
+
+def test_a_key_whose_request_still_runs_is_a_conflict(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "after", lambda response: response)
+    call("POST", "/patients", PATIENT, key="k1")
+    assert is_problem(call("POST", "/patients", PATIENT, key="k1"), 409, "conflict")
+
+
+def test_two_tokens_do_not_share_keys(call: Call) -> None:
+    first = call("POST", "/patients", PATIENT, key="k1")
+    assert call("POST", "/patients", PATIENT, key="k1", role="manager").json["id"] != first.json["id"]
+
+
+def test_a_refusal_is_remembered_too(call: Call, scene: Scene) -> None:
+    body = {"patient_id": 10**9, "protocol": "itbs_left"}
+    assert call("POST", "/course-proposals", body, key="k2").status_code == 404
+    assert call("POST", "/course-proposals", body, key="k2").headers["Idempotent-Replayed"] == "true"
+
+
+# -- calls ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_patient_is_created_with_a_record_number(call: Call) -> None:
+    response = call("POST", "/patients", {**PATIENT, "email": "ana@example.org", "consents": {"email": True}})
+    assert response.status_code == 201
+    assert response.json["record_number"].startswith("D-")
+
+
+def test_sites_devices_and_protocols_are_listed(call: Call, scene: Scene) -> None:
+    assert [x["id"] for x in call("GET", "/locations").json["items"]] == ["fullerton"]
+    (device,) = call("GET", "/devices").json["items"]
+    assert (device["id"], device["location"]) == (scene.device_id, "fullerton")
+    assert {x["id"]: x["sessions"] for x in call("GET", "/protocols").json["items"]}["itbs_left"] == 36
+
+
+def test_lists_are_paged_by_a_cursor(call: Call) -> None:
+    first = call("GET", "/protocols?limit=2").json
+    second = call("GET", f"/protocols?limit=2&cursor={first['next_cursor']}").json
+    assert len(first["items"]) == len(second["items"]) == 2
+    assert {x["id"] for x in first["items"]}.isdisjoint(x["id"] for x in second["items"])
+    assert call("GET", "/protocols?limit=0").status_code == 422
+    assert call("GET", "/protocols?cursor=none").status_code == 422
+
+
+def test_open_times_shrink_when_a_course_is_booked(call: Call, scene: Scene) -> None:
+    path = "/availability?location=fullerton&protocol=itbs_left&from=2026-11-24&to=2026-11-24&limit=1000"
+    before = call("GET", path).json["items"]
+    assert before[0]["starts_at"] == "2026-11-24T08:00:00-08:00"
+    assert len(before) == 117  # 8:00 to 17:40 in steps of five minutes: fifteen and five minutes of turnover
+    book(call, scene)
+    assert 0 < len(call("GET", path).json["items"]) < 117
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "location=fullerton&protocol=itbs_left&from=2026-11-24&to=2027-02-24",
+        "location=fullerton&protocol=itbs_left&from=2026-11-24&to=2026-11-23",
+        "location=fullerton&protocol=itbs_left&from=tomorrow&to=2026-11-23",
+        "location=fullerton&from=2026-11-24&to=2026-11-24",
+    ],
+)
+def test_open_times_are_asked_for_at_most_92_days(call: Call, query: str) -> None:
+    assert call("GET", f"/availability?{query}").status_code == 422
+
+
+def test_proposals_are_whole_courses_with_their_reasons(call: Call, scene: Scene) -> None:
+    found = proposals(call, scene, daily_window={"from": "08:00", "to": "12:00"})["proposals"]
+    assert len(found) == 3
+    for each in found:
+        assert {"id", "expires_at", "location", "starts_on", "ends_on", "cost", "why", "sessions"} <= set(each)
+        assert [s["number"] for s in each["sessions"]] == list(range(1, 37))
+        assert {s["starts_at"][11:13] for s in each["sessions"]} <= {"08", "09", "10", "11"}
+
+
+def test_no_course_says_which_rule_binds(call: Call, scene: Scene) -> None:
+    answer = proposals(call, scene, daily_window={"from": "08:00", "to": "08:30"})
+    assert answer["proposals"] == []
+    assert answer["binding"][0]["rule"] == "inside_one_window"
+    assert answer["binding"][0]["opens"]
+
+
+def test_proposing_without_a_decision_is_a_conflict(call: Call, scene: Scene) -> None:
+    patient = call("POST", "/patients", PATIENT).json["id"]
+    body = {"patient_id": patient, "protocol": "itbs_left"}
+    assert is_problem(call("POST", "/course-proposals", body), 409, "decision_required")
+    row = proposals(call, scene)["proposals"][0]
+    sessions = [{"starts_at": s["starts_at"], "device": s["device"]} for s in row["sessions"]]
+    answer = call("POST", "/courses", {"patient_id": patient, "protocol": "itbs_left", "sessions": sessions})
+    assert is_problem(answer, 409, "decision_required")
+
+
+def test_a_proposal_is_booked_whole(call: Call, scene: Scene) -> None:
+    response = book(call, scene)
+    assert response.status_code == 201
+    assert len(response.json["sessions"]) == 36
+    shown = call("GET", f"/courses/{response.json['id']}").json
+    assert shown == response.json
+    assert shown["state"] == "booked"
+
+
+def test_sessions_that_are_taken_are_named_and_fresh_proposals_offered(call: Call, scene: Scene) -> None:
+    rows = proposals(call, scene)["proposals"][0]["sessions"]
+    sessions = [{"starts_at": s["starts_at"], "device": s["device"]} for s in rows]
+    body = {"patient_id": scene.patient_id, "protocol": "itbs_left", "sessions": sessions}
+    assert call("POST", "/courses", body).status_code == 201
+    second = call("POST", "/courses", body)
+    assert is_problem(second, 409, "conflict")
+    assert len(second.json["taken"]) == 36
+    assert len(second.json["proposals"]) == 3
+
+
+def test_a_booked_proposal_is_not_booked_again(call: Call, scene: Scene) -> None:
+    chosen = {"patient_id": scene.patient_id, "proposal_id": proposals(call, scene)["proposals"][0]["id"]}
+    first = call("POST", "/courses", chosen)
+    second = call("POST", "/courses", chosen)
+    assert is_problem(second, 409, "conflict")
+    assert second.json["course_id"] == first.json["id"]
+    assert second.json["proposals"]
+
+
+def test_an_expired_proposal_offers_fresh_ones(call: Call, scene: Scene, now: datetime) -> None:
+    chosen = proposals(call, scene)["proposals"][0]["id"]
+    with clock.frozen(now + timedelta(minutes=16)):
+        response = call("POST", "/courses", {"patient_id": scene.patient_id, "proposal_id": chosen})
+    assert is_problem(response, 409, "expired")
+    assert response.json["proposals"]
+
+
+def test_a_course_is_paused_resumed_and_cancelled(call: Call, scene: Scene) -> None:
+    course = book(call, scene).json["id"]
+    assert call("POST", f"/courses/{course}/pause", {"reason": "travel"}).json["state"] == "paused"
+    resumed = call("POST", f"/courses/{course}/resume", {"from": "2026-12-07"}).json
+    assert resumed["state"] == "booked"
+    assert min(s["starts_at"] for s in resumed["sessions"] if s["state"] == "booked") > "2026-12-07"
+    assert call("POST", f"/courses/{course}/cancel").json["state"] == "cancelled"
+    assert call("POST", f"/courses/{course}/cancel").status_code == 409
+
+
+def test_a_session_moves_and_frees_and_is_made_up(call: Call, scene: Scene) -> None:
+    rows = book(call, scene).json["sessions"]
+    later = (datetime.fromisoformat(rows[5]["starts_at"]) + timedelta(hours=1)).isoformat()
+    assert call("POST", f"/appointments/{rows[5]['id']}/move", {"starts_at": later}).json["revision"] == 1
+    freed = call("POST", f"/appointments/{rows[6]['id']}/cancel").json
+    assert (freed["state"], len(freed["proposals"])) == ("cancelled", 3)
+    place = {key: freed["proposals"][0][key] for key in ("starts_at", "device")}
+    added = call("POST", f"/courses/{freed['course_id']}/make-ups", place)
+    assert (added.status_code, added.json["number"]) == (201, 36)
+
+
+def test_a_session_is_delivered_or_missed_on_its_day(call: Call, scene: Scene) -> None:
+    rows = book(call, scene).json["sessions"]
+    assert call("POST", f"/appointments/{rows[5]['id']}/arrive").status_code == 409
+    with clock.frozen(datetime.fromisoformat(rows[0]["starts_at"])):
+        assert call("POST", f"/appointments/{rows[0]['id']}/arrive").json["state"] == "arrived"
+        assert call("POST", f"/appointments/{rows[0]['id']}/complete").json["state"] == "completed"
+    with clock.frozen(datetime.fromisoformat(rows[1]["starts_at"])):
+        missed = call("POST", f"/appointments/{rows[1]['id']}/no-show").json
+    assert (missed["state"], len(missed["proposals"])) == ("no_show", 3)
+
+
+BAD = [None, [], 7, "x", {}, {"patient_id": None}, {"patient_id": "x\x00"}, {"unknown": 1}, {"patient_id": 10**40}]
+PATHS = ["/patients", "/course-proposals", "/courses", "/appointments/1/move", "/courses/1/make-ups"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("body", BAD, ids=repr)
+def test_a_bad_body_is_a_problem_and_never_a_fault(call: Call, path: str, body: Any) -> None:
+    response = call("POST", path, body)
+    assert response.status_code in (400, 404, 409, 422)
+    assert response.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/patients", {**PATIENT, "given_name": "A\x00"}),
+        ("/patients", {**PATIENT, "birth_date": "2999-01-01"}),
+        ("/patients", {**PATIENT, "language": "xx"}),
+        ("/course-proposals", {"patient_id": 1, "protocol": "none"}),
+        ("/course-proposals", {"patient_id": 1, "protocol": "itbs_left", "earliest_start": "9999-12-31"}),
+        (
+            "/course-proposals",
+            {"patient_id": 1, "protocol": "itbs_left", "daily_window": {"from": "12:00", "to": "08:00"}},
+        ),
+        ("/course-proposals", {"patient_id": 1, "protocol": "itbs_left", "weekdays": ["someday"]}),
+        ("/course-proposals", {"patient_id": 1, "protocol": "itbs_left", "locations": ["nowhere"]}),
+        ("/courses", {"patient_id": 1, "proposal_id": "not-a-uuid"}),
+        ("/courses", {"patient_id": 1, "protocol": "itbs_left", "sessions": []}),
+        (
+            "/courses",
+            {"patient_id": 1, "protocol": "itbs_left", "sessions": [{"starts_at": "2026-11-24T09:00", "device": 1}]},
+        ),
+        ("/appointments/1/move", {"starts_at": "0001-01-01T00:00:00+14:00"}),
+    ],
+    ids=repr,
+)
+def test_wrong_values_are_a_problem_and_never_a_fault(call: Call, scene: Scene, path: str, body: Any) -> None:
+    if body.get("patient_id") == 1:
+        body = {**body, "patient_id": scene.patient_id}
+    response = call("POST", path, body)
+    assert response.status_code in (404, 422), response.json
+    assert response.content_type == "application/problem+json"
+
+
+def test_broken_json_is_a_problem(call: Call, client: FlaskClient, scene: Scene) -> None:
+    call("GET", "/locations")
+    response = client.post("/api/v1/patients", data=b"{", headers={"Authorization": "Bearer nope"})
+    assert response.status_code == 401
+    assert queries.courses_of(scene.patient_id) == []
