@@ -191,7 +191,8 @@ def _load_staff(person: dict[str, Any], clinic: Clinic) -> None:
 
 def _people() -> Iterator[Person]:
     data = _read("people.yaml")
-    names = iter(zip(data["given"], data["family"], strict=True))
+    families = data["family"]
+    names = zip(data["given"], families[17:] + families[:17], strict=True)  # initials that differ
     number = 0
     for group in data["states"]:
         for _ in range(group["count"]):
@@ -206,11 +207,8 @@ def _load_person(person: Person, clinic: Clinic) -> None:
     if person.state == "intake_open":
         _open_intake(person)
         return
-    weeks_ago = {"running": 1 + person.delivered // 5, "taper": 8, "completed": 11, "paused": 4, "discontinued": 5}
-    start = clock.now() - timedelta(weeks=weeks_ago.get(person.state, 0) + 2, days=person.number % 4)
-    if person.state == "cannot_come":
-        start -= timedelta(weeks=1)
-    with clock.frozen(_office_hour(start)):
+    start = _office_hour(clock.now() - timedelta(days=_days_ago(person)))
+    with clock.frozen(start):
         patient_id = _register(person, clinic)
         eligibility.submit_record(patient_id, {**(person.history or {}), "as_of": clock.today(TZ).isoformat()}, by=BY)
     if person.state in ("waiting", "safety"):
@@ -223,6 +221,14 @@ def _load_person(person: Person, clinic: Clinic) -> None:
         course_id = _book(person, patient_id, clinic)
     if course_id is not None:
         _live_through(person, patient_id, course_id, clinic)
+
+
+def _days_ago(person: Person) -> int:
+    """When the history was sent: lately for those who wait, long enough ago for what was delivered since."""
+    if person.delivered:
+        return 16 + person.number % 4 + person.delivered * 7 // 5 + (14 if person.delivered > 30 else 0)
+    spread = {"waiting": 2, "safety": 0, "asked": 3, "declined": 5, "approved": 3, "booked": 7, "cancelled": 12}
+    return spread.get(person.state, 0) + person.number % 2
 
 
 def _register(person: Person, clinic: Clinic) -> int:
@@ -355,9 +361,9 @@ def _spread(total: int) -> list[int]:
 
 
 def _office_hour(instant: datetime) -> datetime:
-    """The same day at 17:00 UTC, morning in California; a weekend moves to the Friday before."""
+    """The same day at 17:00 UTC, morning in California, but never ahead; a weekend moves to the Friday before."""
     day = instant.date()
-    while day.weekday() > 4:
+    while day.weekday() > 4 or datetime.combine(day, time(17), tzinfo=UTC) > clock.now():
         day -= timedelta(days=1)
     return datetime.combine(day, time(17), tzinfo=UTC)
 

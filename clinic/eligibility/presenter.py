@@ -1,5 +1,6 @@
 """What the review page says: the stored result in words, and the medicine history as bars. No rules here."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -7,6 +8,8 @@ from typing import Any
 
 from clinic.eligibility.forms import PATHWAY_WORDS
 from clinic.web.charts import Level, Segment, Timeline, timeline
+
+_TRIAL = re.compile(r"trials\[(\d+)\]")
 
 TRIAL_STATES = {
     "adequate": ("good", "Counts"),
@@ -92,8 +95,10 @@ def _title(result: Mapping[str, Any], initials: str) -> str:
         return f"{counted} for {initials}: the history meets the definition"
     if trd == "not_met":
         return f"{counted} for {initials}: the history does not meet the definition yet"
-    missing = len(result["ask"])
-    return f"{initials}'s history can't be told yet: {missing} {'answer is' if missing == 1 else 'answers are'} missing"
+    unsure = sum(1 for trial in result["trials"] if trial["verdict"] == "undetermined")
+    if not unsure:
+        return f"{initials}'s history can't be told yet: an answer about the illness is missing"
+    return f"{initials}'s history can't be told yet: {unsure} past {'treatment is' if unsure == 1 else 'treatments are'} unclear"
 
 
 def _smallest_change(result: Mapping[str, Any]) -> str:
@@ -192,16 +197,36 @@ def _first_day(text: Any) -> date | None:
     return date(parts[0], parts[1] if len(parts) > 1 else 7, parts[2] if len(parts) > 2 else 15)
 
 
+def asks(result: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """What to ask, by medicine first, then everything else."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for one in result["ask"]:
+        found = _TRIAL.match(one["field"])
+        name = result["trials"][int(found[1])]["entered"] if found else "Other answers"
+        question = one["question"].removeprefix(f"{name}: ")
+        groups.setdefault(name, []).append({**one, "question": question})
+    other = groups.pop("Other answers", [])
+    return [*groups.items(), *([("Other answers", other)] if other else [])]
+
+
 def pathway_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The three treatments with their verdict and findings, absolute ones first."""
-    order = {"absolute": 0, "relative": 1, "precaution": 2, "missing": 3}
-    return [
-        {
-            "key": str(key),
-            "name": word,
-            "verdict": result["pathways"][key]["verdict"],
-            "state": PATHWAY_STATES[result["pathways"][key]["verdict"]],
-            "findings": sorted(result["pathways"][key]["findings"], key=lambda finding: order.get(finding["kind"], 9)),
-        }
-        for key, word in PATHWAY_WORDS.items()
-    ]
+    order = {"absolute": 0, "relative": 1, "precaution": 2}
+    rows = []
+    for key, word in PATHWAY_WORDS.items():
+        path = result["pathways"][key]
+        present = [finding for finding in path["findings"] if finding["kind"] != "missing"]
+        rows.append(
+            {
+                "key": str(key),
+                "name": word,
+                "state": PATHWAY_STATES[path["verdict"]],
+                "findings": sorted(present, key=lambda finding: order.get(finding["kind"], 9)),
+                "missing": [
+                    {**finding, "text": finding["text"].removeprefix("Not known: ")}
+                    for finding in path["findings"]
+                    if finding["kind"] == "missing"
+                ],
+            }
+        )
+    return rows

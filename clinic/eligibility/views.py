@@ -95,6 +95,7 @@ def _page(assessment_id: int, form: DecisionForm, problem: str = "") -> str:
         result=row.result,
         page=page,
         pathways=presenter.pathway_rows(row.result),
+        asks=presenter.asks(row.result),
         criteria=presenter.CRITERION_STATES,
         form=form,
         problem=problem,
