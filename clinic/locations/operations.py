@@ -263,9 +263,12 @@ def add_shift(location_id: int, new: NewShift, *, by: Actor) -> int:
         raise Invalid("a shift has a weekday 0 to 6 and ends after it starts", fields=["weekday", "ends"])
     if (new.break_starts is None) != (new.break_ends is None):
         raise Invalid("a break has a start and an end", fields=["break_starts", "break_ends"])
-    if new.break_starts is not None and new.break_ends is not None:
-        if not new.starts <= new.break_starts < new.break_ends <= new.ends:
-            raise Invalid("the break lies inside the shift", fields=["break_starts", "break_ends"])
+    if (
+        new.break_starts is not None
+        and new.break_ends is not None
+        and not new.starts <= new.break_starts < new.break_ends <= new.ends
+    ):
+        raise Invalid("the break lies inside the shift", fields=["break_starts", "break_ends"])
     if new.valid_until is not None and new.valid_until < new.valid_from:
         raise Invalid("the shift ends before it begins", fields=["valid_until"])
     try:
