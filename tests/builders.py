@@ -252,7 +252,7 @@ def make_course(
     device = device or make_device(site)
     values: dict[str, Any] = {
         "patient_id": patient.id,
-        "decision_id": make_decision(patient).id,
+        "decision_id": overrides.get("decision_id") or make_decision(patient).id,
         "protocol": "tms_10hz_left_standard",
         "protocol_version": "1",
         "location_id": site.id,
