@@ -113,6 +113,12 @@ def assessments(patient_id: int) -> Sequence[Assessment]:
     return db.session.scalars(statement.order_by(Assessment.id.desc())).all()
 
 
+def whole_assessments(patient_id: int, *, limit: int = 50) -> Sequence[Assessment]:
+    """A person's assessments with record and result, newest first."""
+    statement = select(Assessment).where(Assessment.patient_id == patient_id)
+    return db.session.scalars(statement.order_by(Assessment.id.desc()).limit(limit)).all()
+
+
 def decisions(patient_id: int) -> Sequence[Decision]:
     """All of a person's decisions, newest first."""
     return db.session.scalars(
