@@ -73,6 +73,16 @@ def latest_submitted(patient_id: int) -> Intake | None:
     )
 
 
+def open_of(patient_id: int) -> Intake | None:
+    """The patient's newest intake that is not sent yet."""
+    return db.session.scalar(
+        select(Intake)
+        .where(Intake.patient_id == patient_id, Intake.state == IntakeState.OPEN)
+        .order_by(Intake.id.desc())
+        .limit(1)
+    )
+
+
 def leaves(intake_id: int) -> dict[str, Leaf]:
     """Pages that were saved, by name."""
     rows = db.session.scalars(select(IntakePage).where(IntakePage.intake_id == intake_id))

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, current_app, flash, g, jsonify, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from markupsafe import Markup
 
 from clinic import clock, instruments
 from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
@@ -21,7 +22,7 @@ from clinic.locations import queries as locations
 from clinic.patients import chart, signin
 from clinic.patients.models import LinkPurpose, Patient
 from clinic.web import access, context
-from clinic.web.access import current_actor, current_patient
+from clinic.web.access import PatientCaller, current_actor, current_patient
 from clinic.web.errors import problem
 from clinic.web.limits import limiter
 
@@ -44,7 +45,9 @@ TEMPLATES = {
 }
 
 bp = Blueprint("intake", __name__, template_folder="templates")
-mine = access.patient(LinkPurpose.INTAKE, birth_date=False)
+mine = access.patient(LinkPurpose.INTAKE, LinkPurpose.SIGN_IN, birth_date=False)
+PUBLIC = ("intake.start", "intake.begin")
+HOME_ORDER = 21  # on the patient's home: below the one next thing
 chart.LANDING[LinkPurpose.INTAKE] = lambda opened: url_for("intake.resume")
 
 
@@ -54,6 +57,27 @@ def sent_already(error: AlreadyOver) -> Any:
     if request.path.endswith("/autosave"):
         return problem(409, error.code, error.message)
     return redirect(url_for(".done"))
+
+
+@bp.before_request
+def ask_birth_date() -> Any:
+    """Who signed in, instead of opening a link to this form, says the date of birth first, as on all own pages."""
+    caller = g.get("patient")
+    if request.endpoint in PUBLIC or caller is None or caller.purpose != LinkPurpose.SIGN_IN:
+        return None
+    if caller.birth_date_checked_at is None:
+        return redirect(url_for("patients.birth_date", next=request.path))
+    return None
+
+
+def home_section(patient_id: int) -> Markup | None:
+    """On the patient's home: the form that is not sent yet."""
+    if queries.open_of(patient_id) is None:
+        return None
+    return Markup(render_template("intake/home.html"))  # noqa: S704 - our own template, escaped by Jinja
+
+
+chart.add_home(HOME_ORDER, home_section)
 
 
 # -- start, go on, stop ---------------------------------------------------------------------------------------------
@@ -80,10 +104,19 @@ def begin() -> Any:
 
 
 def _open_of_caller() -> bool:
-    caller = g.get("patient")
-    if caller is None or caller.purpose != LinkPurpose.INTAKE or caller.intake_id is None:
-        return False
-    return bool(queries.get(caller.intake_id).state == IntakeState.OPEN)
+    found = _of(g.get("patient"))
+    return found is not None and found.state == IntakeState.OPEN
+
+
+def _of(caller: PatientCaller | None) -> Intake | None:
+    """The form that a link opened, or the one that a signed-in patient has not sent yet, or sent last."""
+    if caller is None:
+        return None
+    if caller.purpose == LinkPurpose.INTAKE and caller.intake_id is not None:
+        return queries.get(caller.intake_id)
+    if caller.purpose == LinkPurpose.SIGN_IN and caller.patient_id is not None:
+        return queries.open_of(caller.patient_id) or queries.latest_submitted(caller.patient_id)
+    return None
 
 
 @bp.get("/intake", strict_slashes=False)
@@ -143,7 +176,7 @@ def page(page: str) -> Any:
     if sent.clash is not None:
         return _show_clash(page, intake, form, sent.clash)
     if sent.level is not None:
-        return redirect(url_for(".safety", after=page, to=_to()))
+        return redirect(url_for(".safety", after=page, to=_to() or None))
     if "later" in request.form:
         return redirect(url_for(".later"))
     if not is_sound:
@@ -547,10 +580,10 @@ def done() -> Any:
 
 
 def _mine() -> Intake:
-    intake_id = current_patient().intake_id
-    if intake_id is None:
-        raise NotFound("no such form")
-    return queries.get(intake_id)
+    found = _of(current_patient())
+    if found is None:
+        raise NotFound("You have no form that is open.")
+    return found
 
 
 def _open() -> Intake:

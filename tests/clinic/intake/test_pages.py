@@ -5,7 +5,7 @@ import pytest
 from clinic.intake import pages, queries
 from clinic.intake.forms import FORMS
 
-PAGES = [key for key in pages.PAGES]
+PAGES = list(pages.PAGES)
 
 
 @pytest.mark.parametrize("page", PAGES)

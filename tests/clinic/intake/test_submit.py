@@ -166,6 +166,33 @@ def test_without_a_session_the_way_back_is_a_fresh_link(person, another) -> None
     assert answer.location.startswith("/link")
 
 
+def signed_in(browser, patient_id: int) -> None:
+    with transaction():
+        token = links.make_link(LinkPurpose.SIGN_IN, patient_id=patient_id)
+    browser.post(f"/l/{token}")
+
+
+def test_a_sign_in_link_leads_back_to_the_form_after_the_birth_date(person, another) -> None:
+    person.known()
+    person.save("cover", payer="Aetna")
+    phone = another()
+    signed_in(phone, person.intake.patient_id)
+    assert phone.get("/intake/cover").location.startswith("/birth-date")
+    phone.post("/birth-date?next=/intake", data={"month": "5", "day": "17", "year": "1980"})
+    assert phone.get("/intake").location.endswith("/intake/brings")
+    assert "Your form is not sent yet" in phone.get("/me").get_data(as_text=True)
+
+
+def test_who_has_no_form_is_told_so(person, another) -> None:
+    stranger = make_patient(birth_date=date(1980, 5, 17))
+    db.session.commit()
+    phone = another()
+    signed_in(phone, stranger.id)
+    phone.post("/birth-date?next=/intake", data={"month": "5", "day": "17", "year": "1980"})
+    assert phone.get("/intake").status_code == 404
+    assert phone.get("/intake/start").status_code == 200
+
+
 def test_stopping_asks_for_a_link_and_shows_where_it_goes(person, rings) -> None:
     person.known()
     assert person.save("cover", payer="Aet", later="1").location.endswith("/intake/later")
