@@ -259,4 +259,10 @@ def _parent(pid: int) -> int:
 
 def say(text: str) -> None:
     """One line of progress for the person at the terminal."""
-    print(f"daybreak: {text}", flush=True)
+    show(f"daybreak: {text}")
+
+
+def show(text: str) -> None:
+    """Print; where nobody reads any more, the clinic works on."""
+    with suppress(OSError):
+        print(text, flush=True)

@@ -24,7 +24,7 @@ from clinic.embedded.instance import (
     shown_address,
 )
 from clinic.embedded.postgres import PostgresServer
-from clinic.embedded.process import ServerError, end, kill_orphans, launch, say, size, telling_line, write_private
+from clinic.embedded.process import ServerError, end, kill_orphans, launch, say, show, size, telling_line, write_private
 from clinic.embedded.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,12 +187,12 @@ class Supervisor:
                 raise ServerError(f"Not ready after {READY_WITHIN:.0f} s: {missing} (logs: {self.logs})")
             self._watch()
         self.was_ready = True
-        print(f"ready: {shown_address(self.settings.host, self.settings.port)}", flush=True)
+        show(f"ready: {shown_address(self.settings.host, self.settings.port)}")
         if not self.settings.is_production:
             said = subprocess.run(
                 [*COMMAND, "demo", "sign-ins"], env=self.env, capture_output=True, text=True, check=False
             )
-            print(said.stdout.rstrip(), flush=True)
+            show(said.stdout.rstrip())
 
     # While it runs
 
