@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
+from markupsafe import Markup
 
 from clinic import audit, clock
 from clinic.db import db
@@ -11,9 +12,12 @@ from clinic.eligibility.engine import drugs
 from clinic.eligibility.forms import PATHWAY_WORDS, DecisionForm
 from clinic.eligibility.models import Verdict
 from clinic.errors import Conflict, Invalid
+from clinic.patients import chart
 from clinic.patients import queries as patients
 from clinic.staff.models import Role
 from clinic.staff.queries import staff_names
+from clinic.tasks.models import Task, TaskKind
+from clinic.tasks.today import TARGETS, Target
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff
 
@@ -42,6 +46,17 @@ def worklist() -> Any:
     )
 
 
+@bp.get("/staff/eligibility/of/<int:patient_id>")
+@access.staff(*CLINICAL)
+def of_patient(patient_id: int) -> Any:
+    """The review of a person's present assessment."""
+    row = queries.present_assessment(patient_id)
+    if row is None:
+        flash("This history is being read. Look again in a moment.", "due")
+        return redirect(url_for("patients.record", patient_id=patient_id))
+    return redirect(url_for(".review", assessment_id=row.id))
+
+
 @bp.route("/staff/eligibility/<int:assessment_id>", methods=["GET", "POST"])
 @access.staff(*CLINICAL)
 def review(assessment_id: int) -> Any:
@@ -62,6 +77,7 @@ def review(assessment_id: int) -> Any:
 
 def _decide(assessment_id: int, form: DecisionForm) -> Any:
     row, actor = queries.assessment(assessment_id), current_actor()
+    patients.get_for(current_staff(), row.patient_id)
     command = operations.Decide(
         patient_id=row.patient_id,
         pathway=form.pathway.data,
@@ -81,7 +97,7 @@ def _sentence(text: str) -> str:
 
 def _page(assessment_id: int, form: DecisionForm, problem: str = "") -> str:
     row = queries.assessment(assessment_id)
-    patient = patients.get(row.patient_id)
+    patient = patients.get_for(current_staff(), row.patient_id)
     decisions = queries.decisions(patient.id)
     if request.method == "GET":
         audit.record(row, "viewed", by=current_actor())
@@ -132,3 +148,42 @@ def drug_names() -> Any:
 
 def _drug_label(name: str, brands: tuple[str, ...]) -> str:
     return f"{name} ({', '.join(brands[:3])})" if brands else name
+
+
+# -- parts on pages of lower features -------------------------------------------------------------------------------
+
+
+def _section(patient_id: int) -> Markup | None:
+    """The record's summary: the present verdicts and what was decided on them."""
+    row = queries.present_assessment(patient_id)
+    if row is None:
+        return None
+    return context.rendered(
+        "eligibility/_section.html",
+        assessment=row,
+        states=presenter.PATHWAY_STATES,
+        criteria=presenter.CRITERION_STATES,
+        pathway_words=PATHWAY_WORDS,
+        decided={one.pathway: one for one in queries.decisions(patient_id) if one.superseded_at is None},
+        tz=patients.get(patient_id).tz,
+    )
+
+
+def _target(task: Task) -> Target | None:
+    if task.patient_id is None:
+        return None
+    return Target(url_for("eligibility.of_patient", patient_id=task.patient_id), "Review")
+
+
+def _to_ask(task: Task) -> Target | None:
+    if task.patient_id is None:
+        return None
+    return Target(
+        url_for("patients.record", patient_id=task.patient_id), "Open", "A prescriber asked for more before deciding."
+    )
+
+
+chart.add_section(30, _section, CLINICAL)
+TARGETS[TaskKind.REVIEW_INTAKE] = _target
+TARGETS[TaskKind.CLINICAL_REVIEW] = _target
+TARGETS[TaskKind.ASK_PATIENT] = _to_ask
