@@ -403,3 +403,30 @@ def test_the_sweep_asks_the_same_number_of_questions_for_any_number_of_visits(
         with count_statements() as many:
             operations.collect_due()
     assert len(many) == len(few)
+
+
+def test_another_device_at_the_same_time_is_no_news(booked: Booked, channel: Any, now: datetime) -> None:
+    from clinic import audit
+
+    course = booked([TOMORROW + timedelta(days=2)])
+    [visit] = course_sessions(course)
+    visit.revision = 1
+    audit.record(
+        visit, "moved", by=TESTER, from_at=visit.starts_at.isoformat(), from_device=visit.device_id, revision=1
+    )
+    db.session.flush()
+    sweep_and_send()
+    assert states(purpose="session_moved") == ["void"]
+    assert operations.collect_due() == []
+
+
+def test_a_time_that_differs_from_what_was_told_is_news(booked: Booked, channel: Any, now: datetime) -> None:
+    from clinic import audit
+
+    course = booked([TOMORROW + timedelta(days=2)])
+    [visit] = course_sessions(course)
+    before = visit.starts_at
+    move(visit, before + timedelta(hours=1))
+    audit.record(visit, "moved", by=TESTER, from_at=before.isoformat(), from_device=visit.device_id, revision=1)
+    sweep_and_send()
+    assert states(purpose="session_moved") == ["sent"]
