@@ -20,9 +20,12 @@ from clinic.intake.operations import Saved
 from clinic.intake.queries import EMPTY, Leaf
 from clinic.locations import queries as locations
 from clinic.patients import chart, signin
+from clinic.patients import operations as patient_operations
+from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose, Patient
+from clinic.staff.models import Role
 from clinic.web import access, context
-from clinic.web.access import PatientCaller, current_actor, current_patient
+from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff
 from clinic.web.errors import problem
 from clinic.web.limits import limiter
 
@@ -47,6 +50,8 @@ TEMPLATES = {
 bp = Blueprint("intake", __name__, template_folder="templates")
 mine = access.patient(LinkPurpose.INTAKE, LinkPurpose.SIGN_IN, birth_date=False)
 PUBLIC = ("intake.start", "intake.begin")
+CLINICAL = (Role.NURSE, Role.THERAPIST, Role.PRESCRIBER)
+RECORD_ORDER = 28  # on the staff's record: above what was made of it
 HOME_ORDER = 21  # on the patient's home: below the one next thing
 chart.LANDING[LinkPurpose.INTAKE] = lambda opened: url_for("intake.resume")
 
@@ -574,6 +579,44 @@ def done() -> Any:
     if intake.state == IntakeState.OPEN:
         return redirect(url_for(".resume"))
     return _render("intake/done.html", intake, channels=_masked(queries.patient_of(intake)))
+
+
+# -- staff ----------------------------------------------------------------------------------------------------------
+
+
+@bp.get("/staff/patients/<int:patient_id>/intake")
+@access.staff(*CLINICAL)
+def answers(patient_id: int) -> Any:
+    """Every answer as the person wrote it, for clinical roles. The reading is written down."""
+    patient = patients.get_for(current_staff(), patient_id)
+    intake = queries.latest_submitted(patient.id)
+    if intake is None:
+        raise NotFound("This person has not sent a form yet.")
+    patient_operations.note_view(patient.id, part="intake", by=current_actor())
+    saved = queries.leaves(intake.id)
+    return render_template(
+        "intake/answers.html",
+        patient=patient,
+        intake=intake,
+        tz=queries.tz_of(intake),
+        parts=_parts(intake, saved) if saved else [],
+    )
+
+
+def record_section(patient_id: int) -> Markup | None:
+    """On the record: when the form was sent, and the way to it."""
+    sent, is_open = queries.latest_submitted(patient_id), queries.open_of(patient_id)
+    if sent is None and is_open is None:
+        return None
+    newest = is_open or sent
+    assert newest is not None
+    shown = render_template(
+        "intake/section.html", sent=sent, is_open=is_open, tz=queries.tz_of(newest), patient_id=patient_id
+    )
+    return Markup(shown)  # noqa: S704 - our own template, escaped by Jinja
+
+
+chart.add_section(RECORD_ORDER, record_section, CLINICAL)
 
 
 # -- shared ---------------------------------------------------------------------------------------------------------
