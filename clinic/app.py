@@ -102,7 +102,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.locations import views as locations
     from clinic.patients import views as patients
     from clinic.reminders import views as reminders
-    from clinic.scheduling import models as _scheduling  # noqa: F401
+    from clinic.scheduling import views as scheduling
     from clinic.staff import views as staff
     from clinic.surveys import views as surveys
     from clinic.tasks import views as tasks
@@ -115,6 +115,7 @@ def _blueprints() -> list[Blueprint]:
         intake.bp,
         eligibility.bp,
         tasks.bp,
+        scheduling.bp,
         surveys.bp,
         reminders.bp,
         api.bp,

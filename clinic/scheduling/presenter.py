@@ -1,0 +1,259 @@
+"""Courses and days in the words and pictures of pages."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from clinic.locations import queries as locations
+from clinic.scheduling import queries
+from clinic.scheduling.models import CourseProposal, CourseState, SessionState
+from clinic.web import charts
+from clinic.web.charts import Mark, PathSession
+
+TITLES = {
+    "earliest": "Soonest start",
+    "steadiest": "Steady time",
+    "preferred_place": "Preferred place",
+    "best": "Best balance",
+    "other_time": "Another time of day",
+    "later_start": "Later start",
+}
+COUNTS = {1: "One whole course fits", 2: "Two whole courses fit", 3: "Three whole courses fit"}
+COST_WORDS = {
+    "wait": "waiting for the start",
+    "late": "a late start",
+    "gap": "days off the ideal pace",
+    "tod": "changes of time",
+    "dev": "changes of device",
+    "loc": "changes of place",
+    "pref": "times outside the wish",
+}
+STATE_WORDS = {
+    SessionState.BOOKED: ("", "Planned", "ring"),
+    SessionState.CONFIRMED: ("", "Confirmed", "text"),
+    SessionState.ARRIVED: ("now", "Arrived", "user"),
+    SessionState.COMPLETED: ("good", "Done", "check"),
+    SessionState.CANCELLED: ("", "Cancelled", "x"),
+    SessionState.NO_SHOW: ("stop", "No-show", "x"),
+}
+COURSE_WORDS = {
+    CourseState.BOOKED: ("", "Booked", "cal"),
+    CourseState.RUNNING: ("good", "Running", "play"),
+    CourseState.PAUSED: ("due", "Paused", "clock"),
+    CourseState.COMPLETED: ("good", "Completed", "check"),
+    CourseState.DISCONTINUED: ("stop", "Ended early", "x"),
+    CourseState.CANCELLED: ("", "Cancelled", "x"),
+}
+
+
+def day_words(on: date) -> str:
+    """`Mon, Nov 30`."""
+    return f"{on:%a}, {on:%b} {on.day}"
+
+
+def clock24(minute: int) -> str:
+    """`08:20`."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+# -- proposals ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A proposal in the wall time of its sites."""
+
+    row: CourseProposal
+    times: list[datetime]
+    devices: list[str]
+    home: str
+    place: str
+
+    @property
+    def own(self) -> list[datetime]:
+        """Starts of all sessions but the mapping, which has a time of its own."""
+        return [t for t, s in zip(self.times, self.row.plan["sessions"], strict=True) if s["kind"] != "mapping"]
+
+    @property
+    def minutes(self) -> list[int]:
+        return [t.hour * 60 + t.minute for t in self.own]
+
+
+def _seen(rows: Sequence[CourseProposal]) -> list[_Seen]:
+    ids = {s["location_id"] for row in rows for s in row.plan["sessions"]}
+    sites = {x: locations.get(x) for x in ids | {row.plan["location_id"] for row in rows}}
+    names = queries.device_names(
+        {s["device_id"] for row in rows for s in row.plan["sessions"]} | {row.plan["device_id"] for row in rows}
+    )
+    return [
+        _Seen(
+            row,
+            [
+                datetime.fromisoformat(s["starts_at"]).astimezone(ZoneInfo(sites[s["location_id"]].tz))
+                for s in row.plan["sessions"]
+            ],
+            [f"{sites[s['location_id']].name}, {names[s['device_id']]}" for s in row.plan["sessions"]],
+            f"{sites[row.plan['location_id']].name}, {names[row.plan['device_id']]}",
+            sites[row.plan["location_id"]].name,
+        )
+        for row in rows
+    ]
+
+
+def compare(rows: Sequence[CourseProposal], chosen: CourseProposal) -> dict[str, Any]:
+    """Columns and rows of the comparison, and the chosen course day by day."""
+    seen = _seen(rows)
+    starts, ends = [s.times[0].date() for s in seen], [s.times[-1].date() for s in seen]
+    changes = [sum(device != s.home for device in s.devices) for s in seen]
+    usual = [Counter(s.minutes).most_common(1)[0] for s in seen]
+    closed = _closed(rows)
+    table = [
+        _line("First session", [day_words(x) for x in starts], [x.toordinal() for x in starts]),
+        _line("Last session", [day_words(x) for x in ends], [x.toordinal() for x in ends]),
+        {"label": "At a glance", "note": f"the line is {clock24(usual[0][0])}", "cells": _strips(seen, usual[0][0])},
+        _line("Usual time", [_usual(s, u) for s, u in zip(seen, usual, strict=True)], [-u[1] for u in usual]),
+        _line("Where", [_where(s) for s in seen]),
+        _line("Device changes", [str(x) if x else "None" for x in changes], changes),
+        _line("Days skipped", [", ".join(_skipped(s, closed[s.row.plan["location_id"]])) or "None" for s in seen]),
+        _line("Price of it", [_price(s.row) for s in seen], [s.row.plan["cost"] for s in seen]),
+        _line("Why", ["; ".join(s.row.plan["why"]) for s in seen]),
+        _line(
+            "Why not better?",
+            ["; ".join(list(s.row.plan["notes"].values())[:2]) or "Nothing stood in the way" for s in seen],
+        ),
+    ]
+    plans = [
+        {
+            "value": str(s.row.id),
+            "title": TITLES.get(s.row.kind, s.row.kind) if s.row.kind != "preferred_place" else s.place,
+            "summary": s.row.plan["why"][0] if s.row.plan["why"] else "",
+            "chosen": s.row.id == chosen.id,
+        }
+        for s in seen
+    ]
+    mine = next(s for s in seen if s.row.id == chosen.id)
+    count = len(mine.times)
+    return {
+        "title": f"{COUNTS.get(len(rows), f'{len(rows)} whole courses fit')}. Pick one; all {count} are booked together.",
+        "plans": plans,
+        "rows": table,
+        "count": count,
+        "path": _proposed_path(mine, closed[chosen.plan["location_id"]]),
+        "number": rows.index(chosen) + 1,
+    }
+
+
+def _line(label: str, texts: Sequence[str], values: Sequence[float] | None = None) -> dict[str, Any]:
+    bold = charts.best(values) if values is not None else [False] * len(texts)
+    return {"label": label, "cells": [{"text": t, "best": b} for t, b in zip(texts, bold, strict=True)]}
+
+
+def _strips(seen: Sequence[_Seen], wanted: int) -> list[dict[str, Any]]:
+    first = min(s.times[0].date() for s in seen)
+    last = max(s.times[-1].date() for s in seen)
+    return [
+        {
+            "chart": charts.strip(
+                [(t.date(), t.hour * 60 + t.minute) for t in s.times], wanted=wanted, first=first, last=last
+            ),
+            "chart_label": f"{len(s.times)} sessions from {day_words(s.times[0].date())} to {day_words(s.times[-1].date())}",
+        }
+        for s in seen
+    ]
+
+
+def _usual(seen: _Seen, usual: tuple[int, int]) -> str:
+    minute, count = usual
+    return (
+        f"{clock24(minute)}, all {count}"
+        if count == len(seen.own)
+        else f"{clock24(minute)}, {count} of {len(seen.own)}"
+    )
+
+
+def _where(seen: _Seen) -> str:
+    return " and ".join(dict.fromkeys(seen.devices))
+
+
+def _price(row: CourseProposal) -> str:
+    parts = [f"{COST_WORDS[name]} {value}" for name, value in row.plan["parts"].items() if value]
+    return f"{row.plan['cost']} minutes" + (f": {', '.join(parts)}" if parts else "")
+
+
+def _closed(rows: Sequence[CourseProposal]) -> dict[int, list[date]]:
+    found: dict[int, list[date]] = {}
+    for row in rows:
+        place = row.plan["location_id"]
+        first, last = (datetime.fromisoformat(row.plan["sessions"][n]["starts_at"]).date() for n in (0, -1))
+        days = [closure.on_date for closure in locations.closures(place, first, last)]
+        found[place] = sorted({*found.get(place, []), *days})
+    return found
+
+
+def _skipped(seen: _Seen, closed: Sequence[date]) -> list[str]:
+    first, last = seen.times[0].date(), seen.times[-1].date()
+    return [f"{on:%b} {on.day}" for on in closed if first < on < last]
+
+
+def _proposed_path(seen: _Seen, closed: Collection[date]) -> charts.CoursePath:
+    usual = Counter(seen.minutes).most_common(1)[0][0]
+    sessions = []
+    for n, (at, session) in enumerate(zip(seen.times, seen.row.plan["sessions"], strict=True)):
+        minute = at.hour * 60 + at.minute
+        mark = Mark.NEXT if n == 0 else Mark.PLANNED if minute == usual else Mark.OTHER
+        sessions.append(PathSession(at.date(), mark, session["number"], clock24(minute)))
+    return charts.course_path(sessions, closed=closed)
+
+
+# -- a booked course ------------------------------------------------------------------------------------------------
+
+
+def booked_path(visits: Sequence[Any], tz: str, now: datetime, *, url: Any = None) -> charts.CoursePath:
+    """A course as it stands: what was done, what is next, what is to come. Cancelled sessions are left out."""
+    zone = ZoneInfo(tz)
+    shown = [v for v in visits if v.state != SessionState.CANCELLED]
+    following = next((v for v in shown if v.state in queries.AHEAD and v.starts_at >= now), None)
+    sessions = []
+    for visit in shown:
+        at = visit.starts_at.astimezone(zone)
+        sessions.append(
+            PathSession(
+                at.date(),
+                _mark(visit, following),
+                visit.number,
+                clock24(at.hour * 60 + at.minute),
+                url=url(visit) if url else "",
+            )
+        )
+    return charts.course_path(sessions)
+
+
+def _mark(visit: Any, following: Any) -> Mark:
+    if visit.state in (SessionState.COMPLETED, SessionState.ARRIVED):
+        return Mark.DONE
+    if visit.state == SessionState.NO_SHOW:
+        return Mark.MISSED
+    if visit is following:
+        return Mark.NEXT
+    return Mark.MOVED if visit.revision else Mark.PLANNED
+
+
+def day_title(rows: Sequence[queries.DayRow], now: datetime) -> str:
+    """Today's answer in a sentence."""
+    if not rows:
+        return "Nothing is planned on this day."
+    counted = Counter(row.state for row in rows)
+    late = sum(row.state in queries.AHEAD and row.starts_at < now - timedelta(minutes=5) for row in rows)
+    parts = [
+        f"{counted[SessionState.COMPLETED]} done",
+        f"{counted[SessionState.ARRIVED]} arrived",
+        f"{sum(counted[x] for x in queries.AHEAD)} to come",
+    ]
+    if counted[SessionState.NO_SHOW]:
+        parts.append(f"{counted[SessionState.NO_SHOW]} missed")
+    if late:
+        parts.append(f"{late} late")
+    return f"{len(rows)} session{'s' if len(rows) > 1 else ''}: " + ", ".join(parts)

@@ -1,0 +1,224 @@
+"""Pages of booking, the course, the day, and the patient's dates."""
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from html import unescape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from clinic import clock
+from clinic.db import db
+from clinic.patients import links
+from clinic.patients.models import AccessLink, LinkPurpose
+from clinic.scheduling import appointments, operations, queries
+from clinic.scheduling.models import TreatmentSession
+from clinic.scheduling.wishes import CourseWish
+from tests.builders import TESTER, make_decision, make_location, make_patient, make_profile
+from tests.clinic.scheduling.conftest import Scene
+
+LOS_ANGELES = ZoneInfo("America/Los_Angeles")
+
+
+def post(client: FlaskClient, path: str, data: dict[str, Any] | None = None, page: str | None = None) -> Any:
+    """Send a form with the token of a page that was opened."""
+    html = client.get(page or path).text
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', html)
+    assert token is not None, html
+    return client.post(path, data={**(data or {}), "csrf_token": token[1]})
+
+
+@pytest.fixture
+def desk(scene: Scene, client: FlaskClient, sign_in: Callable[..., Any]) -> FlaskClient:
+    sign_in("front_desk", locations=(scene.site,))
+    make_profile()
+    db.session.commit()
+    return client
+
+
+def look(client: FlaskClient, scene: Scene, **wish: Any) -> Any:
+    return post(client, f"/staff/courses/new?patient={scene.patient.id}", {"protocol": "itbs_left", **wish})
+
+
+def book(scene: Scene, patient_id: int | None = None) -> list[TreatmentSession]:
+    patient_id = patient_id or scene.patient.id
+    wish = CourseWish("itbs_left", earliest_start=date(2026, 11, 24))
+    offer = operations.propose_courses(patient_id, wish, by=TESTER)
+    booked = operations.book_course(patient_id, proposal_id=offer.proposal_ids[0], by=TESTER)
+    return list(queries.sessions(booked.course_id))
+
+
+def test_a_course_is_booked_in_three_screens(desk: FlaskClient, scene: Scene) -> None:
+    chosen = look(desk, scene)
+    assert chosen.status_code == 302
+    page = desk.get(chosen.location).text
+    assert "Three whole courses fit. Pick one; all 36 are booked together." in page
+    assert "Soonest start" in page
+    plan = re.findall(r'name="plan" value="([^"]+)"', page)[1]
+    booked = post(desk, "/staff/courses", {"plan": plan}, page=chosen.location)
+    assert booked.status_code == 302
+    shown = desk.get(booked.location).text
+    assert "0 of 36 sessions done at Fullerton." in shown
+    assert "All 36 sessions are booked." in unescape(shown)
+
+
+def test_a_plan_that_was_lost_shows_fresh_ones(desk: FlaskClient, scene: Scene) -> None:
+    chosen = look(desk, scene)
+    plan = re.findall(r'name="plan" value="([^"]+)"', desk.get(chosen.location).text)[0]
+    other = make_patient()
+    make_decision(other)
+    db.session.commit()
+    offer = operations.propose_courses(other.id, CourseWish("itbs_left"), by=TESTER)
+    operations.book_course(other.id, proposal_id=offer.proposal_ids[0], by=TESTER)
+    lost = post(desk, "/staff/courses", {"plan": plan}, page=chosen.location)
+    assert lost.status_code == 409
+    words = "Someone else booked one of these times. Nothing was booked. Here are fresh plans."
+    assert words in unescape(lost.text)
+    assert plan not in re.findall(r'name="plan" value="([^"]+)"', lost.text)
+
+
+def test_no_course_says_why_and_what_would_open_one(desk: FlaskClient, scene: Scene) -> None:
+    page = look(desk, scene, after="480", before="510")
+    assert page.status_code == 200
+    assert "No course fits" in page.text
+    assert "hours wider by" in page.text
+
+
+def test_booking_without_a_decision_says_so(desk: FlaskClient, scene: Scene) -> None:
+    patient = make_patient()
+    db.session.commit()
+    page = post(desk, f"/staff/courses/new?patient={patient.id}", {"protocol": "itbs_left"})
+    assert page.status_code == 422
+    assert "A prescriber has to approve this treatment" in page.text
+
+
+def test_a_wrong_form_is_shown_again(desk: FlaskClient, scene: Scene) -> None:
+    assert look(desk, scene, protocol="none").status_code == 422
+    assert look(desk, scene, earliest="soon").status_code == 422
+    assert desk.get("/staff/courses/choose?plan=x").status_code == 404
+    assert desk.get("/staff/courses/choose").status_code == 404
+
+
+def test_a_session_is_moved_to_a_listed_time(desk: FlaskClient, scene: Scene) -> None:
+    row = book(scene)[5]
+    session_id = row.id
+    page = desk.get(f"/staff/sessions/{session_id}/move").text
+    place = unescape(re.findall(r'name="place" value="([^"]+)"', page)[-1])
+    assert post(desk, f"/staff/sessions/{session_id}/move", {"place": place}).status_code == 302
+    assert queries.session(session_id).revision == 1
+    assert post(desk, f"/staff/sessions/{session_id}/move", {"place": "soon"}).status_code == 409
+
+
+def test_a_cancelled_session_is_made_up_from_the_course_page(desk: FlaskClient, scene: Scene) -> None:
+    row = book(scene)[5]
+    session_id, page = row.id, f"/staff/courses/{row.course_id}"
+    assert post(desk, f"/staff/sessions/{session_id}/cancel", {}, page=page).status_code == 422
+    assert post(desk, f"/staff/sessions/{session_id}/cancel", {"reason": "away"}, page=page).status_code == 302
+    html = desk.get(page).text
+    assert "One session is owed" in html
+    place = unescape(re.findall(r'name="place" value="([^"]+)"', html)[0])
+    assert post(desk, f"{page}/make-up", {"place": place}, page=page).status_code == 302
+    assert "is owed" not in desk.get(page).text
+
+
+def test_a_course_is_paused_and_goes_on(desk: FlaskClient, scene: Scene) -> None:
+    page = f"/staff/courses/{book(scene)[0].course_id}"
+    assert post(desk, f"{page}/pause", {"reason": "ill"}, page=page).status_code == 302
+    assert "Paused" in desk.get(page).text
+    assert post(desk, f"{page}/resume", {"on": "2026-12-07"}, page=page).status_code == 302
+    assert post(desk, f"{page}/cancel", {"reason": "moved away"}, page=page).status_code == 302
+    assert "Cancelled" in desk.get(page).text
+
+
+def test_the_day_list_takes_arrivals(desk: FlaskClient, scene: Scene) -> None:
+    row = book(scene)[0]
+    session_id = row.id
+    with clock.frozen(row.starts_at):
+        page = "/staff/day/fullerton/2026-11-24"
+        html = desk.get(page).text
+        assert "1 session: 0 done, 0 arrived, 1 to come" in html
+        arrive = f"/staff/sessions/{session_id}/arrive"
+        assert post(desk, arrive, {"next": page}, page=page).location == page
+        assert post(desk, f"/staff/sessions/{session_id}/complete", {"next": page}, page=page).location == page
+        assert "1 done" in desk.get(page).text
+    assert "Nothing is planned on this day." in desk.get("/staff/day/fullerton/2026-11-22").text
+
+
+def test_the_day_list_shows_no_names(desk: FlaskClient, scene: Scene) -> None:
+    book(scene)
+    html = desk.get("/staff/day/fullerton/2026-11-24").text
+    assert scene.patient.record_number in html
+    assert scene.patient.family_name not in html
+
+
+def test_the_day_list_asks_as_often_for_many_as_for_one(desk: FlaskClient, scene: Scene) -> None:
+    book(scene)
+    one = statements(desk, "/staff/day/fullerton/2026-11-30")
+    for _ in range(3):
+        patient = make_patient()
+        make_decision(patient)
+        db.session.commit()
+        book(scene, patient.id)
+    assert statements(desk, "/staff/day/fullerton/2026-11-30") == one
+
+
+def statements(client: FlaskClient, path: str) -> int:
+    heard: list[str] = []
+
+    def hear(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        heard.append(statement)
+
+    engine = db.engine.engine if hasattr(db.engine, "engine") else db.engine
+    event.listen(engine, "before_cursor_execute", hear)
+    try:
+        assert client.get(path).status_code == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", hear)
+    return len(heard)
+
+
+def test_a_site_that_was_not_granted_stays_closed(desk: FlaskClient, scene: Scene) -> None:
+    make_location(slug="elsewhere")
+    db.session.commit()
+    assert desk.get("/staff/day/elsewhere/2026-11-24").status_code == 403
+    assert desk.get("/staff/day/fullerton/soon").status_code == 404
+    assert desk.get("/staff/day").location == "/staff/day/fullerton/2026-11-23"
+
+
+def test_an_operator_books_nothing(scene: Scene, client: FlaskClient, sign_in: Callable[..., Any]) -> None:
+    sign_in("operator", locations=(scene.site,))
+    db.session.commit()
+    assert client.get(f"/staff/courses/new?patient={scene.patient.id}").status_code == 403
+    assert client.get("/staff/courses").status_code == 200
+
+
+def test_the_record_and_the_list_name_the_course(desk: FlaskClient, scene: Scene) -> None:
+    course_id = book(scene)[0].course_id
+    assert f"/staff/courses/{course_id}" in desk.get(f"/staff/patients/{scene.patient.id}").text
+    assert scene.patient.record_number in desk.get("/staff/courses").text
+
+
+def test_a_patient_sees_the_next_visit_and_all_dates(scene: Scene, client: FlaskClient) -> None:
+    make_profile()
+    rows = book(scene)
+    appointments.cancel_session(rows[1].id, by=TESTER)
+    open_patient_session(client, scene.patient.id, scene.patient.birth_date)
+    first = datetime(2026, 11, 24, 8, 0, tzinfo=LOS_ANGELES)
+    assert rows[0].starts_at == first
+    home = client.get("/me").text
+    assert "Your next visit is tomorrow" in home
+    assert "8:00 am" in home
+    assert client.get("/me/dates").text.count("<li><b>") == 35
+
+
+def open_patient_session(client: FlaskClient, patient_id: int, born: date) -> None:
+    """Spend a sign-in link and say the birth date, as the patient does."""
+    token = links.make_link(LinkPurpose.SIGN_IN, patient_id=patient_id)
+    db.session.commit()
+    assert db.session.query(AccessLink).count() == 1
+    post(client, f"/l/{token}")
+    post(client, "/birth-date", {"day": born.day, "month": born.month, "year": born.year})
