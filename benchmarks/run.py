@@ -1,0 +1,28 @@
+"""`make bench`: every question in one run, each printed as a ratio with its parts. Names as arguments run only those."""
+
+import importlib
+import sys
+
+QUESTIONS = {
+    "course_commit": "How much slower is booking a whole course than the bare rows that it writes?",
+    "planner_online": "How long does the exact optimum take, against planning by hand?",
+    "stack": "What does the running clinic weigh, and how soon is it ready?",
+}
+
+
+def main() -> int:
+    """Run the questions; exit 1 where one misses its goal."""
+    chosen = sys.argv[1:] or list(QUESTIONS)
+    unknown = sorted(set(chosen) - set(QUESTIONS))
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(QUESTIONS)}")
+    sys.argv[1:] = []
+    failed = 0
+    for name in chosen:
+        print(f"\n# {name}: {QUESTIONS[name]}", flush=True)
+        failed |= importlib.import_module(f"benchmarks.{name}").main()
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
