@@ -343,20 +343,6 @@ def submit_intake(intake_id: int, *, by: Actor) -> int:
         return intake.id
 
 
-def add_submitted(patient_id: int, intake_record: dict[str, Any], *, by: Actor) -> int:
-    """Keep a record that was taken elsewhere as a sent intake; answers its id. The caller has checked the record."""
-    with transaction() as after_commit:
-        patient = patient_queries.lock(patient_id)
-        now = clock.now()
-        intake = Intake(
-            state=IntakeState.OPEN, patient_id=patient_id, language=patient.language, started_at=now, saved_at=now
-        )
-        db.session.add(intake)
-        db.session.flush()
-        _send(intake, intake_record, by=by, after_commit=after_commit)
-        return intake.id
-
-
 def _keep_choices(intake: Intake, saved: pages.Pages, *, by: Actor) -> None:
     """Insurance, place and message style move to the patient; consents were kept as they were given, or are now."""
     assert intake.patient_id is not None
@@ -390,7 +376,7 @@ def _send(intake: Intake, intake_record: dict[str, Any], *, by: Actor, after_com
     tasks.open_within_transaction(
         kind=TaskKind.REVIEW_INTAKE,
         level=TaskLevel.ROUTINE,
-        dedupe_key=f"review:intake:{intake.id}",
+        dedupe_key=f"review_intake:{intake.id}",
         for_role="prescriber",
         due_at=queries.working_day_end(intake, REVIEW_WITHIN_DAYS),
         by=by,

@@ -3,17 +3,15 @@
 import secrets
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, current_app, flash, g, jsonify, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from clinic import clock, instruments
+from clinic import instruments
 from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
-from clinic.intake import forms, operations, pages, queries
+from clinic.intake import forms, operations, pages, presenter, queries
 from clinic.intake.forms import FORMS, PageForm
 from clinic.intake.models import Intake, IntakeState, IntakeTrial
 from clinic.intake.operations import Saved
@@ -22,16 +20,15 @@ from clinic.locations import queries as locations
 from clinic.patients import chart, signin
 from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
-from clinic.patients.models import LinkPurpose, Patient
+from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
-from clinic.web import access, context
+from clinic.web import access
 from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff
 from clinic.web.errors import problem
 from clinic.web.limits import limiter
 
 RADIO_PLACES = 7  # more sites than this are a list to choose from
 MINORS_UNDER = 18
-STEPS = {1: forms.DoseForm, 2: forms.OutcomeForm}
 TEMPLATES = {
     "about": "intake/about.html",
     "contact": "intake/contact.html",
@@ -132,7 +129,7 @@ def resume() -> Any:
     page, key, step = queries.where_it_stopped(intake.id)
     if key is not None:
         return redirect(url_for(".medicine", key=key, step=step))
-    return redirect(_address(page))
+    return redirect(presenter.address(page))
 
 
 @bp.route("/intake/later", methods=["GET", "POST"])
@@ -142,25 +139,12 @@ def later() -> Any:
     intake = _open()
     patient = queries.patient_of(intake)
     if request.method == "GET" or patient is None:
-        return _render("intake/later.html", intake, channels=_masked(patient), asked=False)
+        return _render("intake/later.html", intake, channels=presenter.masked(patient), asked=False)
     try:
         operations.request_link(intake.id, by=current_actor())
     except Conflict:
         return redirect(url_for(".page", page="contact"))
-    return _render("intake/later.html", intake, channels=_masked(patient), asked=True)
-
-
-def _masked(patient: Patient | None) -> list[str]:
-    """Where a link goes, as the owner knows it and nobody else learns it."""
-    if patient is None:
-        return []
-    found = []
-    if patient.email:
-        name, _at, domain = patient.email.partition("@")
-        found.append(f"{name[:1]}***@{domain}")
-    if patient.phone:
-        found.append(_("the phone that ends in %(digits)s", digits=patient.phone[-4:]))
-    return found
+    return _render("intake/later.html", intake, channels=presenter.masked(patient), asked=True)
 
 
 # -- pages ----------------------------------------------------------------------------------------------------------
@@ -174,9 +158,9 @@ def page(page: str) -> Any:
     saved = queries.leaves(intake.id)
     leaf = saved.get(page, EMPTY)
     if request.method == "GET":
-        form = _form(form_class, intake, forms.stored(leaf.values) if leaf.values else None)
+        form = presenter.form_of(form_class, intake, forms.stored(leaf.values) if leaf.values else None)
         return _show(page, intake, form, leaf)
-    form = _form(form_class, intake, request.form)
+    form = presenter.form_of(form_class, intake, request.form)
     sent, is_sound = _save(intake, page, form)
     if sent.clash is not None:
         return _show_clash(page, intake, form, sent.clash)
@@ -196,7 +180,7 @@ def page(page: str) -> Any:
 def autosave(page: str) -> Any:
     """Keep a draft of the page, whatever stands in it. Answers {saved_at, revision, safety}."""
     intake, form_class = _open(), _form_class(page)
-    values = _form(form_class, intake, request.form).values(request.form)
+    values = presenter.form_of(form_class, intake, request.form).values(request.form)
     return _answer(
         operations.save_page(
             intake.id, page, values, is_complete=False, revision=_revision(), form=_form_id(), by=current_actor()
@@ -209,11 +193,6 @@ def _form_class(page: str) -> type[PageForm]:
     if page not in FORMS:
         raise NotFound("no such page")
     return FORMS[page]
-
-
-def _form(form_class: type[PageForm], intake: Intake, formdata: Any) -> PageForm:
-    places = forms.place_names(locations.active()) if form_class is forms.PlacesForm else None
-    return form_class(formdata, today=queries.today(intake), places=places)
 
 
 def _save(intake: Intake, page: str, form: PageForm) -> tuple[Saved, bool]:
@@ -230,7 +209,7 @@ def _save(intake: Intake, page: str, form: PageForm) -> tuple[Saved, bool]:
 def _answer(saved: Saved, intake: Intake) -> Any:
     if saved.clash is not None:
         return problem(409, "conflict", _("This page was changed in another place."), revision=saved.clash.revision)
-    said = {"saved_at": _clock(saved.leaf.saved_at, intake), "revision": saved.leaf.revision}
+    said = {"saved_at": presenter.clock12(saved.leaf.saved_at, intake), "revision": saved.leaf.revision}
     return jsonify(said | ({"safety": True} if saved.level else {}))
 
 
@@ -256,7 +235,7 @@ def safety() -> Any:
     after = request.values.get("after", "")
     after = after if after in pages.PAGES else "phq9-9"
     offers_questions = after == "phq9-9"
-    form = _form(forms.SafetyForm, intake, request.form if request.method == "POST" else None)
+    form = presenter.form_of(forms.SafetyForm, intake, request.form if request.method == "POST" else None)
     if request.method == "POST":
         if form.validate() and form.next.data:
             values = form.values(request.form)
@@ -273,31 +252,9 @@ def safety() -> Any:
         intake,
         form=form if offers_questions else None,
         after=after,
-        promises=_promises(queries.help_of(intake.id)),
+        promises=presenter.promises(queries.help_of(intake.id)),
         next_url=_next(intake, after),
     )
-
-
-def _promises(facts: queries.Help | None) -> list[str]:
-    """What happens next, as far as it is true: the fixed words of the safety table."""
-    if facts is None:
-        return []
-    if facts.call_by is not None:
-        return [_("A person from the clinic will call you by %(time)s.", time=_moment(facts.call_by, facts.tz))]
-    if facts.is_open:
-        return [_("We cannot say when someone at the clinic reads this. Call or text 988 now.")]
-    if facts.opens_at is None:
-        return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
-    opening = _moment(facts.opens_at, facts.tz)
-    return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
-
-
-def _moment(at: datetime, tz: str) -> str:
-    """`11:00 am` today, `Mon, Nov 30, 8:00 am` on another day."""
-    clock12 = str(context.clock12(at, tz))
-    if at.astimezone(ZoneInfo(tz)).date() == clock.today(tz):
-        return clock12
-    return f"{context.day(at, tz)}, {clock12}"
 
 
 # -- medicines ------------------------------------------------------------------------------------------------------
@@ -310,9 +267,9 @@ def medicines() -> Any:
     intake = _open()
     leaf = queries.leaves(intake.id).get(pages.MEDICINES, EMPTY)
     if request.method == "GET":
-        form = _form(forms.MedicinesForm, intake, forms.stored(leaf.values) if leaf.values else None)
+        form = presenter.form_of(forms.MedicinesForm, intake, forms.stored(leaf.values) if leaf.values else None)
         return _show_list(intake, form, leaf)
-    form = _form(forms.MedicinesForm, intake, request.form)
+    form = presenter.form_of(forms.MedicinesForm, intake, request.form)
     drug = form.values(request.form).get("drug", "")
     is_sound = form.validate()
     if "add" in request.form and not drug:
@@ -353,7 +310,7 @@ def _show_list(intake: Intake, form: PageForm, leaf: Leaf) -> Any:
         form,
         leaf,
         template="intake/medicines.html",
-        rows=_list(intake),
+        rows=presenter.medicine_list(intake),
         key=str(uuid.uuid4()),
         gone=gone,
         gone_name=queries.trial_leaf(gone).values.get("drug", "") if gone else "",
@@ -376,25 +333,6 @@ def _suggest_url() -> str:
     return url_for("eligibility.drug_names") if "eligibility.drug_names" in current_app.view_functions else ""
 
 
-def _list(intake: Intake) -> list[dict[str, Any]]:
-    found = []
-    for row in queries.trials(intake.id):
-        leaf = queries.trial_leaf(row)
-        form = _form(forms.DoseForm, intake, forms.stored(leaf.values))
-        assert isinstance(form, forms.DoseForm)
-        dose = leaf.values.get("dose", "")
-        facts = [f"{dose} mg" if dose.replace("-", "").replace(".", "").isdigit() else dose, form.dates().answer]
-        found.append(
-            {
-                "key": row.key,
-                "name": leaf.values.get("drug") or _("No name yet"),
-                "facts": ", ".join(filter(None, facts)),
-                "is_complete": leaf.is_complete,
-            }
-        )
-    return found
-
-
 @bp.route("/intake/medicines/<key>/<int:step>", methods=["GET", "POST"])
 @mine
 def medicine(key: str, step: int) -> Any:
@@ -405,8 +343,8 @@ def medicine(key: str, step: int) -> Any:
         return redirect(url_for(".medicines", removed=row.key))
     leaf = queries.trial_leaf(row)
     if request.method == "GET":
-        return _show_medicine(intake, row, step, _form(form_class, intake, forms.stored(leaf.values)), leaf)
-    form = _form(form_class, intake, request.form)
+        return _show_medicine(intake, row, step, presenter.form_of(form_class, intake, forms.stored(leaf.values)), leaf)
+    form = presenter.form_of(form_class, intake, request.form)
     is_sound = form.validate()
     saved = operations.save_trial(
         intake.id,
@@ -420,8 +358,8 @@ def medicine(key: str, step: int) -> Any:
         by=current_actor(),
     )
     if saved.clash is not None:
-        stored = _form(form_class, intake, forms.stored(saved.clash.values))
-        return _show_medicine(intake, row, step, form, saved.clash, clash=_differences(form, stored)), 409
+        stored = presenter.form_of(form_class, intake, forms.stored(saved.clash.values))
+        return _show_medicine(intake, row, step, form, saved.clash, clash=presenter.differences(form, stored)), 409
     if "later" in request.form:
         return redirect(url_for(".later"))
     if not is_sound:
@@ -436,7 +374,7 @@ def medicine(key: str, step: int) -> Any:
 def autosave_medicine(key: str, step: int) -> Any:
     """Keep a draft of a medicine's page."""
     intake, form_class = _open(), _step_class(step)
-    form = _form(form_class, intake, request.form)
+    form = presenter.form_of(form_class, intake, request.form)
     saved = operations.save_trial(
         intake.id,
         key[:36],
@@ -452,13 +390,13 @@ def autosave_medicine(key: str, step: int) -> Any:
 
 
 def _step_class(step: int) -> type[PageForm]:
-    if step not in STEPS:
+    if step not in presenter.STEPS:
         raise NotFound("no such page")
-    return STEPS[step]
+    return presenter.STEPS[step]
 
 
 def _show_medicine(intake: Intake, row: IntakeTrial, step: int, form: PageForm, leaf: Leaf, **more: Any) -> Any:
-    rows = _list(intake)
+    rows = presenter.medicine_list(intake)
     number = next((n for n, each in enumerate(rows, 1) if each["key"] == row.key), len(rows))
     this = rows[number - 1]
     return _show(
@@ -500,7 +438,7 @@ def restore(key: str) -> Any:
 
 def _keep_typed(intake: Intake) -> None:
     """A name that was typed and not added yet stays in its field."""
-    values = _form(forms.MedicinesForm, intake, request.form).values(request.form)
+    values = presenter.form_of(forms.MedicinesForm, intake, request.form).values(request.form)
     if values:
         operations.save_page(
             intake.id,
@@ -533,42 +471,10 @@ def review() -> Any:
     return _render(
         "intake/review.html",
         intake,
-        parts=_parts(intake, saved),
+        parts=presenter.parts(intake, saved),
         can_send=intake.patient_id is not None,
         last_url=url_for(".page", page="messages"),
     )
-
-
-def _parts(intake: Intake, saved: dict[str, Leaf]) -> list[dict[str, Any]]:
-    answers = {key: leaf.values for key, leaf in saved.items()}
-    parts: list[dict[str, Any]] = []
-    for key in pages.flow(answers, _age(intake, answers)):
-        about = pages.PAGES[key]
-        if not parts or parts[-1]["title"] != about.title:
-            parts.append({"title": about.title, "pages": [], "medicines": None})
-        part = parts[-1]
-        if key == pages.MEDICINES:
-            part["medicines"] = _medicine_rows(intake)
-            part["none"] = bool(answers.get(key, {}).get("none"))
-            part["url"] = url_for(".medicines")
-            continue
-        leaf = saved.get(key, EMPTY)
-        form = _form(FORMS[key], intake, forms.stored(leaf.values) if leaf.values else None)
-        rows = list(form.rows())
-        part["pages"].append(
-            {"key": key, "heading": about.heading, "rows": rows, "url": _address(key, to=pages.REVIEW)}
-        )
-    return parts
-
-
-def _medicine_rows(intake: Intake) -> list[dict[str, Any]]:
-    found = []
-    for row in queries.trials(intake.id):
-        leaf = queries.trial_leaf(row)
-        lines = [line for step in STEPS.values() for line in _form(step, intake, forms.stored(leaf.values)).rows()]
-        url = url_for(".medicine", key=row.key, step=1, to=pages.REVIEW)
-        found.append({"name": leaf.values.get("drug") or _("No name yet"), "rows": lines, "url": url})
-    return found
 
 
 @bp.get("/intake/done")
@@ -578,7 +484,7 @@ def done() -> Any:
     intake = _mine()
     if intake.state == IntakeState.OPEN:
         return redirect(url_for(".resume"))
-    return _render("intake/done.html", intake, channels=_masked(queries.patient_of(intake)))
+    return _render("intake/done.html", intake, channels=presenter.masked(queries.patient_of(intake)))
 
 
 # -- staff ----------------------------------------------------------------------------------------------------------
@@ -599,7 +505,7 @@ def answers(patient_id: int) -> Any:
         patient=patient,
         intake=intake,
         tz=queries.tz_of(intake),
-        parts=_parts(intake, saved) if saved else [],
+        parts=presenter.parts(intake, saved) if saved else [],
     )
 
 
@@ -636,11 +542,6 @@ def _open() -> Intake:
     return intake
 
 
-def _age(intake: Intake, answers: pages.Pages) -> int | None:
-    born = queries.born(intake, answers)
-    return pages.age_on(born, queries.today(intake)) if born else None
-
-
 def _to() -> str:
     """Where to go after saving, when the person came from the review."""
     return pages.REVIEW if request.values.get("to") == pages.REVIEW else ""
@@ -648,21 +549,15 @@ def _to() -> str:
 
 def _next(intake: Intake, page: str) -> str:
     answers = queries.values(intake.id)
-    following = pages.after(page, answers, _age(intake, answers))
+    following = pages.after(page, answers, presenter.age(intake, answers))
     if _to() and not _opened_by(page, following):
         return url_for(".review")
-    return _address(following, to=_to())
+    return presenter.address(following, to=_to())
 
 
 def _opened_by(page: str, following: str) -> bool:
     """Whether an answer of this page opened the next one, so that even a change from the review goes on there."""
     return following.startswith(("cssrs-", "therapy-")) and following.split("-")[0] in (page.split("-")[0],)
-
-
-def _address(page: str, to: str = "") -> str:
-    if page in (pages.MEDICINES, pages.REVIEW):
-        return url_for(f".{page}")
-    return url_for(".page", page=page, to=to or None)
 
 
 def _revision() -> int:
@@ -676,14 +571,10 @@ def _form_id() -> str:
     return forms.clean(request.form.get("form", ""))[:32]
 
 
-def _clock(at: datetime | None, intake: Intake) -> str:
-    return str(context.clock12(at, queries.tz_of(intake))) if at else ""
-
-
 def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str = "", **more: Any) -> Any:
     about = pages.PAGES[page]
     answers = queries.values(intake.id)
-    earlier = pages.before(page, answers, _age(intake, answers))
+    earlier = pages.before(page, answers, presenter.age(intake, answers))
     number = int(page.removeprefix("phq9-")) if page.startswith("phq9-") else 0
     instrument = instruments.load("phq9") if number else instruments.load("cssrs") if "cssrs" in page else None
     values: dict[str, Any] = {
@@ -695,9 +586,9 @@ def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str =
         "instrument": instrument,
         "to": _to(),
         "form_id": secrets.token_hex(8),
-        "saved_at": _clock(leaf.saved_at, intake),
+        "saved_at": presenter.clock12(leaf.saved_at, intake),
         "save_url": url_for(".autosave", page=page),
-        "back_url": _address(earlier) if earlier else url_for(".start"),
+        "back_url": presenter.address(earlier) if earlier else url_for(".start"),
         "skip_url": _next(intake, page),
     }
     if page == "phq9-9":
@@ -715,23 +606,12 @@ def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str =
 def _promises_before_an_answer(intake: Intake) -> list[str]:
     """What the hidden card may say before any answer was sent: only that nobody is there, when that is so."""
     facts = queries.hours_of(intake)
-    return [] if facts.is_open else _promises(facts)
+    return [] if facts.is_open else presenter.promises(facts)
 
 
 def _show_clash(page: str, intake: Intake, form: PageForm, clash: Leaf) -> Any:
-    stored = _form(_form_class(page), intake, forms.stored(clash.values))
-    return _show(page, intake, form, clash, clash=_differences(form, stored)), 409
-
-
-def _differences(here: PageForm, there: PageForm) -> list[tuple[str, str, str]]:
-    """Question, answer on this page, answer saved in the other place."""
-    nothing = _("no answer")
-    ours, theirs = ({row.question: row.answer or nothing for row in form.rows()} for form in (here, there))
-    return [
-        (question, ours.get(question, nothing), theirs.get(question, nothing))
-        for question in ours | theirs
-        if ours.get(question, nothing) != theirs.get(question, nothing)
-    ]
+    stored = presenter.form_of(_form_class(page), intake, forms.stored(clash.values))
+    return _show(page, intake, form, clash, clash=presenter.differences(form, stored)), 409
 
 
 def _render(template: str, intake: Intake, **values: Any) -> Any:

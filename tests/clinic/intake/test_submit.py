@@ -14,7 +14,7 @@ from clinic.patients import links
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose, LinkRequest
 from clinic.tasks.models import Task
-from tests.builders import TESTER, make_location, make_patient
+from tests.builders import TESTER, make_intake, make_location, make_patient
 
 
 def reviews() -> list[Task]:
@@ -101,13 +101,13 @@ def test_a_page_that_was_changed_and_not_left_is_looked_at_once_more(person) -> 
     assert "/intake/contact" in person.send().location
 
 
-def test_a_newer_intake_takes_the_place_of_the_older(database, now, rings) -> None:
-    patient = make_patient()
-    first = operations.add_submitted(patient.id, {"age": 46}, by=TESTER)
-    second = operations.add_submitted(patient.id, {"age": 47}, by=TESTER)
-    assert queries.get(first).state == IntakeState.SUPERSEDED
-    assert queries.latest_submitted(patient.id).id == second
-    assert rings[-1] == ("eligibility.assess", {"intake_id": second})
+def test_a_newer_intake_takes_the_place_of_the_older(person) -> None:
+    person.known()
+    older = make_intake(queries.patient_of(person.intake))
+    person.send()
+    db.session.expire_all()
+    assert (older.state, person.intake.state) == (IntakeState.SUPERSEDED, IntakeState.SUBMITTED)
+    assert queries.latest_submitted(older.patient_id).id == person.intake_id
 
 
 def test_availability_is_read_from_the_form_that_was_sent(person, clinic) -> None:

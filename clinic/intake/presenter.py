@@ -1,0 +1,139 @@
+"""How a form is shown: answers in rows, what another tab changed, and what happens next after a safety answer."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import url_for
+from flask_babel import gettext as _
+
+from clinic import clock
+from clinic.intake import forms, pages, queries
+from clinic.intake.forms import FORMS, PageForm
+from clinic.intake.models import Intake
+from clinic.intake.queries import EMPTY, Leaf
+from clinic.locations import queries as locations
+from clinic.patients.models import Patient
+from clinic.web import context
+
+STEPS: dict[int, type[PageForm]] = {1: forms.DoseForm, 2: forms.OutcomeForm}
+
+
+def masked(patient: Patient | None) -> list[str]:
+    """Where a link goes, as the owner knows it and nobody else learns it."""
+    if patient is None:
+        return []
+    found = []
+    if patient.email:
+        name, _at, domain = patient.email.partition("@")
+        found.append(f"{name[:1]}***@{domain}")
+    if patient.phone:
+        found.append(_("the phone that ends in %(digits)s", digits=patient.phone[-4:]))
+    return found
+
+
+def form_of(form_class: type[PageForm], intake: Intake, formdata: Any) -> PageForm:
+    """The form of a page, with this person's date and the sites to choose from."""
+    places = forms.place_names(locations.active()) if form_class is forms.PlacesForm else None
+    return form_class(formdata, today=queries.today(intake), places=places)
+
+
+def promises(facts: queries.Help | None) -> list[str]:
+    """What happens next, as far as it is true: the fixed words of the safety table."""
+    if facts is None:
+        return []
+    if facts.call_by is not None:
+        return [_("A person from the clinic will call you by %(time)s.", time=moment(facts.call_by, facts.tz))]
+    if facts.is_open:
+        return [_("We cannot say when someone at the clinic reads this. Call or text 988 now.")]
+    if facts.opens_at is None:
+        return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
+    opening = moment(facts.opens_at, facts.tz)
+    return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
+
+
+def moment(at: datetime, tz: str) -> str:
+    """`11:00 am` today, `Mon, Nov 30, 8:00 am` on another day."""
+    time = str(context.clock12(at, tz))
+    return time if at.astimezone(ZoneInfo(tz)).date() == clock.today(tz) else f"{context.day(at, tz)}, {time}"
+
+
+def medicine_list(intake: Intake) -> list[dict[str, Any]]:
+    """The list so far: name, and the little that tells the rows apart."""
+    found = []
+    for row in queries.trials(intake.id):
+        leaf = queries.trial_leaf(row)
+        form = form_of(forms.DoseForm, intake, forms.stored(leaf.values))
+        assert isinstance(form, forms.DoseForm)
+        dose = leaf.values.get("dose", "")
+        facts = [f"{dose} mg" if dose.replace("-", "").replace(".", "").isdigit() else dose, form.dates().answer]
+        found.append(
+            {
+                "key": row.key,
+                "name": leaf.values.get("drug") or _("No name yet"),
+                "facts": ", ".join(filter(None, facts)),
+                "is_complete": leaf.is_complete,
+            }
+        )
+    return found
+
+
+def parts(intake: Intake, saved: dict[str, Leaf]) -> list[dict[str, Any]]:
+    """Every answer by part and page, gaps too, with the way to change it."""
+    answers = {key: leaf.values for key, leaf in saved.items()}
+    found: list[dict[str, Any]] = []
+    for key in pages.flow(answers, age(intake, answers)):
+        about = pages.PAGES[key]
+        if not found or found[-1]["title"] != about.title:
+            found.append({"title": about.title, "pages": [], "medicines": None})
+        part = found[-1]
+        if key == pages.MEDICINES:
+            part["medicines"] = medicine_rows(intake)
+            part["none"] = bool(answers.get(key, {}).get("none"))
+            part["url"] = url_for("intake.medicines")
+            continue
+        leaf = saved.get(key, EMPTY)
+        form = form_of(FORMS[key], intake, forms.stored(leaf.values) if leaf.values else None)
+        rows = list(form.rows())
+        part["pages"].append({"key": key, "heading": about.heading, "rows": rows, "url": address(key, to=pages.REVIEW)})
+    return found
+
+
+def medicine_rows(intake: Intake) -> list[dict[str, Any]]:
+    """Every medicine with all its answers."""
+    found = []
+    for row in queries.trials(intake.id):
+        leaf = queries.trial_leaf(row)
+        lines = [line for step in STEPS.values() for line in form_of(step, intake, forms.stored(leaf.values)).rows()]
+        url = url_for("intake.medicine", key=row.key, step=1, to=pages.REVIEW)
+        found.append({"name": leaf.values.get("drug") or _("No name yet"), "rows": lines, "url": url})
+    return found
+
+
+def differences(here: PageForm, there: PageForm) -> list[tuple[str, str, str]]:
+    """Question, answer on this page, answer saved in the other place."""
+    nothing = _("no answer")
+    ours, theirs = ({row.question: row.answer or nothing for row in form.rows()} for form in (here, there))
+    return [
+        (question, ours.get(question, nothing), theirs.get(question, nothing))
+        for question in ours | theirs
+        if ours.get(question, nothing) != theirs.get(question, nothing)
+    ]
+
+
+def address(page: str, to: str = "") -> str:
+    """Where a page is; `to`: where saving it leads."""
+    if page in (pages.MEDICINES, pages.REVIEW):
+        return url_for(f"intake.{page}")
+    return url_for("intake.page", page=page, to=to or None)
+
+
+def age(intake: Intake, answers: pages.Pages) -> int | None:
+    """Full years today, where the birth date is known."""
+    born = queries.born(intake, answers)
+    return pages.age_on(born, queries.today(intake)) if born else None
+
+
+def clock12(at: datetime | None, intake: Intake) -> str:
+    """`10:41 am` on this person's wall; nothing for a page that was never saved."""
+    return str(context.clock12(at, queries.tz_of(intake))) if at else ""
