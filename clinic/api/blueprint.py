@@ -148,9 +148,18 @@ def forget_attempt(error: BaseException | None) -> None:
 # -- the description ------------------------------------------------------------------------------------------------
 
 
+class _Application(APIFlask):
+    """Pages are plain blueprints: they have no place in the description."""
+
+    def register_blueprint(self, blueprint: Any, **options: Any) -> None:
+        if not hasattr(blueprint, "enable_openapi"):
+            blueprint.enable_openapi = False
+        super().register_blueprint(blueprint, **options)
+
+
 def make_app(import_name: str, **options: Any) -> Flask:
     """The Flask application that can describe this API; its own routes and error pages are switched off."""
-    app = APIFlask(
+    app = _Application(
         import_name, title="Daybreak", version="1", spec_path=None, docs_path=None, json_errors=False, **options
     )
     app.config.update(

@@ -84,7 +84,7 @@ def _advance(course: Course, *, by: Actor) -> None:
 
 def miss_session(session_id: int, *, by: Actor) -> None:
     """The patient did not come (no-show). The place is free again. Raises NotFound, AlreadyOver, Conflict."""
-    with _changing(session_id, *PRESENT) as (row, locked, _):
+    with _changing(session_id, *queries.AHEAD) as (row, locked, _):
         _not_before_its_day(row)
         booking.free_sessions([row], SessionState.NO_SHOW, locked)
         audit.record(row, "no_show", by=by)

@@ -182,10 +182,12 @@ def _course_page(course_id: int, problem: str = "") -> str:
     )
 
 
-@bp.post("/staff/courses/<int:course_id>/<any(cancel, pause):change>")
+@bp.post("/staff/courses/<int:course_id>/<change>")
 @access.staff(*DESK)
 def end_course(course_id: int, change: str) -> Any:
     """Cancel or pause a course, with a reason."""
+    if change not in ("cancel", "pause"):
+        raise NotFound("no such change")
     form = ReasonForm()
     if not form.validate_on_submit():
         return _course_page(course_id, "Say why: the reason goes on record."), 422
@@ -252,10 +254,12 @@ CHANGES = {
 }
 
 
-@bp.post("/staff/sessions/<int:session_id>/<any(confirm, arrive, complete, 'no-show'):change>")
+@bp.post("/staff/sessions/<int:session_id>/<change>")
 @access.staff(*FLOOR)
 def change_session(session_id: int, change: str) -> Any:
     """One button of a row."""
+    if change not in CHANGES:
+        raise NotFound("no such change")
     course_id = queries.session(session_id).course_id
     act, words = CHANGES[change]
     try:
