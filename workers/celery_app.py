@@ -34,4 +34,8 @@ def _fresh_connections(**_: Any) -> None:
         db.engine.dispose(close=False)
 
 
-from workers import beat, eligibility, heartbeat, reminders, surveys  # noqa: E402,F401 - registers tasks and the schedule
+import workers.beat  # noqa: E402 - registers the schedule; below, the tasks
+import workers.eligibility  # noqa: E402
+import workers.heartbeat  # noqa: E402
+import workers.reminders  # noqa: E402
+import workers.surveys  # noqa: E402,F401
