@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import ARRAY, String, any_, literal, select, text
 
 from clinic.db import UTCDateTime, db
 from clinic.reminders import due
@@ -149,13 +149,18 @@ def _rows(sql: str, *instants: str, **params: Any) -> Sequence[Any]:
     return db.session.execute(statement, params).all()
 
 
+def _any(values: set[str]) -> Any:
+    """One of many values, as one parameter: a statement takes at most 65,535."""
+    return any_(literal(sorted(values), ARRAY(String)))
+
+
 def _not_written(found: list[Found]) -> list[Found]:
     if not found:
         return []
     rows = db.session.execute(
         select(Message.recipient_key, Message.purpose, Message.occurrence, Message.channel).where(
-            Message.recipient_key.in_({recipient_key(item) for item in found}),
-            Message.occurrence.in_({item.due.occurrence for item in found}),
+            Message.recipient_key == _any({recipient_key(item) for item in found}),
+            Message.occurrence == _any({item.due.occurrence for item in found}),
             Message.state != MessageState.VOID,
         )
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 STUCK_AFTER = timedelta(minutes=10)  # a claim this old belongs to a worker that died
 RINGS_A_SWEEP = 1000  # a longer queue waits for the next sweep, so that doorbells do not pile up
 ROWS_A_STATEMENT = 500
+GIVEN_UP_A_SWEEP = 200
 TASK_WITHIN = timedelta(hours=1)
 BY: Actor = system("reminders")
 
@@ -102,16 +103,22 @@ def _row(item: finding.Found, now: datetime) -> dict[str, Any]:
 
 def _give_up_late(now: datetime) -> None:
     """Never dropped in silence: the desk is told while a call may still help."""
-    late = db.session.scalars(
-        update(Message)
+    late = (
+        select(Message.id)
         .where(
             Message.state == MessageState.DUE,
             or_(Message.deadline <= now, Message.not_before >= Message.deadline),
         )
+        .order_by(Message.deadline)
+        .limit(GIVEN_UP_A_SWEEP)
+    )
+    given_up = db.session.scalars(
+        update(Message)
+        .where(Message.id.in_(late), Message.state == MessageState.DUE)
         .values(state=MessageState.FAILED, failure="too late")
         .returning(Message)
     ).all()
-    for row in late:
+    for row in given_up:
         _tell_desk(row, now)
 
 

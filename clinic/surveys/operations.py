@@ -24,6 +24,7 @@ from clinic.tasks.safety import SafetyAnswers
 
 BY: Actor = system("surveys")
 ITEM9 = 9
+OPENED_A_SWEEP = 1000
 WORSE_BY = 5  # points of the total, against the score before
 OVERDUE_TASK_WITHIN = timedelta(hours=8)
 # Questions of the screener as they are kept in the draft, beside the items "1" to "9".
@@ -92,7 +93,7 @@ def _open_due(now: datetime) -> list[int]:
             )
     if not rows:
         return []
-    statement = insert(Survey).values(rows)
+    statement = insert(Survey).values(rows[:OPENED_A_SWEEP])
     statement = statement.on_conflict_do_nothing(index_elements=["course_id", "instrument", "milestone"])
     opened = db.session.execute(statement.returning(Survey.id, Survey.patient_id, Survey.milestone)).all()
     for row in opened:

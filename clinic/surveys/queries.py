@@ -14,7 +14,7 @@ from clinic.intake.models import Intake, IntakeState
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
-from clinic.surveys.cadence import BASELINE_LASTS, CATCH_UP_WITHIN, INSTRUMENT, CourseFacts
+from clinic.surveys.cadence import BASELINE_LASTS, CATCH_UP_WITHIN, EVERY, INSTRUMENT, OPENS_BEFORE, CourseFacts
 from clinic.surveys.models import Score, Survey, SurveyState
 from clinic.surveys.progress import Point, Progress, progress
 from clinic.tasks import safety
@@ -23,6 +23,7 @@ from clinic.tasks.models import Task
 ACTIVE = (CourseState.BOOKED, CourseState.RUNNING, CourseState.PAUSED)
 ENDED_EARLY = (CourseState.CANCELLED, CourseState.DISCONTINUED)
 DAYS_AHEAD = 14
+CANDIDATES = 5000  # courses looked at in one sweep
 
 
 def get(survey_id: int) -> Survey:
@@ -114,15 +115,17 @@ def candidates(now: datetime) -> Iterator[Candidate]:
             )
         )
         .group_by(Course.id, Course.patient_id)
-        .having(or_(count > 0, func.min(session.starts_at).filter(held) < now + timedelta(days=1, hours=1)))
+        .having(or_(count > 0, func.min(session.starts_at).filter(held) < now + OPENS_BEFORE))
         .subquery()
     )
     asked = exists().where(
         Survey.course_id == course.c.id,
         Survey.instrument == INSTRUMENT,
-        Survey.milestone == course.c.delivered - course.c.delivered % 5,
+        Survey.milestone == course.c.delivered - course.c.delivered % EVERY,
     )
-    rows = db.session.execute(select(course).where(~asked)).all()
+    is_fresh = or_(course.c.delivered < EVERY, course.c.last_delivered_at >= now - CATCH_UP_WITHIN)
+    first_come = (course.c.delivered < EVERY, course.c.last_delivered_at, course.c.first_starts_at, course.c.id)
+    rows = db.session.execute(select(course).where(~asked, is_fresh).order_by(*first_come).limit(CANDIDATES)).all()
     if not rows:
         return
     ids, patient_ids = [row.id for row in rows], [row.patient_id for row in rows]
