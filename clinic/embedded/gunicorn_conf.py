@@ -7,6 +7,7 @@ bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('CLINIC_PORT'
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = 8
+preload_app = True  # one import for all processes; the application connects to nothing before it forks
 timeout = 60
 graceful_timeout = 10
 keepalive = 5

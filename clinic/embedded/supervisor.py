@@ -34,6 +34,7 @@ FIRST_DEATHS = 2  # the same before everything was up once: a broken package doe
 READY_WITHIN = 180.0  # seconds from the first program to /readyz
 PATIENCE = 20.0  # seconds that a program gets to end
 TICK = 0.1
+UNFINISHED_DEMO = "demo-unfinished"
 COMMAND = [sys.executable, "-P", "-c", "from clinic.cli.main import main; main(prog_name='clinic')"]
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -122,9 +123,17 @@ class Supervisor:
         write_private(self.instance / RUNNING_FILE, "".join(lines))
 
     def _prepare_database(self) -> None:
+        url = self.env["CLINIC_DATABASE_URL"]
+        unfinished = self.instance / UNFINISHED_DEMO
+        if unfinished.exists():  # all that stands there is half a demo: nobody could use it yet
+            if self.settings.database_url:
+                raise ServerError(f"Half a demo clinic was loaded: empty the database, then delete {unfinished}.")
+            empty_database(url)
         self._step("updating the database", "db", "upgrade")
-        if not self.settings.is_production and database_is_empty(self.env["CLINIC_DATABASE_URL"]):
+        if not self.settings.is_production and database_is_empty(url):
+            write_private(unfinished, "")
             self._step("loading the demo clinic (made-up people)", "demo", "load", "--size", "small")
+            unfinished.unlink()
 
     def _start_programs(self) -> None:
         celery = ["-m", "celery", "-A", "workers.celery_app:celery"]
@@ -261,8 +270,19 @@ class Supervisor:
 
 def database_is_empty(url: str) -> bool:
     """No place and no patient yet."""
-    with psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:", 1)) as connection:
+    with _connect(url) as connection:
         row = connection.execute(
             "SELECT NOT (EXISTS (SELECT FROM locations) OR EXISTS (SELECT FROM patients))"
         ).fetchone()
     return bool(row and row[0])
+
+
+def empty_database(url: str) -> None:
+    """Drop every table."""
+    with _connect(url) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+
+
+def _connect(url: str) -> psycopg.Connection:
+    return psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:", 1))

@@ -12,6 +12,7 @@ import redis
 from clinic.embedded.postgres import PostgresServer, socket_folder
 from clinic.embedded.process import ServerError
 from clinic.embedded.redis import RedisServer
+from clinic.embedded.supervisor import empty_database
 
 pytestmark = pytest.mark.embedded
 
@@ -65,6 +66,14 @@ def test_postgres_lets_nobody_in_without_the_password(postgres_folder):
                 psycopg.connect(host=str(socket_folder(server.folder)), user=user, dbname="clinic")
         with connect(server) as connection:
             assert connection.info.parameter_status("is_superuser") == "off"
+
+
+def test_a_database_can_be_emptied_and_filled_again(postgres_folder):
+    with PostgresServer(postgres_folder, durable=False) as server:
+        for _ in range(2):
+            with connect(server) as connection:
+                connection.execute("CREATE TABLE filled (n int)")
+            empty_database(server.url())
 
 
 def test_two_servers_do_not_meet(tmp_path):

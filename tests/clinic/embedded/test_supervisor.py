@@ -165,9 +165,13 @@ def test_killed_it_takes_everything_along_and_the_next_run_has_the_data(clinic):
 
 
 @pytest.mark.soak
-def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path):
+def test_ctrl_c_while_the_demo_loads_leaves_nothing_behind_and_no_half_demo(tmp_path):
     clinic = Clinic(tmp_path / "new")
-    clinic.wait_for("daybreak: (updating|loading)")
+    clinic.wait_for("daybreak: loading")
+    time.sleep(8)
     clinic.end(signal.SIGINT)
     assert clinic.process.returncode == 0
     assert nothing_is_left(clinic.instance)
+    again = start(clinic.instance)
+    again.end()
+    assert any("loading the demo" in line for line in again.said)
