@@ -99,7 +99,7 @@ def cancel_session(session_id: int, *, reason: str = "", by: Actor) -> None:
 
 def _not_before_its_day(row: TreatmentSession) -> None:
     if row.local_on > clock.today(locations.get(row.location_id).tz):
-        raise Conflict(f"this session is on {row.local_on.isoformat()}", code_hint="not_its_day")
+        raise Conflict(f"this session is on {row.local_on.isoformat()}")
 
 
 # -- move -----------------------------------------------------------------------------------------------------------

@@ -10,27 +10,23 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from clinic.scheduling.wishes import CourseWish
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
 HOURS = [("", "any time"), *((str(minute), f"{minute // 60:02d}:{minute % 60:02d}") for minute in range(360, 1321, 30))]
 
 
-class Boxes(SelectMultipleField):
-    """Several choices, as boxes."""
-
-    widget = ListWidget(prefix_label=False)
-    option_widget = CheckboxInput()
+BOXES = {"widget": ListWidget(prefix_label=False), "option_widget": CheckboxInput()}
 
 
 class CourseForm(FlaskForm):
     """What the course should be like. What is left open comes from the intake, or from what is free."""
 
     protocol = SelectField("Protocol", validators=[InputRequired("Choose a protocol.")])
-    locations = Boxes("Where", coerce=int)
+    locations = SelectMultipleField("Where", coerce=int, **BOXES)
     earliest = DateField("First session from", validators=[Optional()])
     latest = DateField("First session by", validators=[Optional()])
     after = SelectField("Sessions after", choices=HOURS, validators=[Optional()])
     before = SelectField("Sessions done by", choices=HOURS, validators=[Optional()])
-    weekdays = Boxes("Weekdays", coerce=int, choices=list(enumerate(WEEKDAYS[:5])))
+    weekdays = SelectMultipleField("Weekdays", coerce=int, choices=list(enumerate(WEEKDAYS)), **BOXES)
 
     def __init__(
         self, *args: Any, protocols: Sequence[tuple[str, str]], sites: Sequence[tuple[int, str]], **kwargs: Any

@@ -55,8 +55,14 @@ def new_course() -> Any:
     except (Invalid, DecisionRequired) as refusal:
         return render_template("scheduling/new.html", form=form, patient=patient, problem=refusal.message), 422
     if not offer.proposal_ids:
-        return render_template("scheduling/new.html", form=form, patient=patient, binding=offer.binding)
+        return render_template(
+            "scheduling/new.html", form=form, patient=patient, binding=offer.binding, day_words=_iso_day
+        )
     return redirect(url_for(".choose", plan=[str(x) for x in offer.proposal_ids]))
+
+
+def _iso_day(text: str) -> str:
+    return presenter.day_words(date.fromisoformat(text))
 
 
 @bp.get("/staff/courses/choose")

@@ -320,3 +320,26 @@ def propose_at(scene: Scene, at: time) -> list[UUID]:
     minute = at.hour * 60 + at.minute
     wish = CourseWish("tms_10hz_left_dash", daily_window=(minute, minute + 90), latest_start=date(2026, 11, 24))
     return list(operations.propose_courses(another_patient(), wish, by=TESTER).proposal_ids)
+
+
+def test_an_observer_watches_no_more_chairs_than_the_site_allows(scene: Scene) -> None:
+    site = make_location(name="Chairs", chairs_per_observer=2)
+    for _ in range(3):
+        make_device(site, kind="chair", protocols=["esketamine_trd"])
+    make_shifts(make_staff("nurse", skills=("obs",)), site)
+    wish = CourseWish(
+        "esketamine_trd", location_ids=(site.id,), daily_window=(540, 740), latest_start=date(2026, 11, 24)
+    )
+    offers = []
+    for _ in range(3):
+        patient = make_patient()
+        make_decision(patient, pathway="esketamine")
+        queries.db.session.commit()
+        offers.append(operations.propose_courses(patient.id, wish, by=TESTER))
+        if offers[-1].proposal_ids:
+            operations.book_course(patient.id, proposal_id=offers[-1].proposal_ids[0], by=TESTER)
+    assert [bool(offer.proposal_ids) for offer in offers] == [True, True, False]
+    assert offers[2].binding[0]["rule"] == "staff_are_free"
+    rows = queries.db.session.scalars(select(TreatmentSession).where(TreatmentSession.location_id == site.id)).all()
+    assert len(rows) == 24
+    assert all(sum(x.starts_at <= row.starts_at < x.ends_at for x in rows) <= 2 for row in rows)
