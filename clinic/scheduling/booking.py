@@ -40,11 +40,12 @@ SESSION_COLUMNS = """course_id, patient_id, state, revision, location_id, device
 SESSION_ROWS = """unnest(CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]), CAST(:numbers AS smallint[]),
     CAST(:kinds AS varchar[]), CAST(:needs AS varchar[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),
     CAST(:device_untils AS timestamptz[]), CAST(:spaced_untils AS timestamptz[]), CAST(:dates AS date[]))"""
+# Sessions of a course that is booked already: revision 1, because the patient was told of the course without them.
 INSERT_SESSIONS = text(
     f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
-    f"SELECT :course_id, :patient_id, 'booked', 0, s.* FROM {SESSION_ROWS} AS s"
+    f"SELECT :course_id, :patient_id, 'booked', 1, s.* FROM {SESSION_ROWS} AS s"
 )
-# One round trip for all that a booking writes: course, sessions, and the proposal that it came from.
+# One round trip for all that a booking writes: course, sessions, the proposal that it came from, the schedules' versions.
 INSERT_COURSE = text(
     f"""
     WITH course AS (
@@ -55,6 +56,8 @@ INSERT_COURSE = text(
         RETURNING id
     ), proposal AS (
         UPDATE course_proposals SET course_id = course.id FROM course WHERE course_proposals.id = :proposal_id
+    ), schedule AS (
+        UPDATE locations SET schedule_version = schedule_version + 1 WHERE id = ANY(CAST(:locked AS integer[]))
     ), sessions AS (
         INSERT INTO treatment_sessions ({SESSION_COLUMNS})
         SELECT course.id, :patient_id, 'booked', 0, s.* FROM course, {SESSION_ROWS} AS s
@@ -135,13 +138,14 @@ def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCom
             "cost": new.cost,
             "created_at": clock.now(),
             "proposal_id": new.proposal_id,
+            "locked": list(locked.versions),
         },
     ).scalar_one()
     audit.record_event("courses", course_id, "booked", by=by, patient_id=new.patient_id, sessions=len(sessions))
     close_matching_within_transaction(
         kind=TaskKind.BOOK_COURSE, patient_id=new.patient_id, outcome="course booked", by=by
     )
-    raise_versions(locked, after_commit)
+    _tell(locked, after_commit)
     return course_id
 
 
@@ -223,19 +227,20 @@ def _bookings(rows: Iterable[TreatmentSession], state: Snapshot) -> list[tuple[i
 
 def raise_versions(locked: Locked, after_commit: AfterCommit) -> None:
     """Tell every reader of these schedules that they changed, in the transaction that changes them."""
-    _quietly(
-        update(Location).where(Location.id.in_(locked.versions)).values(schedule_version=Location.schedule_version + 1)
+    db.session.execute(
+        update(Location).where(Location.id.in_(locked.versions)).values(schedule_version=Location.schedule_version + 1),
+        execution_options={"synchronize_session": False},
     )
+    _tell(locked, after_commit)
+
+
+def _tell(locked: Locked, after_commit: AfterCommit) -> None:
+    """After the commit: the warm state of this process, and the sweep of the reminders."""
     before, added, removed = locked.state, locked.added, locked.removed
     untouched = set(locked.versions) - {x for x, _ in (*added, *removed)}
     if not untouched:
         after_commit.append(lambda: capacity.remember(before, added, removed))
     after_commit.append(lambda: jobs.ring(jobs.Job.SWEEP_REMINDERS))
-
-
-def _quietly(statement: Any) -> None:
-    """Run a statement whose rows nobody holds in this session: nothing to keep in step."""
-    db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
 @contextmanager

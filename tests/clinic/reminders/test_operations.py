@@ -430,3 +430,11 @@ def test_a_time_that_differs_from_what_was_told_is_news(booked: Booked, channel:
     audit.record(visit, "moved", by=TESTER, from_at=before.isoformat(), from_device=visit.device_id, revision=1)
     sweep_and_send()
     assert states(purpose="session_moved") == ["sent"]
+
+
+def test_a_session_that_was_added_to_the_course_is_told(booked: Booked, channel: Any, now: datetime) -> None:
+    course = booked([TOMORROW + timedelta(days=2)], style="digest")
+    make_session(course, TOMORROW + timedelta(days=6), number=2, revision=1)
+    sweep_and_send()
+    [sent] = [sent for sent in channel.sent if "new time" in sent.body]
+    assert "Mon, Nov 30, 10:00 am" in sent.body

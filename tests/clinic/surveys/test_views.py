@@ -35,6 +35,7 @@ def test_every_item_is_shown_word_for_word(survey: Survey, phone: Any) -> None:
         page = browser.get(f"/surveys/{survey.id}/{item.number}").text
         assert f'<h1 class="mt-3">{item.text}</h1>' in page
         assert all(f"<span>{label}</span>" in page for label in item.answers.values())
+        assert '<a href="tel:988">call or text 988</a>' in page
 
 
 def test_answering_goes_from_item_to_item_to_the_end(survey: Survey, phone: Any) -> None:
