@@ -143,7 +143,7 @@ def _move(session_id: int, starts_at: datetime, device_id: int | None, by: Actor
         starts_at + timedelta(minutes=minutes),
     )
     _refuse_place(locked.state.without(row), place)
-    _refuse_pace(row, protocol, locked.state, place)
+    _refuse_pace(row, protocol, locked.state, place, _around(row))
     old: dict[str, Any] = {"from_at": row.starts_at.isoformat(), "from_device": row.device_id}
     locked.removed.extend(_held(row, locked.state))
     row.starts_at, row.ends_at = place.starts_at, place.ends_at
@@ -187,9 +187,24 @@ def _refuse_place(state: Snapshot, place: PlannedSession) -> None:
         raise Invalid(f"That time is not possible: {words}.", fields=["starts_at"], rule=rule)
 
 
-def _refuse_pace(row: TreatmentSession, protocol: Protocol, state: Snapshot, place: PlannedSession) -> None:
-    """Order, calendar days and hours to the sessions before and after, and the patient's other appointments."""
+@dataclass(frozen=True)
+class _Around:
+    """What a session must keep its distance to: the others of its course, and all else that the patient has booked."""
+
+    others: Sequence[TreatmentSession]
+    held: Sequence[queries.Held]
+
+
+def _around(row: TreatmentSession) -> _Around:
     others = [x for x in queries.sessions(row.course_id) if x.id != row.id and x.state in HOLDS_PLACE]
+    return _Around(others, [x for x in queries.held_by_patient(row.patient_id) if x.session_id != row.id])
+
+
+def _refuse_pace(
+    row: TreatmentSession, protocol: Protocol, state: Snapshot, place: PlannedSession, around: _Around
+) -> None:
+    """Order, calendar days and hours to the sessions before and after, and the patient's other appointments."""
+    others = around.others
     before = max((x for x in others if x.starts_at < row.starts_at), key=lambda x: x.starts_at, default=None)
     after = min((x for x in others if x.starts_at > row.starts_at), key=lambda x: x.starts_at, default=None)
     on = queries.local_date(place.starts_at, state.site_of_device[place.device_id].tz)
@@ -201,8 +216,8 @@ def _refuse_pace(row: TreatmentSession, protocol: Protocol, state: Snapshot, pla
         if place.starts_at + wishes.spacing(protocol, row.number) > after.starts_at:
             raise _too_close("after")
         _refuse_gap(protocol, after.number, on, after.local_on)
-    for held in queries.held_by_patient(row.patient_id):
-        if held.session_id != row.id and held.starts_at < place.ends_at and place.starts_at < held.ends_at:
+    for held in around.held:
+        if held.starts_at < place.ends_at and place.starts_at < held.ends_at:
             raise SlotTaken(
                 "The patient has another appointment then.", taken=[booking.named(place, "patient_is_free")]
             )
@@ -239,11 +254,11 @@ def free_times(session_id: int, on: date) -> list[Place]:
         day = state.occupancy.day_of(on)
         visit = wishes.specs(protocol, [wishes.visit_of(protocol, row.number)])[0]
         visit = replace(visit, offsets=(0,), duration=int((row.ends_at - row.starts_at).total_seconds() // 60))
-        found = []
+        found, around = [], _around(row)
         for place in planning.free_places(request, state, visit, day, day + 1):
             planned = _as_planned(row, place)
             try:
-                _refuse_pace(row, protocol, state, planned)
+                _refuse_pace(row, protocol, state, planned, around)
             except (Invalid, SlotTaken):
                 continue
             found.append(place)

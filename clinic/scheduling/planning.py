@@ -27,6 +27,7 @@ from clinic.scheduling.wishes import PlannedSession
 
 KINDS = ("earliest", "steadiest", "preferred_place", "best", "other_time", "later_start")
 LATER_WEEKS = (1, 2, 3)
+MOST_REMEMBERED = 64  # questions to one state
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def choices(request: CourseRequest, state: Snapshot, count: int) -> list[Choice]
         known = state.answers.get(question)
         if known is None:
             known = _choices(request, state, count)
+            if len(state.answers) >= MOST_REMEMBERED:
+                state.answers.clear()
             state.answers[question] = known
     return known  # type: ignore[no-any-return]
 

@@ -156,15 +156,15 @@ def course(course_id: int) -> Any:
 
 
 def _course_page(course_id: int, problem: str = "") -> str:
+    audit.record(queries.course(course_id), "read", by=current_actor())
+    db.session.commit()
+    make_ups = appointments.make_ups(course_id)  # its own transaction: before anything is loaded for the page
     row = queries.course(course_id)
     patient = patients.get(row.patient_id)
     site = locations.get(row.location_id)
     sessions = queries.sessions(course_id)
-    audit.record(row, "read", by=current_actor())
-    db.session.commit()
     names = queries.device_names({s.device_id for s in sessions} | {row.device_id})
     owed = row.planned_sessions - sum(s.state in HOLDS_PLACE for s in sessions)
-    make_ups = appointments.make_ups(course_id) if owed > 0 and row.state in ("booked", "running") else None
     return render_template(
         "scheduling/course.html",
         course=row,

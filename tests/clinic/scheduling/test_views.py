@@ -148,6 +148,13 @@ def test_the_day_list_takes_arrivals(desk: FlaskClient, scene: Scene) -> None:
     assert "Nothing is planned on this day." in desk.get("/staff/day/fullerton/2026-11-22").text
 
 
+def test_pages_of_a_long_course_ask_the_database_seldom(desk: FlaskClient, scene: Scene) -> None:
+    row = book(scene)[5]
+    session_id, course_id = row.id, row.course_id
+    assert statements(desk, f"/staff/courses/{course_id}") <= 30
+    assert statements(desk, f"/staff/sessions/{session_id}/move") <= 30
+
+
 def test_the_day_list_shows_no_names(desk: FlaskClient, scene: Scene) -> None:
     book(scene)
     html = desk.get("/staff/day/fullerton/2026-11-24").text
