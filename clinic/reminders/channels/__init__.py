@@ -22,6 +22,5 @@ def channel_for(kind: str, settings: Settings) -> Channel:
             )
             if url
         ]
-        callback = f"{settings.base_url}/hooks/sms/status" if settings.public_url else None
-        return SmsChannel(gateways, callback) if gateways else ConsoleChannel()
+        return SmsChannel(gateways) if gateways else ConsoleChannel()
     raise ValueError(f"no channel {kind!r}")

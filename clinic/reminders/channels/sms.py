@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import httpx
 
@@ -32,38 +32,35 @@ class _NotTaken(ChannelBusy):
 class SmsChannel:
     """Tries the gateways in order; goes on to the next only where the one before certainly did not take the message."""
 
-    def __init__(self, gateways: Sequence[Gateway], callback: str | None = None) -> None:
+    def __init__(self, gateways: Sequence[Gateway]) -> None:
         self._gateways = gateways
-        self._callback = callback
 
     def send(self, envelope: Envelope) -> Accepted:
         last: ChannelBusy | None = None
         for number, gateway in enumerate(self._gateways, start=1):
             try:
-                return Accepted(f"sms{number}", self._post(gateway, envelope))
+                return Accepted(f"sms{number}", _post(gateway, envelope))
             except _NotTaken as error:
                 last = error
         assert last is not None
         raise ChannelBusy(last.message, last.wait)
 
-    def _post(self, gateway: Gateway, envelope: Envelope) -> str | None:
-        account = quote(gateway.account, safe="")
-        form = {"To": envelope.to, "From": gateway.sender, "Body": envelope.body}
-        if self._callback:
-            form["StatusCallback"] = f"{self._callback}?{urlencode({'reference': envelope.reference})}"
-        try:
-            answer = httpx.post(
-                f"{gateway.url.rstrip('/')}/2010-04-01/Accounts/{account}/Messages.json",
-                data=form,
-                auth=(gateway.account, gateway.token),
-                headers={REFERENCE_HEADER: envelope.reference},
-                timeout=TIMEOUT,
-            )
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise _NotTaken(f"the gateway cannot be reached: {type(error).__name__}") from None
-        except httpx.HTTPError as error:
-            raise ChannelBusy(f"the gateway did not answer: {type(error).__name__}") from None
-        return _read(answer)
+
+def _post(gateway: Gateway, envelope: Envelope) -> str | None:
+    account = quote(gateway.account, safe="")
+    try:
+        answer = httpx.post(
+            f"{gateway.url.rstrip('/')}/2010-04-01/Accounts/{account}/Messages.json",
+            data={"To": envelope.to, "From": gateway.sender, "Body": envelope.body},
+            auth=(gateway.account, gateway.token),
+            headers={REFERENCE_HEADER: envelope.reference},
+            timeout=TIMEOUT,
+        )
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise _NotTaken(f"the gateway cannot be reached: {type(error).__name__}") from None
+    except httpx.HTTPError as error:
+        raise ChannelBusy(f"the gateway did not answer: {type(error).__name__}") from None
+    return _read(answer)
 
 
 def _read(answer: httpx.Response) -> str | None:

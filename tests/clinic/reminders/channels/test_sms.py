@@ -21,12 +21,12 @@ def gateway() -> Iterator[FakeGateway]:
         yield fake
 
 
-def channel(*gateways: FakeGateway, callback: str | None = None) -> SmsChannel:
-    return SmsChannel([Gateway(fake.url, "AC 1", "secret", "+17145550100") for fake in gateways], callback)
+def channel(*gateways: FakeGateway) -> SmsChannel:
+    return SmsChannel([Gateway(fake.url, "AC 1", "secret", "+17145550100") for fake in gateways])
 
 
 def test_what_a_gateway_is_told(gateway: FakeGateway) -> None:
-    accepted = channel(gateway, callback="https://h.example/hooks/sms/status").send(TEXT)
+    accepted = channel(gateway).send(TEXT)
     [request] = gateway.requests
     assert (accepted.provider, accepted.provider_id) == ("sms1", "SM1")
     assert request.path == "/2010-04-01/Accounts/AC%201/Messages.json"
@@ -36,7 +36,6 @@ def test_what_a_gateway_is_told(gateway: FakeGateway) -> None:
         "To": "+17145550111",
         "From": "+17145550100",
         "Body": "Harbor: your next visit",
-        "StatusCallback": "https://h.example/hooks/sms/status?reference=3f0c",
     }
 
 
