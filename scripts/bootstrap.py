@@ -69,14 +69,18 @@ def newer_python():
     for minor in range(20, OLDEST[1] - 1, -1):
         found = shutil.which(f"python3.{minor}")
         if found:
-            os.execv(found, [found, *sys.argv])
+            os.execv(found, [found, *sys.argv])  # noqa: S606 - the same script under a newer Python
     version = ".".join(map(str, sys.version_info[:2]))
-    raise SetupError(f"Python {version} is too old: install Python 3.11 or newer, or run `make PYTHON=/path/to/python3 ...`.")
+    raise SetupError(
+        f"Python {version} is too old: install Python 3.11 or newer, or run `make PYTHON=/path/to/python3 ...`."
+    )
 
 
 def python_packages(kind):
     """A virtual environment with exactly the locked packages. `dev` holds everything that `run` needs."""
-    locks = {name: digest(ROOT / file) for name, file in (("run", "requirements.lock"), ("dev", "requirements-dev.lock"))}
+    locks = {
+        name: digest(ROOT / file) for name, file in (("run", "requirements.lock"), ("dev", "requirements-dev.lock"))
+    }
     stamp = VENV / "daybreak.json"
     base = {"root": str(ROOT), "python": sys.version.split()[0]}
     try:
@@ -88,12 +92,23 @@ def python_packages(kind):
         return
     if not works or done.get("root", str(ROOT)) != str(ROOT) or not same_python():
         make_environment()
-    count = (ROOT / f"requirements{'-dev' if kind == 'dev' else ''}.lock").read_text().count("==")
+    count = (ROOT / lock_file(kind)).read_text().count("==")
     say(f"installing {count} Python packages")
     stamp.unlink(missing_ok=True)
     run(
-        [PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--progress-bar=off"]
-        + ["--no-deps", "--require-hashes", "-r", lock_file(kind)],
+        [
+            PYTHON,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--no-input",
+            "install",
+            "--progress-bar=off",
+            "--no-deps",
+            "--require-hashes",
+            "-r",
+            lock_file(kind),
+        ],
         "Python packages could not be installed",
         counting=("Collecting ", count),
     )
@@ -105,7 +120,9 @@ def lock_file(kind):
 
 
 def same_python():
-    version = subprocess.run([str(PYTHON), "-c", "import sys; print(sys.version.split()[0])"], capture_output=True, text=True)
+    version = subprocess.run(
+        [str(PYTHON), "-c", "import sys; print(sys.version.split()[0])"], capture_output=True, text=True
+    )
     return version.stdout.strip() == sys.version.split()[0]
 
 
@@ -231,7 +248,7 @@ def write(path, text, mode):
 
 
 def say(text):
-    print(f"setup: {text}", flush=True)
+    print(f"setup: {text}", flush=True)  # noqa: T201 - this is its terminal output
 
 
 if __name__ == "__main__":
