@@ -17,8 +17,12 @@ TASK_WITHIN = timedelta(hours=2)
 
 
 def confirm_visit(session_id: int, *, by: Actor) -> None:
-    """The patient comes. What they said before, that they cannot, is taken back. Raises NotFound, AlreadyOver."""
-    appointments.confirm_session(session_id, by=by)
+    """The patient comes, to all sessions of that day. What they said before, that they cannot, is taken back.
+
+    Raises NotFound, AlreadyOver.
+    """
+    for same_day in queries.sessions_of_that_day(session_id):
+        appointments.confirm_session(same_day, by=by)
     with transaction():
         visit = queries.lock_visit(session_id)
         tasks.close_keyed_within_transaction([cannot_come_key(visit)], outcome="the patient can come after all", by=by)

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+import phonenumbers
+
 from clinic.locations import queries as locations
 from clinic.patients import links
 from clinic.patients import queries as patients
+from clinic.patients.contact import REGION
 from clinic.patients.models import LinkPurpose, MessageStyle
 from clinic.reminders import due, finding, queries
 from clinic.reminders.due import Purpose
@@ -115,7 +118,7 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, now: dateti
         "purpose": purpose,
         "language": to.language if to is not None else "en",
         "clinic": profile.short_name if profile is not None else "Daybreak",
-        "phone": profile.phone if profile is not None else "",
+        "phone": _as_people_read(profile.phone) if profile is not None else "",
         "home": f"{base}/me" if to is not None else f"{base}/staff/",
     }
     if purpose is Purpose.ON_CALL:
@@ -133,6 +136,15 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, now: dateti
         token = links.make_link(LinkPurpose.VISIT, patient_id=to.patient_id, session_id=visits[0].id)
         url = f"{base}/l/{token}"
     return Content(**common, visits=queries.named(visits), url=url)
+
+
+def _as_people_read(phone: str) -> str:
+    """`(714) 555-0100`; a number that is none stays as it is."""
+    try:
+        number = phonenumbers.parse(phone, REGION)
+    except phonenumbers.NumberParseException:
+        return phone
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
 
 
 def _visits(row: Message, purpose: Purpose, now: datetime) -> Sequence[TreatmentSession]:

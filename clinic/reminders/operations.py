@@ -65,8 +65,12 @@ def _take_back(now: datetime) -> None:
 
 
 def _write(found: Sequence[finding.Found], now: datetime) -> None:
-    for start in range(0, len(found), ROWS_A_STATEMENT):
-        rows = insert(Message).values([_row(item, now) for item in found[start : start + ROWS_A_STATEMENT]])
+    # One order for every sweep: two of them at once wait for each other and never in a circle.
+    ordered = sorted(
+        found, key=lambda item: (finding.recipient_key(item), item.due.purpose, item.due.occurrence, item.channel)
+    )
+    for start in range(0, len(ordered), ROWS_A_STATEMENT):
+        rows = insert(Message).values([_row(item, now) for item in ordered[start : start + ROWS_A_STATEMENT]])
         again = {name: rows.excluded[name] for name in ("state", "not_before", "deadline")}
         db.session.execute(
             rows.on_conflict_do_update(

@@ -148,6 +148,24 @@ def visits_with(session_id: int, patient_id: int, now: datetime) -> list[Treatme
     return first_of_each_day(near)
 
 
+def sessions_of_that_day(session_id: int) -> Sequence[int]:
+    """The session itself, and the later ones of its course on the same day that lie ahead, by time."""
+    about = session(session_id)
+    if about is None:
+        raise NotFound("no such visit")
+    later = db.session.scalars(
+        select(TreatmentSession.id)
+        .where(
+            TreatmentSession.course_id == about.course_id,
+            TreatmentSession.local_on == about.local_on,
+            TreatmentSession.starts_at > about.starts_at,
+            TreatmentSession.state.in_(UPCOMING),
+        )
+        .order_by(TreatmentSession.starts_at)
+    )
+    return [session_id, *later]
+
+
 def open_task_keys(keys: Collection[str]) -> set[str]:
     """Those of these tasks that are open."""
     statement = select(Task.dedupe_key).where(Task.dedupe_key.in_(keys), Task.closed_at.is_(None))

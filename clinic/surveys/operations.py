@@ -75,7 +75,7 @@ def _copy_intake_scores() -> None:
 
 def _open_due(now: datetime) -> list[int]:
     rows = []
-    for candidate in queries.candidates(now):
+    for candidate in sorted(queries.candidates(now), key=lambda candidate: candidate.course_id):
         milestone = milestone_due(candidate.facts, now)
         if milestone is not None:
             rows.append(

@@ -64,6 +64,7 @@ def test_the_day_before_goes_out_once_from_four_in_the_afternoon(booked: Booked,
     assert (row.state, row.attempts, row.provider_id) == ("sent", 1, "id-1")
     assert sent.reference == str(row.reference)
     assert "Tue, Nov 24, 10:00 am" in sent.body
+    assert "Call us: (714) 555-0100" in sent.body
     assert row.body == sent.body
 
 

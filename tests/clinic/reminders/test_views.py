@@ -210,3 +210,13 @@ def test_the_record_lists_the_messages(failed: Course, sign_in: Any, client: Any
     desk(failed, sign_in)
     page = client.get(f"/staff/patients/{failed.patient_id}").text
     assert "Day before" in page
+
+
+def test_a_yes_holds_for_all_sessions_of_the_day(
+    booked: Booked, sign_in_patient: Any, post: Any, now: datetime
+) -> None:
+    course = booked([TOMORROW, TOMORROW + timedelta(minutes=50), TOMORROW + timedelta(days=1)])
+    visits = course_sessions(course)
+    sign_in_patient(patient_of(course), "visit", checked=False, session_id=visits[0].id)
+    post(f"/visit/{visits[0].id}/confirm")
+    assert [visit.state for visit in visits] == ["confirmed", "confirmed", "booked"]
