@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from clinic.locations import queries as locations
 from clinic.scheduling import queries
-from clinic.scheduling.models import CourseProposal, CourseState, SessionState
+from clinic.scheduling.models import CourseProposal, CourseState, SessionState, TreatmentSession
+from clinic.scheduling.planning import Place
 from clinic.web import charts
 from clinic.web.charts import Mark, PathSession
 
@@ -216,13 +217,15 @@ def booked_path(visits: Sequence[Any], tz: str, now: datetime, *, url: Any = Non
     zone = ZoneInfo(tz)
     shown = [v for v in visits if v.state != SessionState.CANCELLED]
     following = next((v for v in shown if v.state in queries.AHEAD and v.starts_at >= now), None)
+    times = Counter(v.starts_at.astimezone(zone).time() for v in shown)
+    usual = times.most_common(1)[0][0] if times else None
     sessions = []
     for visit in shown:
         at = visit.starts_at.astimezone(zone)
         sessions.append(
             PathSession(
                 at.date(),
-                _mark(visit, following),
+                _mark(visit, following, is_usual=at.time() == usual),
                 visit.number,
                 clock24(at.hour * 60 + at.minute),
                 url=url(visit) if url else "",
@@ -231,14 +234,30 @@ def booked_path(visits: Sequence[Any], tz: str, now: datetime, *, url: Any = Non
     return charts.course_path(sessions)
 
 
-def _mark(visit: Any, following: Any) -> Mark:
+def _mark(visit: Any, following: Any, *, is_usual: bool) -> Mark:
     if visit.state in (SessionState.COMPLETED, SessionState.ARRIVED):
         return Mark.DONE
     if visit.state == SessionState.NO_SHOW:
         return Mark.MISSED
     if visit is following:
         return Mark.NEXT
-    return Mark.MOVED if visit.revision else Mark.PLANNED
+    return Mark.MOVED if visit.revision and not is_usual else Mark.PLANNED
+
+
+def hours_of(
+    places: Sequence[Place], row: TreatmentSession, tz: str, *, every: bool = False
+) -> list[tuple[str, list[Place]]]:
+    """Free places by hour: one a quarter of an hour and start, its own device first; `every` lists them all."""
+    zone = ZoneInfo(tz)
+    other = [place for place in places if (place.starts_at, place.device_id) != (row.starts_at, row.device_id)]
+    best: dict[Any, Place] = {}
+    for place in sorted(other, key=lambda p: (p.starts_at, p.device_id != row.device_id, p.device_id)):
+        at = place.starts_at.astimezone(zone)
+        best.setdefault((at, place.device_id) if every else (at.hour, at.minute // 15), place)
+    hours: dict[str, list[Place]] = {}
+    for place in best.values():
+        hours.setdefault(f"{place.starts_at.astimezone(zone):%H}:00", []).append(place)
+    return list(hours.items())
 
 
 def day_title(rows: Sequence[queries.DayRow], now: datetime) -> str:
