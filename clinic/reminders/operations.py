@@ -324,6 +324,7 @@ def resend(message_id: int, *, reason: str, by: Actor) -> None:
         before = row.state
         row.state, row.attempts, row.failure, row.not_before = MessageState.DUE, 0, None, now
         row.deadline = max(row.deadline, now + RESEND_WITHIN)
+        row.subject = row.body = row.wording = None  # written anew: links in the old text may be too old
         audit.record(row, "resent", by=by, reason=words, was=before)
         after_commit.append(lambda: jobs.ring(Job.SEND_MESSAGE, message_id=message_id))
 
