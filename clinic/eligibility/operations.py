@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,10 +15,10 @@ from clinic.eligibility import queries
 from clinic.eligibility.engine import IntakeRecord, assess
 from clinic.eligibility.models import Assessment, Decision, DecisionKind, Pathway, Verdict
 from clinic.errors import Conflict, Invalid, NotFound
-from clinic.intake import sent
 from clinic.intake.models import Intake, IntakeState
+from clinic.intake.operations import add_sent_within_transaction
 from clinic.jobs import Job
-from clinic.locations.queries import openings
+from clinic.locations.queries import closing_on_open_day, openings
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
 from clinic.staff.models import Role
@@ -27,9 +26,9 @@ from clinic.tasks import operations as tasks
 from clinic.tasks import safety
 from clinic.tasks.models import TaskKind, TaskLevel
 
-BOOK_WITHIN = timedelta(days=2)
-ASK_WITHIN = timedelta(days=2)
-FOLLOW_UP_WITHIN = timedelta(days=5)
+BOOK_WITHIN = 2  # open days of the clinic, as are the next two
+ASK_WITHIN = 2
+FOLLOW_UP_WITHIN = 5
 SEE_OPENINGS_FOR_DAYS = 10  # longer than any run of closed days
 
 
@@ -82,21 +81,8 @@ def submit_record(patient_id: int, data: Any, *, by: Actor) -> tuple[int, int]:
     record = checked_record(data)
     with transaction() as after_commit:
         patient = patients.lock(patient_id)
-        intake = sent.add_within_transaction(
-            patient_id, record.model_dump(mode="json", exclude_unset=True), language=patient.language, by=by
-        )
+        intake = add_sent_within_transaction(patient, record.to_json(), by=by, after_commit=after_commit)
         assessment = _assess(patient, intake, record, by=by)
-        tasks.open_within_transaction(
-            kind=TaskKind.REVIEW_INTAKE,
-            level=TaskLevel.ROUTINE,
-            dedupe_key=f"review_intake:{intake.id}",
-            for_role=Role.PRESCRIBER,
-            due_at=clock.now() + BOOK_WITHIN,
-            by=by,
-            patient_id=patient_id,
-            intake_id=intake.id,
-            location_id=patient.preferred_location_id,
-        )
         after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
         return intake.id, assessment.id
 
@@ -239,7 +225,7 @@ def _follow(command: Decide, patient: Patient, row: Decision, *, by: Actor) -> N
         level=TaskLevel.ROUTINE,
         dedupe_key=f"{kind}:decision:{row.id}",
         for_role=role,
-        due_at=clock.now() + within,
+        due_at=closing_on_open_day(patient.preferred_location_id, patient.tz, within),
         by=by,
         patient_id=patient.id,
         location_id=patient.preferred_location_id,

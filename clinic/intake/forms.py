@@ -453,8 +453,20 @@ def month_words_of(month: str, year: int) -> str:
 
 
 class OutcomeForm(PageForm):
-    """Page 2 of a medicine: what came of it."""
+    """Page 2 of a medicine: what it was for, and what came of it."""
 
+    use = one_of(
+        _("What did you take it for?"),
+        {
+            "alone": _("For my mood, on its own"),
+            "add_on": _("For my mood, added to another medicine"),
+            "sleep": _("For sleep"),
+            "pain": _("For pain"),
+            "smoking": _("To stop smoking"),
+            "other": _("For something else"),
+            "not_sure": NOT_SURE,
+        },
+    )
     outcome = one_of(
         _("How much did it help?"),
         {
@@ -486,6 +498,7 @@ class OutcomeForm(PageForm):
     cls = {"missed": "row two", "this_episode": "row"}
 
     def rows(self) -> Iterator[Row]:
+        yield self.row(self.use)
         yield self.row(self.outcome)
         yield self.row(self.stopped)
         if self.side_effects.data:

@@ -343,6 +343,20 @@ def submit_intake(intake_id: int, *, by: Actor) -> int:
         return intake.id
 
 
+def add_sent_within_transaction(
+    patient: Patient, intake_record: dict[str, Any], *, by: Actor, after_commit: AfterCommit
+) -> Intake:
+    """Keep a record that was taken elsewhere as a sent intake. The caller has checked the record and locked the person."""
+    now = clock.now()
+    intake = Intake(
+        state=IntakeState.OPEN, patient_id=patient.id, language=patient.language, started_at=now, saved_at=now
+    )
+    db.session.add(intake)
+    db.session.flush()
+    _send(intake, intake_record, by=by, after_commit=after_commit)
+    return intake
+
+
 def _keep_choices(intake: Intake, saved: pages.Pages, *, by: Actor) -> None:
     """Insurance, place and message style move to the patient; consents were kept as they were given, or are now."""
     assert intake.patient_id is not None
@@ -373,16 +387,17 @@ def _send(intake: Intake, intake_record: dict[str, Any], *, by: Actor, after_com
     db.session.flush()
     audit.record(intake, "submitted", by=by)
     patient = queries.patient_of(intake)
+    place = patient.preferred_location_id if patient else None
     tasks.open_within_transaction(
         kind=TaskKind.REVIEW_INTAKE,
         level=TaskLevel.ROUTINE,
         dedupe_key=f"review_intake:{intake.id}",
         for_role="prescriber",
-        due_at=queries.working_day_end(intake, REVIEW_WITHIN_DAYS),
+        due_at=locations.closing_on_open_day(place, queries.tz_of(intake), REVIEW_WITHIN_DAYS),
         by=by,
         patient_id=intake.patient_id,
         intake_id=intake.id,
-        location_id=patient.preferred_location_id if patient else None,
+        location_id=place,
     )
     intake_id = intake.id
     after_commit.append(lambda: jobs.ring(Job.ASSESS_INTAKE, intake_id=intake_id))

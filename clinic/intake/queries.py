@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypedDict
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -246,14 +245,3 @@ def help_of(intake_id: int) -> Help | None:
     if is_promised and task.closed_at is None and task.due_at > clock.now():
         return replace(facts, call_by=task.due_at)
     return facts
-
-
-def working_day_end(intake: Intake, days: int) -> datetime:
-    """When the clinic closes on its `days`-th open day from now on; that many days on where no hours are known."""
-    now, tz = clock.now(), ZoneInfo(tz_of(intake))
-    ends: dict[date, datetime] = {}
-    for opens, closes in openings(intake):
-        if closes > now:
-            ends[opens.astimezone(tz).date()] = closes
-    dates = sorted(ends)
-    return ends[dates[min(days, len(dates)) - 1]] if dates else now + timedelta(days=days)

@@ -27,6 +27,7 @@ WORKDAYS = range(5)
 ADHERENCE = {"0": "good", "1": "good", "2_3": "partial", "4_more": "poor"}
 OUTCOMES = ("none", "partial", "response", "remission", "lost_response")
 STOPPED = ("inefficacy", "side_effects", "cost", "other", "ongoing")
+OTHER_USES = ("sleep", "pain", "smoking", "other")
 DIAGNOSES = ("mdd", "bipolar_1", "bipolar_2", "dysthymia", "schizoaffective")
 LIVER = ("severe", "moderate", "mild", "none")
 CSSRS = {
@@ -260,7 +261,15 @@ def trial_row(values: Values) -> dict[str, Any]:
         outcome=_one_of(values.get("outcome"), OUTCOMES),
         stopped_reason=_one_of(values.get("stopped"), STOPPED),
         in_current_episode=yes_or_no(values.get("this_episode")),
+        **_use(values.get("use")),
     )
+
+
+def _use(answer: Any) -> dict[str, str]:
+    """One question holds both: whether it was taken alone is only told of a medicine for the mood."""
+    if answer in ("alone", "add_on"):
+        return {"purpose": "depression", "role": answer}
+    return {"purpose": answer} if answer in OTHER_USES else {}
 
 
 def _psychotherapy(page: _Reader) -> list[dict[str, Any]] | None:

@@ -8,9 +8,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from clinic import clock
 from clinic.db import db
 from clinic.errors import NotFound
 from clinic.locations.models import ClinicProfile, Closure, Location
+
+LOOK_AHEAD = 21  # days; longer than any run of closed ones
 
 
 class Opening(NamedTuple):
@@ -114,6 +117,17 @@ def openings(location_id: int | None, from_day: date, days: int) -> list[Opening
         if hours.weekday == day.weekday()
     ]
     return _merged(spans)
+
+
+def closing_on_open_day(location_id: int | None, tz: str, number: int) -> datetime:
+    """When the site closes on its `number`-th open day from now on; that many days on where no hours are known."""
+    now, zone = clock.now(), ZoneInfo(tz)
+    ends: dict[date, datetime] = {}
+    for opens, closes in openings(location_id, clock.today(tz), LOOK_AHEAD):
+        if closes > now:
+            ends[opens.astimezone(zone).date()] = closes
+    days = sorted(ends)
+    return ends[days[min(number, len(days)) - 1]] if days else now + timedelta(days=number)
 
 
 def _instant(day: date, wall: time, tz: str) -> datetime:

@@ -24,6 +24,7 @@ from clinic.tasks.models import Task, TaskKind, TaskLevel
 Openings = Sequence[tuple[datetime, datetime]]
 
 URGENT_WITHIN = timedelta(minutes=60)
+LONGEST_DAY = timedelta(hours=20)  # a clinic that is open around the clock still has days
 BREAK = timedelta(hours=4)  # a shorter gap between two spans is a break within one clinic day
 NO_OPENING_WITHIN = timedelta(hours=24)  # due where no opening is known: a clinic without hours still has to call
 RANK = {TaskLevel.LIT: 1, TaskLevel.SAME_DAY: 2, TaskLevel.URGENT: 3}
@@ -63,11 +64,12 @@ def due_at(level: TaskLevel, now: datetime, openings: Openings) -> datetime:
 def day_closes_at(now: datetime, openings: Openings) -> datetime | None:
     """End of the clinic day that runs now; None while the clinic is closed."""
     ends: datetime | None = None
+    begins = now
     for opens, closes in openings:
         if ends is None:
             if opens <= now < closes:
-                ends = closes
-        elif opens - ends < BREAK:
+                begins, ends = opens, closes
+        elif opens - ends < BREAK and closes - begins <= LONGEST_DAY:
             ends = closes
         else:
             break

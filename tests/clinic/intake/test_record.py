@@ -93,8 +93,22 @@ def test_one_missed_dose_a_week_is_still_steady(missed, adherence) -> None:
     assert record.trial_row({"missed": missed}).get("adherence") == adherence
 
 
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ("alone", {"purpose": "depression", "role": "alone"}),
+        ("add_on", {"purpose": "depression", "role": "add_on"}),
+        ("sleep", {"purpose": "sleep"}),
+        ("not_sure", {}),
+        ("nonsense", {}),
+    ],
+)
+def test_one_question_says_what_it_was_for_and_whether_alone(use, said) -> None:
+    assert record.trial_row({"use": use}) == said
+
+
 def test_not_sure_is_left_out_everywhere() -> None:
-    unsure = dict.fromkeys(("outcome", "stopped", "missed", "this_episode", "at_dose"), "not_sure")
+    unsure = dict.fromkeys(("use", "outcome", "stopped", "missed", "this_episode", "at_dose"), "not_sure")
     row = unsure | {"drug": "Zoloft", "dose_not_sure": "y", "weeks_not_sure": "y", "dates_not_sure": "y"}
     assert made({}, [row])["trials"] == [{"drug": "Zoloft"}]
 

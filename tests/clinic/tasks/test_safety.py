@@ -100,3 +100,9 @@ def test_another_form_opens_its_own_task(database, now) -> None:
     raised(SafetyAnswers(item9=1), "survey:2")
     due = database.session.scalars(select(Task.due_at)).all()
     assert due == [now + timedelta(hours=8)] * 2
+
+
+def test_a_clinic_that_is_open_around_the_clock_still_has_days() -> None:
+    midnight = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+    spans = [(midnight + timedelta(days=n), midnight + timedelta(days=n, hours=23, minutes=59)) for n in range(7)]
+    assert safety.day_closes_at(midnight + timedelta(hours=10), spans) == spans[0][1]
