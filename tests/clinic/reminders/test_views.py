@@ -220,3 +220,49 @@ def test_a_yes_holds_for_all_sessions_of_the_day(
     sign_in_patient(patient_of(course), "visit", checked=False, session_id=visits[0].id)
     post(f"/visit/{visits[0].id}/confirm")
     assert [visit.state for visit in visits] == ["confirmed", "confirmed", "booked"]
+
+
+def test_the_link_in_a_reminder_opens_the_visit_and_nothing_else(
+    booked: Booked, channel: Any, client: Any, post: Any, now: datetime
+) -> None:
+    course = booked([TOMORROW])
+    send_all()
+    token = channel.sent[0].body.split("/l/")[1].split()[0]
+    with clock.frozen(AT_FOUR + timedelta(minutes=5)):
+        assert "Continue" in client.get(f"/l/{token}").text
+        assert post(f"/l/{token}").location.endswith("/visit")
+        assert "Tue, Nov 24, 10:00 am" in client.get("/visit").text
+        assert client.get("/me").status_code == 302
+    [visit] = course_sessions(course)
+    assert visit.state == "booked"
+
+
+def test_the_link_of_a_check_in_asks_the_birth_date_once_and_opens_the_first_question(
+    booked: Booked, channel: Any, client: Any, post: Any, now: datetime
+) -> None:
+    from clinic.surveys.models import Survey
+
+    course = booked([TOMORROW])
+    db.session.add(
+        Survey(
+            patient_id=course.patient_id,
+            course_id=course.id,
+            instrument="phq9",
+            instrument_version="1.0",
+            milestone=5,
+            state="open",
+            due_at=now,
+            late_after=now + timedelta(hours=72),
+            is_late=False,
+        )
+    )
+    db.session.flush()
+    for message_id in operations.collect_due():
+        operations.send_message(message_id)
+    [sent] = [sent for sent in channel.sent if "check-in" in sent.body]
+    token = sent.body.split("/l/")[1].split()[0]
+    asked = client.get(post(f"/l/{token}").location)
+    assert asked.location.startswith("/birth-date")
+    answered = post(asked.location, {"day": "17", "month": "5", "year": "1980"})
+    opened = client.get(answered.location, follow_redirects=True)
+    assert "Little interest or pleasure in doing things" in opened.text
