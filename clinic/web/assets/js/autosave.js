@@ -126,7 +126,7 @@ function watch(form, key) {
       failures = 0;
       const revision = form.querySelector("input[name=revision]");
       if (revision && answer.revision !== undefined) revision.value = answer.revision;
-      if (draft.id === sent.id) {
+      if (draft?.id === sent.id) {
         draft = null;
         store.drop(key);
         show("good", answer.saved_at ?? new Date().toLocaleTimeString(document.documentElement.lang, { hour: "numeric", minute: "2-digit" }));

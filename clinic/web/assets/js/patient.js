@@ -14,7 +14,9 @@ function safetyCard() {
     if (!card?.hidden) return;
     card.hidden = false;
     // arrow keys pass over answers on their way to another: the card is announced, the focus stays
-    if (!quietly) card.querySelector("[tabindex='-1']")?.focus();
+    if (quietly) return;
+    card.querySelector("[tabindex='-1']")?.focus({ preventScroll: true });
+    card.scrollIntoView({ block: "start" }); // the number to call is on the screen at once
   };
   const check = (root, quietly) => {
     if ([...root.querySelectorAll("[data-item9] input:checked")].some((answer) => Number(answer.value) >= 1)) open(quietly);
