@@ -360,7 +360,7 @@ def _add(course_id: int, starts_at: datetime, device_id: int, by: Actor, after_c
         device_id,
         device.location_id,
         starts_at,
-        starts_at + timedelta(minutes=visit.minutes),
+        starts_at + wishes.length(protocol, visit),
     )
     locked = booking.lock_places({device_id}, {device.location_id}, starts_at.date())
     _refuse_place(locked.state, place)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -91,13 +92,18 @@ class Booked:
 
 @dataclass
 class Locked:
-    """What is locked: turnover by device, schedule version by location, and the state under that lock."""
+    """What is locked: turnover by device, schedule version by location. `state` is read when it is asked for."""
 
     turnover: Mapping[int, int]
     versions: Mapping[int, int]
-    state: Snapshot
+    until: date
     added: list[tuple[int, Booking]] = field(default_factory=list)
     removed: list[tuple[int, Booking]] = field(default_factory=list)
+
+    @cached_property
+    def state(self) -> Snapshot:
+        """The exact state of the locked locations; changes that free or take no place never need it."""
+        return capacity.snapshot_under_lock(self.versions, until=self.until)
 
 
 def approval(patient_id: int, protocol: Protocol) -> int:
@@ -111,10 +117,10 @@ def approval(patient_id: int, protocol: Protocol) -> int:
 
 
 def lock_places(device_ids: Collection[int], location_ids: Collection[int], until: date) -> Locked:
-    """Devices, then locations, each in id order, after the patient was locked; and the exact state under the lock."""
+    """Devices, then locations, each in id order, after the patient was locked."""
     turnover = queries.lock_devices(set(device_ids))
     versions = queries.lock_locations(set(location_ids))
-    return Locked(turnover, versions, capacity.snapshot_under_lock(versions, until=until))
+    return Locked(turnover, versions, until)
 
 
 def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> int:
@@ -236,9 +242,9 @@ def raise_versions(locked: Locked, after_commit: AfterCommit) -> None:
 
 def _tell(locked: Locked, after_commit: AfterCommit) -> None:
     """After the commit: the warm state of this process, and the sweep of the reminders."""
-    before, added, removed = locked.state, locked.added, locked.removed
-    untouched = set(locked.versions) - {x for x, _ in (*added, *removed)}
-    if not untouched:
+    added, removed = locked.added, locked.removed
+    if set(locked.versions) <= {location_id for location_id, _ in (*added, *removed)}:
+        before = locked.state
         after_commit.append(lambda: capacity.remember(before, added, removed))
     after_commit.append(lambda: jobs.ring(jobs.Job.SWEEP_REMINDERS))
 

@@ -258,7 +258,7 @@ def _from_sessions(patient_id: int, protocol_key: str, asked: Sequence[AskedSess
                 each.device_id,
                 devices[each.device_id].location_id,
                 each.starts_at,
-                each.starts_at + timedelta(minutes=visit.minutes),
+                each.starts_at + wishes.length(protocol, visit),
             )
         )
     request = wishes.course_request(replace(wish, location_ids=tuple(state.sites)), protocol, state, [])

@@ -9,9 +9,10 @@ from clinic import clock
 from clinic.errors import Invalid, NotFound
 from clinic.protocols.base import Protocol, ProtocolVisit, catalogue
 from clinic.scheduling.capacity import GRID, Snapshot
-from clinic.scheduling.planner import CoursePlan, CourseRequest, VisitSpec
+from clinic.scheduling.planner import CoursePlan, CourseRequest, VisitSpec, visits_of
 from clinic.scheduling.planner.calendar import from_utc, to_utc
 
+SLOT_TURNOVER = 5  # minutes of a protocol's slot that are the device's turnover, not the session
 NOTICE_MINUTES = 30  # a session today starts at least so long from now
 OTHER_PLACE = 6  # price of a visit at a site that was not named first
 MOST_DAYS_AHEAD = 400
@@ -96,19 +97,7 @@ def checked(wish: CourseWish) -> CourseWish:
 
 def specs(protocol: Protocol, visits: Iterable[ProtocolVisit]) -> tuple[VisitSpec, ...]:
     """Visits as the planner reads them. Devices carry the keys of the protocols that they give."""
-    return tuple(
-        VisitSpec(
-            duration=visit.minutes,
-            capability=protocol.key,
-            need=visit.need,
-            gap=visit.gap,
-            ideal=visit.ideal,
-            offsets=visit.offsets,
-            consistent=visit.consistent,
-            kind=visit.kind,
-        )
-        for visit in visits
-    )
+    return visits_of(protocol, visits, grid=GRID, turnover=SLOT_TURNOVER)
 
 
 def course_request(wish: CourseWish, protocol: Protocol, state: Snapshot, busy: Sequence[DaySpan]) -> CourseRequest:
@@ -231,10 +220,15 @@ def sessions_of(plan: CoursePlan, protocol: Protocol, state: Snapshot) -> list[P
                     device_id=device_id,
                     location_id=site.id,
                     starts_at=starts_at,
-                    ends_at=starts_at + timedelta(minutes=spec.minutes),
+                    ends_at=starts_at + length(protocol, spec),
                 )
             )
     return found
+
+
+def length(protocol: Protocol, visit: ProtocolVisit) -> timedelta:
+    """How long patient and operator are busy: the protocol's slot without the device's turnover."""
+    return timedelta(minutes=specs(protocol, [visit])[0].duration)
 
 
 def spacing(protocol: Protocol, number: int) -> timedelta:
@@ -244,7 +238,7 @@ def spacing(protocol: Protocol, number: int) -> timedelta:
     visit = visit_of(protocol, number)
     if len(visit.offsets) > 1:
         return timedelta(minutes=visit.offsets[1] - visit.offsets[0])
-    return timedelta(minutes=visit.minutes)
+    return length(protocol, visit)
 
 
 def visit_of(protocol: Protocol, number: int) -> ProtocolVisit:

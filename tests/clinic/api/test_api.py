@@ -151,9 +151,9 @@ def test_open_times_shrink_when_a_course_is_booked(call: Call, scene: Scene) -> 
     path = "/availability?location=fullerton&protocol=itbs_left&from=2026-11-24&to=2026-11-24&limit=1000"
     before = call("GET", path).json["items"]
     assert before[0]["starts_at"] == "2026-11-24T08:00:00-08:00"
-    assert len(before) == 117  # 8:00 to 17:40 in steps of five minutes: fifteen and five minutes of turnover
+    assert len(before) == 118  # 8:00 to 17:45 in steps of five minutes: ten, and five of turnover
     book(call, scene)
-    assert 0 < len(call("GET", path).json["items"]) < 117
+    assert 0 < len(call("GET", path).json["items"]) < 118
 
 
 @pytest.mark.parametrize(
