@@ -1,6 +1,8 @@
 """Task names, and the doorbell. Rows are the queue; a ring that gets lost costs seconds, because a sweep finds the row."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from celery import Celery
@@ -14,6 +16,9 @@ from clinic import clock
 from clinic.db import Base, Instant, db, transaction
 
 log = logging.getLogger(__name__)
+
+RING_LASTS = 30  # seconds; a sweep rings again, so an old ring only stands in the way of new ones
+_is_silent = False
 
 
 class Job(StrEnum):
@@ -54,11 +59,24 @@ def init_celery(app: Flask, broker_url: str) -> Celery:
 
 def ring(job: Job, **ids: int) -> None:
     """Tell the workers that a row waits. Call after the commit; a dead broker is logged, never raised."""
+    if _is_silent:
+        return
     celery: Celery = current_app.extensions["celery"]
     try:
-        celery.send_task(str(job), kwargs=ids)
+        celery.send_task(str(job), kwargs=ids, expires=RING_LASTS)
     except (OperationalError, OSError) as error:
         log.warning("doorbell %s not heard: %s", job, type(error).__name__)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """No ring while much is loaded at once; the sweeps find the rows."""
+    global _is_silent
+    before, _is_silent = _is_silent, True
+    try:
+        yield
+    finally:
+        _is_silent = before
 
 
 class Heartbeat(Base):

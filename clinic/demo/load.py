@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from sqlalchemy import select
 
-from clinic import clock
+from clinic import clock, jobs
 from clinic.audit import Actor, ActorKind, system
 from clinic.db import db
 from clinic.eligibility import operations as eligibility
@@ -96,7 +96,8 @@ def load(progress: Progress = lambda *_: None) -> int:
     clinic = _load_places(progress)
     people = list(_people())
     for done, person in enumerate(people, 1):
-        _load_person(person, clinic)
+        with jobs.silence():
+            _load_person(person, clinic)
         progress("people", done, len(people))
     return len(people)
 

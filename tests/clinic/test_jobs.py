@@ -1,0 +1,31 @@
+"""The doorbell: short-lived, and quiet while much is loaded."""
+
+import pytest
+from flask import Flask
+
+from clinic import jobs
+from clinic.jobs import Job
+
+
+@pytest.fixture
+def sent(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
+    heard: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(app.extensions["celery"], "send_task", lambda name, **more: heard.append((name, more)))
+    return heard
+
+
+def test_an_old_ring_does_not_stand_in_the_way_of_new_ones(
+    app: Flask, sent: list[tuple[str, dict[str, object]]]
+) -> None:
+    with app.app_context():
+        jobs.ring(Job.SEND_MESSAGE, message_id=7)
+    assert sent == [("reminders.send", {"kwargs": {"message_id": 7}, "expires": 30})]
+
+
+def test_a_load_in_bulk_rings_nobody(app: Flask, sent: list[tuple[str, dict[str, object]]]) -> None:
+    with app.app_context():
+        with jobs.silence():
+            jobs.ring(Job.SWEEP_REMINDERS)
+        assert sent == []
+        jobs.ring(Job.SWEEP_REMINDERS)
+    assert len(sent) == 1
