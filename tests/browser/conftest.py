@@ -1,0 +1,89 @@
+"""One real clinic, one real Chromium, and browsers that notice every complaint of a page."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.browser.chromium import chromium_executable
+from tests.browser.stack import Stack
+
+START = datetime.fromisoformat("2027-03-01T10:00:00-08:00")  # a Monday; the clocks change within the course
+PHONE, DESK = 390, 1280
+PASSWORD = "daybreak-demo"
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The demo clinic, running."""
+    with Stack(tmp_path_factory.mktemp("clinic") / "instance") as running:
+        running.start(START)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path, env = chromium_executable()
+    with sync_playwright() as playwright:
+        # The sandbox needs rights that a container may not have; only our own pages are opened.
+        browser = playwright.chromium.launch(executable_path=path, env=env, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, stack: Stack) -> Iterator[OpenPage]:
+    """`open_page(width, scheme)` opens a browser of its own; its console must have stayed silent at the end."""
+    complaints: list[str] = []
+    contexts = []
+
+    def note(message: ConsoleMessage) -> None:
+        is_status = "the server responded with a status of 4" in message.text  # what the test itself asks for
+        if message.type in ("error", "warning") and not is_status:
+            complaints.append(f"{message.location.get('url')}: {message.text}")
+
+    def do(width: int = PHONE, scheme: str = "light", **more: object) -> Page:
+        context = chromium.new_context(
+            base_url=stack.url,
+            viewport={"width": width, "height": 844 if width < 600 else 900},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            has_touch=width < 600,
+            reduced_motion="reduce",
+            **more,  # type: ignore[arg-type]
+        )
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", note)
+        page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
+        return page
+
+    yield do
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def sign_in(page: Page, who: str) -> None:
+    """As one of the demo's staff."""
+    page.goto("/staff/login")
+    page.get_by_label("Email").fill(f"{who}@demo.example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda address: "login" not in address)
+
+
+def follow(page: Page, link: str) -> None:
+    """Open a link out of a message and go on."""
+    page.goto(link)
+    page.get_by_role("button", name="Continue").click()
+
+
+def say_birth_date(page: Page, month: str, day: str, year: str) -> None:
+    """Before anything about health is shown."""
+    page.get_by_label("Month").select_option(label=month)
+    page.get_by_label("Day").fill(day)
+    page.get_by_label("Year").fill(year)
+    page.get_by_role("button", name="Continue").click()

@@ -1,0 +1,171 @@
+"""Every page with the demo's people: no finding of axe, no sideways scrolling, no complaint in the console."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from clinic.intake import pages as intake_pages
+from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
+from tests.browser.intake import put
+from tests.browser.stack import Stack, link_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
+AXE = (Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js").read_text()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
+LOOKS = [(PHONE, "light"), (DESK, "dark")]
+ALL_LOOKS = [(width, scheme) for width in (320, PHONE, 820, DESK, 1440) for scheme in ("light", "dark")]
+RUN = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']}).then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))]))"
+
+
+@pytest.fixture(params=[LOOKS, pytest.param(ALL_LOOKS, marks=pytest.mark.soak)], ids=["two looks", "every look"])
+def looks(request: pytest.FixtureRequest) -> list[tuple[int, str]]:
+    """Widths and schemes at which each page is seen."""
+    return list(request.param)
+
+
+def faults_of(page: Page, looks: Iterable[tuple[int, str]]) -> Iterator[str]:
+    """What is wrong with the page that is open."""
+    page.evaluate(AXE)
+    for width, scheme in looks:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        look = f"{page.url} {width} {scheme}"
+        if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+            yield f"{look}: {wide} px wide"
+        for rule, places in page.evaluate(RUN, TAGS):
+            yield f"{look}: {rule} at {places[:3]}"
+
+
+def see(page: Page, addresses: Iterable[str], looks: Any, status: int = 200) -> list[str]:
+    """Open each and answer all faults."""
+    faults = []
+    for address in dict.fromkeys(addresses):
+        answer = page.goto(address)
+        assert answer
+        if answer.status != status:
+            faults.append(f"{address}: status {answer.status}")
+        faults += faults_of(page, looks)
+    return faults
+
+
+def links(page: Page, at: str, pattern: str) -> list[str]:
+    """Paths on the page `at` that match, in order."""
+    page.goto(at)
+    found = page.locator("a[href]").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    return list(dict.fromkeys(x for x in found if re.fullmatch(pattern, x)))
+
+
+def test_public_pages(open_page: OpenPage, looks: Any) -> None:
+    page = open_page()
+    sites = links(page, "/locations", r"/locations/[a-z-]+")
+    assert len(sites) == 4
+    public = ["/", "/treatments", "/locations", *sites, "/intake/start", "/link", "/staff/login", "/dev/outbox"]
+    assert see(page, public, looks) == []
+
+
+def test_every_page_of_the_intake(open_page: OpenPage, looks: Any) -> None:
+    page = open_page()
+    page.goto("/intake/start")
+    page.get_by_role("button", name="Start").click()
+    put(page, {"given": "Maximiliana-Josephine", "family": "von Hohenberg-Montgomery-Castellanos"})
+    page.goto("/intake/therapy")
+    put(page, {"had": "yes", "kinds": ["cbt", "other"]})
+    page.locator(".dock .btn.grow").click()
+    page.goto("/intake/medicines")
+    page.locator("#drug").fill("Zoloft")
+    page.get_by_role("button", name="Add this medicine").click()
+    page.wait_for_url("**/medicines/*/1")
+    medicine = page.url.removesuffix("1")
+    rest = [f"/intake/{key}" for key in intake_pages.PAGES]
+    faults = see(page, [f"{medicine}1", f"{medicine}2", *rest, "/intake/later", "/intake/safety"], looks)
+    page.goto("/intake/phq9-9")
+    put(page, {"answer": "2"})
+    page.locator("#safety").wait_for()
+    faults += faults_of(page, looks)
+    faults += see(page, ["/intake/review"], looks)
+    page.goto("/intake/about")
+    put(page, {"given": "", "birth_year": "80"})
+    page.locator(".dock .btn.grow").click()
+    page.locator("#errors").wait_for()
+    assert faults + list(faults_of(page, looks)) == []
+
+
+def test_pages_of_a_patient(stack: Stack, open_page: OpenPage, looks: Any) -> None:
+    desk = open_page(DESK)
+    sign_in(desk, "desk")
+    desk.goto("/staff/courses")
+    desk.locator("tr[data-row]", has_text="Running").first.get_by_role("link").first.click()
+    desk.get_by_role("link", name="Open the record").click()
+    born = re.search(r"Born (\w+) (\d+), (\d+)", desk.locator("main").inner_text())
+    email = re.search(r"\S+@demo\.example\.org", desk.locator("main").inner_text())
+    assert born
+    assert email
+    letters = len(stack.letters.all)
+    desk.get_by_role("button", name="Send a sign-in link").click()
+    phone = open_page(PHONE)
+    link = link_in(stack.mail(email[0], "link", letters))
+    faults = see(phone, [link], looks)
+    follow(phone, link)
+    faults += faults_of(phone, looks)
+    say_birth_date(phone, *born.groups())
+    phone.wait_for_url("**/me")
+    faults += see(phone, ["/me", "/me/dates", "/surveys", "/me/messages", "/me/tell"], looks)
+    for survey in links(phone, "/surveys", r"/surveys/\d+")[:1]:
+        faults += see(phone, [survey, f"{survey}/9", f"{survey}/safety", f"{survey}/more/1", f"{survey}/send"], looks)
+    phone.goto(link)
+    faults += list(faults_of(phone, looks))
+    assert faults == []
+
+
+def test_pages_of_the_desk(open_page: OpenPage, looks: Any) -> None:
+    page = open_page(DESK)
+    sign_in(page, "desk")
+    tasks = links(page, "/staff/", r"/staff/tasks/\d+")[:2]
+    courses = links(page, "/staff/courses", r"/staff/courses/\d+")
+    records = [links(page, course, r"/staff/patients/\d+")[0] for course in courses[:1]]
+    moves = links(page, courses[-1], r"/staff/sessions/\d+/move")[:1]
+    messages = links(page, "/staff/messages", r"/staff/messages/\d+")[:1]
+    page.goto("/staff/")
+    assert tasks
+    assert moves
+    assert messages
+    fixed = ["/staff/", "/staff/courses", "/staff/day?site=fullerton", "/staff/day?site=south-pasadena"]
+    fixed += ["/staff/patients", "/staff/patients?q=D-10020", "/staff/patients?q=nobody", "/staff/messages"]
+    about = [f"{records[0]}/contacts", records[0].replace("/patients/", "/courses/new?patient=")]
+    faults = see(page, [*fixed, *tasks, courses[0], courses[-1], *moves, *messages, *records, *about], looks)
+    faults += see(page, ["/staff/nowhere"], looks, 404)
+    faults += see(page, ["/staff/eligibility"], looks, 403)
+    assert faults == []
+
+
+def test_three_proposals(open_page: OpenPage, looks: Any) -> None:
+    page = open_page(DESK)
+    sign_in(page, "desk")
+    page.locator(".task", has_text="Book a course").first.get_by_role("link").first.click()
+    page.get_by_role("link", name="Book", exact=True).click()
+    page.get_by_label("Protocol").select_option("tms_10hz_left_standard")
+    page.get_by_role("button", name="Find whole courses").click()
+    page.wait_for_url("**/courses/choose*")
+    assert page.get_by_role("radio").count() == 3
+    assert list(faults_of(page, looks)) == []
+
+
+def test_pages_of_clinicians(open_page: OpenPage, looks: Any) -> None:
+    page = open_page(DESK)
+    sign_in(page, "prescriber")
+    reviews = links(page, "/staff/eligibility", r"/staff/eligibility/\d+")
+    courses = links(page, "/staff/courses", r"/staff/courses/\d+")
+    records = [links(page, course, r"/staff/patients/\d+")[0] for course in courses[-1:]]
+    more = [f"{records[0]}/log", f"{records[0]}/intake"]
+    assert see(page, ["/staff/", "/staff/eligibility", *reviews, *records, *more, "/staff/account"], looks) == []
+
+
+def test_pages_of_the_manager(open_page: OpenPage, looks: Any) -> None:
+    page = open_page(DESK)
+    sign_in(page, "manager")
+    sites = links(page, "/staff/settings", r"/staff/settings/locations/\d+")
+    assert see(page, ["/staff/", "/staff/settings", *sites[:1], "/staff/change"], looks) == []
