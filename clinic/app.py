@@ -13,6 +13,7 @@ from clinic.api.blueprint import make_app
 from clinic.config import Settings, SettingsError, read_settings
 from clinic.db import db, use_keys
 from clinic.web import access, assets, errors, headers, health
+from clinic.web import views as web
 from clinic.web.limits import limiter
 
 HERE = Path(__file__).parent
@@ -109,6 +110,7 @@ def _blueprints() -> list[Blueprint]:
 
     return [
         health.bp,
+        web.bp,
         locations.bp,
         staff.bp,
         patients.bp,

@@ -19,6 +19,8 @@ from clinic.scheduling import appointments, operations, presenter, queries
 from clinic.scheduling.forms import CourseForm, ReasonForm, ResumeForm
 from clinic.scheduling.models import HOLDS_PLACE, CourseProposal, SessionState
 from clinic.staff.models import Role
+from clinic.tasks.models import Task, TaskKind
+from clinic.tasks.today import TARGETS, Target
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_patient, current_staff, is_safe_next
 
@@ -449,3 +451,21 @@ def _record(patient_id: int) -> Markup | None:
 chart.add_home(10, _home)
 chart.add_home(30, _home_path)
 chart.add_section(20, _record, roles=FLOOR)
+
+
+# -- where tasks lead -------------------------------------------------------------------------------------------------
+
+
+def _to_book(task: Task) -> Target | None:
+    if task.patient_id is None:
+        return None
+    return Target(url_for("scheduling.new_course", patient=task.patient_id), "Book", "A prescriber approved it.")
+
+
+def _to_move(task: Task) -> Target | None:
+    session_id = task.subject.get("session_id")
+    return Target(url_for("scheduling.move_session", session_id=session_id), "Move") if session_id else None
+
+
+TARGETS[TaskKind.BOOK_COURSE] = _to_book
+TARGETS[TaskKind.CANNOT_COME] = _to_move

@@ -67,7 +67,7 @@ def test_the_standard_course_is_booked_as_the_protocol_has_it(scene: Scene) -> N
     assert [s.number for s in sessions] == list(range(1, 37))
     assert Counter(s.kind for s in sessions) == {"mapping": 1, "daily": 29, "taper": 6}
     assert sessions[0].ends_at - sessions[0].starts_at == timedelta(minutes=70)  # a slot of 75 with 5 of turnover
-    assert {s.ends_at - s.starts_at for s in sessions[1:]} == {timedelta(minutes=15)}
+    assert {s.ends_at - s.starts_at for s in sessions[1:]} == {timedelta(minutes=10)}
     assert {s.device_until - s.ends_at for s in sessions} == {timedelta(minutes=5)}
     weeks = Counter(s.local_on.isocalendar()[:2] for s in sessions if s.kind == "taper")
     assert sorted(weeks.values(), reverse=True) == [3, 2, 1]

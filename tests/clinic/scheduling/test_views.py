@@ -18,7 +18,7 @@ from clinic.patients.models import AccessLink, LinkPurpose
 from clinic.scheduling import appointments, operations, queries
 from clinic.scheduling.models import TreatmentSession
 from clinic.scheduling.wishes import CourseWish
-from tests.builders import TESTER, make_decision, make_location, make_patient, make_profile
+from tests.builders import TESTER, make_decision, make_location, make_patient, make_profile, make_task
 from tests.clinic.scheduling.conftest import Scene
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
@@ -229,3 +229,8 @@ def open_patient_session(client: FlaskClient, patient_id: int, born: date) -> No
     assert db.session.query(AccessLink).count() == 1
     post(client, f"/l/{token}")
     post(client, "/birth-date", {"day": born.day, "month": born.month, "year": born.year})
+
+
+def test_an_approved_patient_is_booked_from_the_worklist(desk: FlaskClient, scene: Scene) -> None:
+    task = make_task(kind="book_course", for_role="front_desk", patient_id=scene.patient.id)
+    assert f"/staff/courses/new?patient={scene.patient.id}" in desk.get(f"/staff/tasks/{task.id}").text
