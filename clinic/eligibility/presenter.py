@@ -35,6 +35,14 @@ CRITERION_STATES = {
     "unknown": ("unsure", "Can't tell"),
     "undetermined": ("unsure", "Can't tell"),
 }
+# Most serious first; the order of the list.
+FINDING_STATES = {
+    "contraindication": ("stop", "Contraindication", "warn"),
+    "precaution": ("due", "Precaution", "warn"),
+    "co_occurring": ("due", "Also present", "warn"),
+    "criterion": ("stop", "Not met"),
+    "info": ("", "Note", "clock"),
+}
 OUTCOME_WORDS = {
     "none": "No change",
     "partial": "Partial",
@@ -210,8 +218,8 @@ def asks(result: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]
 
 
 def pathway_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The three treatments with their verdict and findings, absolute ones first."""
-    order = {"absolute": 0, "relative": 1, "precaution": 2}
+    """The three treatments with their verdict and findings, the most serious first."""
+    order = list(FINDING_STATES)
     rows = []
     for key, word in PATHWAY_WORDS.items():
         path = result["pathways"][key]
@@ -221,7 +229,10 @@ def pathway_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "key": str(key),
                 "name": word,
                 "state": PATHWAY_STATES[path["verdict"]],
-                "findings": sorted(present, key=lambda finding: order.get(finding["kind"], 9)),
+                "findings": [
+                    {**finding, "state": _finding_state(finding)}
+                    for finding in sorted(present, key=lambda finding: order.index(finding["kind"]))
+                ],
                 "missing": [
                     {**finding, "text": finding["text"].removeprefix("Not known: ")}
                     for finding in path["findings"]
@@ -230,3 +241,9 @@ def pathway_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _finding_state(finding: Mapping[str, Any]) -> tuple[str, ...]:
+    if finding["code"] == "trd_met":
+        return CRITERION_STATES["met"]
+    return FINDING_STATES[finding["kind"]]

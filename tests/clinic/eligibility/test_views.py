@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from clinic.eligibility import queries
 from clinic.eligibility.operations import submit_record
+from clinic.eligibility.presenter import pathway_rows
 from tests.builders import TESTER, eligible_record, make_location, make_patient, make_profile
 
 
@@ -72,3 +73,20 @@ def test_a_medicine_is_offered_by_brand_and_generic(client: FlaskClient, typed: 
 
 def test_one_letter_offers_nothing(client: FlaskClient) -> None:
     assert client.get("/intake/drugs?q=z").get_json() == []
+
+
+def test_what_speaks_against_a_treatment_stands_first_and_what_is_met_is_no_warning() -> None:
+    findings = [
+        {"code": "trd_met", "kind": "criterion", "text": "", "source": ""},
+        {"code": "fainting", "kind": "precaution", "text": "", "source": ""},
+        {"code": "implant", "kind": "contraindication", "text": "", "source": ""},
+        {"code": "bp", "kind": "missing", "text": "Not known: blood pressure", "source": ""},
+    ]
+    path = {"verdict": "contraindicated", "findings": findings}
+    row = pathway_rows({"pathways": dict.fromkeys(("tms", "esketamine", "iv_ketamine"), path)})[0]
+    assert [finding["state"][:2] for finding in row["findings"]] == [
+        ("stop", "Contraindication"),
+        ("due", "Precaution"),
+        ("good", "Met"),
+    ]
+    assert [finding["text"] for finding in row["missing"]] == ["blood pressure"]
