@@ -212,6 +212,14 @@ def test_stopping_keeps_what_cannot_be_used_yet(person) -> None:
     assert person.client.post("/intake/later").status_code == 200
 
 
+def test_who_stops_at_an_open_question_comes_back_to_it(person) -> None:
+    person.known()
+    person.save("therapy", later="1")
+    assert person.client.get("/intake").location.endswith("/intake/therapy")
+    person.save("therapy", had="no", later="1")
+    assert person.client.get("/intake").location.endswith("/intake/treatments")
+
+
 def test_starting_again_on_the_same_device_goes_on(person) -> None:
     assert person.client.post("/intake/start").location.endswith("/intake")
     assert db.session.query(Intake).count() == 1
