@@ -32,7 +32,7 @@ class CourseForm(FlaskForm):
         self, *args: Any, protocols: Sequence[tuple[str, str]], sites: Sequence[tuple[int, str]], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.protocol.choices = list(protocols)
+        self.protocol.choices = [("", "choose one"), *protocols]
         self.locations.choices = list(sites)
 
     def wish(self) -> CourseWish:

@@ -185,6 +185,22 @@ class DayRow:
     state: str
 
 
+def busy_sites(location_ids: Collection[int], since: date) -> set[int]:
+    """Which of these sites have sessions on that local date or in the week after it."""
+    until = since + timedelta(days=7)
+    return set(
+        db.session.scalars(
+            select(TreatmentSession.location_id)
+            .where(
+                TreatmentSession.location_id.in_(location_ids),
+                TreatmentSession.local_on.between(since, until),
+                TreatmentSession.state.in_(HOLDS_PLACE),
+            )
+            .distinct()
+        )
+    )
+
+
 def day_list(location_id: int, on: date) -> list[DayRow]:
     """Sessions of one site on one local date, by time, then device; cancelled ones left out. One query."""
     rows = db.session.execute(

@@ -1,5 +1,6 @@
 """Booking in three screens, the course, the day list, and the patient's dates."""
 
+from collections import Counter
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,10 @@ from markupsafe import Markup
 
 from clinic import audit, clock
 from clinic.db import db
+from clinic.eligibility.queries import approved_pathways
 from clinic.errors import Conflict, DecisionRequired, Expired, Invalid, NotFound, Refused, SlotTaken
 from clinic.locations import queries as locations
+from clinic.locations.models import Location
 from clinic.patients import chart
 from clinic.patients import queries as patients
 from clinic.protocols.base import catalogue
@@ -37,11 +40,18 @@ chart.TABS.append(chart.Tab(30, lazy_gettext("Dates"), "scheduling.dates", "cal"
 # -- booking: what is wanted, which of three, done ------------------------------------------------------------------
 
 
-def _course_form(**defaults: Any) -> CourseForm:
-    offered = sorted({key for site in locations.active() for device in site.devices for key in device.protocols})
-    protocols = [(key, catalogue()[key].name) for key in offered if key in catalogue()]
-    sites = [(site.id, site.name) for site in locations.active()]
-    return CourseForm(protocols=protocols, sites=sites, **defaults)
+def _course_form(patient_id: int, **defaults: Any) -> CourseForm:
+    """Protocols that some device gives: approved treatments first, then what most devices give."""
+    sites = locations.active()
+    offered = Counter(key for site in sites for device in site.devices for key in device.protocols)
+    approved = approved_pathways(patient_id)
+    known = sorted(
+        (protocol for key, protocol in catalogue().items() if key in offered),
+        key=lambda one: (one.modality not in approved, -offered[one.key], one.name),
+    )
+    return CourseForm(
+        protocols=[(one.key, one.name) for one in known], sites=[(site.id, site.name) for site in sites], **defaults
+    )
 
 
 @bp.route("/staff/courses/new", methods=["GET", "POST"])
@@ -49,7 +59,7 @@ def _course_form(**defaults: Any) -> CourseForm:
 def new_course() -> Any:
     """What the course should be like."""
     patient = patients.get(request.args.get("patient", 0, type=int))
-    form = _course_form()
+    form = _course_form(patient.id)
     if not form.validate_on_submit():
         return render_template("scheduling/new.html", form=form, patient=patient), 422 if form.is_submitted() else 200
     try:
@@ -351,13 +361,21 @@ def _date(text: str) -> date:
 # -- the day --------------------------------------------------------------------------------------------------------
 
 
+def _busiest(sites: list[Location]) -> Location | None:
+    """The first site with sessions this week, else the first."""
+    if not sites:
+        return None
+    busy = queries.busy_sites([site.id for site in sites], clock.today(sites[0].tz))
+    return next((site for site in sites if site.id in busy), sites[0])
+
+
 @bp.get("/staff/day")
 @access.staff(*FLOOR)
 def today() -> Any:
-    """Today at the caller's site."""
+    """Today at the caller's site: the one that was asked for, or one where something happens."""
     sites = [site for site in locations.active() if site.id in current_staff().location_ids]
     wanted = request.args.get("site")
-    site = next((x for x in sites if x.slug == wanted), sites[0] if sites else None)
+    site = next((x for x in sites if x.slug == wanted), None) or _busiest(sites)
     if site is None:
         raise Refused("no site was granted to you yet: ask a manager")
     return redirect(url_for(".day", slug=site.slug, on=clock.today(site.tz).isoformat()))

@@ -234,3 +234,13 @@ def open_patient_session(client: FlaskClient, patient_id: int, born: date) -> No
 def test_an_approved_patient_is_booked_from_the_worklist(desk: FlaskClient, scene: Scene) -> None:
     task = make_task(kind="book_course", for_role="front_desk", patient_id=scene.patient.id)
     assert f"/staff/courses/new?patient={scene.patient.id}" in desk.get(f"/staff/tasks/{task.id}").text
+
+
+def test_the_day_opens_where_something_happens(scene: Scene, client: FlaskClient, sign_in: Callable[..., Any]) -> None:
+    quiet = make_location(slug="a-quiet-site", name="A quiet site")
+    sign_in("front_desk", locations=(scene.site, quiet))
+    db.session.commit()
+    assert client.get("/staff/day").location == "/staff/day/a-quiet-site/2026-11-23"
+    book(scene)
+    assert client.get("/staff/day").location == "/staff/day/fullerton/2026-11-23"
+    assert client.get("/staff/day?site=a-quiet-site").location == "/staff/day/a-quiet-site/2026-11-23"
