@@ -23,10 +23,10 @@ from clinic.locations.models import Location
 from clinic.locations.operations import NewDevice, NewLocation, NewShift, Span
 from clinic.patients import operations as patients
 from clinic.patients.operations import NewPatient
+from clinic.reminders.answers import decline_visit
 from clinic.scheduling import appointments
 from clinic.scheduling import operations as scheduling
 from clinic.scheduling import queries as courses
-from clinic.scheduling.models import SessionState, TreatmentSession
 from clinic.scheduling.wishes import CourseWish
 from clinic.staff import operations as staff
 from clinic.surveys import operations as surveys
@@ -40,6 +40,7 @@ PASSWORD = "daybreak-demo"  # noqa: S105 - the demo clinic's sign-ins are printe
 DOMAIN = "demo.example.org"
 SEED = 20261121
 COURSE_PROTOCOL = "tms_10hz_left_standard"
+ENDED_EARLY = ("paused", "discontinued", "cancelled")
 CHECK_IN_EVERY = 5  # sessions; in between no check-in opens
 TMS_SITES = ("fullerton", "laguna-hills")
 
@@ -218,8 +219,10 @@ def _load_person(person: Person, clinic: Clinic) -> None:
         _decide(person, patient_id, clinic)
     if person.state in ("asked", "declined", "approved"):
         return
+    ahead = clock.today(TZ) + timedelta(days=2 + person.number % 3)
     with clock.frozen(_office_hour(start + timedelta(days=2))):
-        course_id = _book(person, patient_id, clinic)
+        first = clock.today(TZ) + timedelta(days=1) if person.delivered else ahead
+        course_id = _book(person, patient_id, clinic, first)
     if course_id is not None:
         _live_through(person, patient_id, course_id, clinic)
 
@@ -228,7 +231,7 @@ def _days_ago(person: Person) -> int:
     """When the history was sent: lately for those who wait, long enough ago for what was delivered since."""
     if person.delivered:
         return 16 + person.number % 4 + person.delivered * 7 // 5 + (14 if person.delivered > 30 else 0)
-    spread = {"waiting": 2, "safety": 0, "asked": 3, "declined": 5, "approved": 3, "booked": 7, "cancelled": 12}
+    spread = {"waiting": 1, "safety": 0, "asked": 1, "declined": 4, "approved": 1, "booked": 4, "cancelled": 9}
     return spread.get(person.state, 0) + person.number % 2
 
 
@@ -276,11 +279,10 @@ def _decide(person: Person, patient_id: int, clinic: Clinic) -> None:
 # -- courses --------------------------------------------------------------------------------------------------------
 
 
-def _book(person: Person, patient_id: int, clinic: Clinic) -> int | None:
-    tomorrow = clock.today(TZ) + timedelta(days=1)
+def _book(person: Person, patient_id: int, clinic: Clinic, first: date) -> int | None:
     wish = CourseWish(
         protocol="itbs_left" if person.number % 3 == 0 else COURSE_PROTOCOL,
-        earliest_start=tomorrow,
+        earliest_start=first,
         location_ids=(clinic.sites[person.site],),
         count=1,
     )
@@ -296,7 +298,11 @@ def _live_through(person: Person, patient_id: int, course_id: int, clinic: Clini
     scores = _falling_scores(person)
     operator = clinic.actor("operator")
     past = [one for one in courses.sessions(course_id) if one.ends_at < clock.now()]
-    for session in past[: person.delivered]:
+    if person.state in ENDED_EARLY:
+        past = past[: person.delivered]
+    ended_at = clock.now()
+    for session in past:
+        ended_at = session.ends_at
         with clock.frozen(session.starts_at - timedelta(minutes=4)):
             appointments.arrive_session(session.id, by=operator)
         with clock.frozen(session.ends_at):
@@ -306,28 +312,25 @@ def _live_through(person: Person, patient_id: int, course_id: int, clinic: Clini
                 surveys.keep_up()
             with clock.frozen(session.ends_at + timedelta(hours=5)):
                 _answer_check_ins(patient_id, scores)
-    _what_became(person, course_id, clinic)
+    if person.state in ENDED_EARLY:
+        with clock.frozen(ended_at + timedelta(hours=6)):
+            _what_became(person, course_id, clinic)
+    elif person.state == "cannot_come":
+        _decline_next(course_id)
 
 
 def _what_became(person: Person, course_id: int, clinic: Clinic) -> None:
     by = clinic.actor("desk")
     if person.state == "paused":
         scheduling.pause_course(course_id, reason="Away for family reasons", by=by)
-    elif person.state in ("discontinued", "cancelled"):
+    else:
         scheduling.cancel_course(course_id, reason="The patient chose another way", by=by)
-    elif person.state == "cannot_come":
-        waiting = db.session.scalar(
-            select(TreatmentSession.id)
-            .where(
-                TreatmentSession.course_id == course_id,
-                TreatmentSession.state == SessionState.BOOKED,
-                TreatmentSession.starts_at > clock.now(),
-            )
-            .order_by(TreatmentSession.starts_at)
-            .limit(1)
-        )
-        if waiting is not None:
-            appointments.cancel_session(waiting, reason="The patient cannot come", by=by)
+
+
+def _decline_next(course_id: int) -> None:
+    ahead = next((one for one in courses.sessions(course_id) if one.starts_at > clock.now()), None)
+    if ahead is not None:
+        decline_visit(ahead.id, by=Actor(ActorKind.PATIENT, str(ahead.patient_id)))
 
 
 def _answer_check_ins(patient_id: int, scores: Iterator[list[int]]) -> None:

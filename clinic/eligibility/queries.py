@@ -152,3 +152,15 @@ def present_decisions(patient_id: int, pathway: str) -> Sequence[Decision]:
             Decision.patient_id == patient_id, Decision.pathway == pathway, Decision.superseded_at.is_(None)
         )
     ).all()
+
+
+def approved_pathways(patient_id: int) -> set[str]:
+    """Treatments that may be booked now."""
+    rows = db.session.scalars(
+        select(Decision.pathway).where(
+            Decision.patient_id == patient_id,
+            Decision.superseded_at.is_(None),
+            Decision.decision == DecisionKind.APPROVE,
+        )
+    )
+    return set(rows)

@@ -175,7 +175,9 @@ class Known:
         return None if found is None else found.startswith("bipolar")
 
     def under_age(self) -> bool | None:
-        return None if self.record.age is None else self.record.age < self.rules.adult_from_years
+        if self.record.age is None:
+            return True if self.answer("under_18") else None
+        return self.record.age < self.rules.adult_from_years
 
     def drinks_too_much(self) -> bool | None:
         """AUDIT-C at its cut-off: 4 for men, 3 for women and where the sex is not known."""

@@ -126,6 +126,14 @@ def _weeks_by_date(trial: Trial, as_of: date | None) -> Span:
     return Span(max(0.0, (stopped[0] - started[1]).days / 7), high)
 
 
+def _dates_contradict(trial: Trial, as_of: date | None) -> bool:
+    """Whether the last day, or the day of the record, lies before the first."""
+    if trial.started_on is None:
+        return False
+    ends = [partial_date(trial.stopped_on)[1]] if trial.stopped_on is not None else []
+    return any(end < partial_date(trial.started_on)[0] for end in [*ends, *([as_of] if as_of else [])])
+
+
 def _fill_one_gap(steps: Sequence[Step], total: Span) -> list[tuple[Span, Span]]:
     """Dose and weeks of each step; the weeks of a single unknown step follow from the total."""
     spans = [(step.dose or ANY, step.weeks or ANY) for step in steps]
@@ -188,7 +196,8 @@ def read(trial: Trial, record: IntakeRecord, rules: RuleSet) -> Facts:
     as_of = date.fromisoformat(record.as_of) if record.as_of else None
     match = drugs.identify(trial.drug, trial.formulation) if trial.drug and trial.drug.strip() else None
     min_dose, form = drugs.minimum_dose(match) if match else (None, None)
-    total = _meet(trial.weeks or ANY, _weeks_by_date(trial, as_of))
+    by_date = _weeks_by_date(trial, as_of)
+    total = _meet(trial.weeks or ANY, by_date)
     dose = trial.dose_mg_per_day or ANY
     if trial.steps:
         spans = _fill_one_gap(trial.steps, total)
@@ -203,8 +212,12 @@ def read(trial: Trial, record: IntakeRecord, rules: RuleSet) -> Facts:
         at_dose = _run_at(spans, max(wanted, _SAME), rules.forgiven_gap_weeks)
     else:
         at_dose = trial.weeks_at_dose or ANY
-    if at_dose.low > total.high + _ROUNDING_WEEKS:
-        at_dose = Span(total.high, at_dose.high)
+    # What contradicts the weeks at dose leaves them open; nobody knows which of the two is wrong.
+    longest = min((trial.weeks or ANY).high, by_date.high, total.high)
+    if _dates_contradict(trial, as_of):
+        longest = 0
+    if at_dose.low > longest + _ROUNDING_WEEKS:
+        at_dose = Span(longest, at_dose.high)
     else:
         at_dose = Span(at_dose.low, max(at_dose.low, min(at_dose.high, total.high)))
     return Facts(trial, match, dose, min_dose, form, total, at_dose, _in_episode(trial, record), as_of)
@@ -262,6 +275,8 @@ def _not_counted(facts: Facts, any_episode: bool) -> list[tuple[str, Why]]:
 def _dose_fault(facts: Facts) -> Why | None:
     if facts.min_dose is None or facts.dose.high >= facts.min_dose - _SAME:
         return None
+    if facts.drug is not None and facts.drug.kind != "antidepressant":
+        return None  # an agent's least dose belongs to an augmentation, and its unit may be another
     short = facts.min_dose - facts.dose.high
     unit = dose_unit(facts.drug)
     form = f" in the form {facts.form.replace('_', ' ')}" if facts.form else ""
