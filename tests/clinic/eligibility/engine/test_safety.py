@@ -133,6 +133,12 @@ def test_under_18_cannot_be_told_and_is_reviewed(run):
     assert run(age=18).trd.verdict == "met"
 
 
+def test_under_18_by_the_screen_alone_is_under_18_too(run, make_record):
+    result = run(age=None, safety=make_record()["safety"] | {"under_18": True})
+    assert result.trd.verdict == "undetermined"
+    assert verdicts(result) == (R, C, R)
+
+
 def test_an_antidepressant_still_taken_that_lowers_the_seizure_threshold_is_reviewed(run, make_trial):
     trials = [make_trial(), make_trial("bupropion", dose_mg_per_day=300, stopped_reason="ongoing")]
     assert verdicts(run(trials=trials)) == (R, E, E)

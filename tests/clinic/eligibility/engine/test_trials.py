@@ -132,6 +132,29 @@ def test_more_weeks_at_the_dose_than_in_all_contradict_each_other(run, make_tria
     assert verdict(run, make_trial(weeks=7, weeks_at_dose=8)) == ["adequate"]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"weeks": 8, "started_on": "2026-01-01", "stopped_on": "2026-01-15"},
+        {"weeks": 8, "started_on": "2026-05-01", "stopped_on": "2026-01-01"},
+        {"weeks": 8, "started_on": "2030-01-01"},
+        {"weeks": 4, "weeks_at_dose": None, "steps": [{"dose": 100, "weeks": 8}]},
+    ],
+)
+def test_dates_or_weeks_that_contradict_the_weeks_at_dose_leave_the_row_open(run, make_trial, fields):
+    assert verdict(run, make_trial(**fields)) == ["undetermined"]
+
+
+def test_contradicting_dates_do_not_save_a_row_that_is_too_short(run, make_trial):
+    fields = {"weeks": 3, "weeks_at_dose": 3, "started_on": "2026-05-01", "stopped_on": "2026-01-01"}
+    assert verdict(run, make_trial(**fields)) == ["inadequate_duration"]
+
+
+def test_an_augmenting_agent_has_no_dose_fault_of_a_trial(run, make_trial):
+    row = run(trials=[make_trial("Cytomel", dose_mg_per_day=0.025)]).trials[0]
+    assert [why.code for why in row.judgement.why] == ["drug_not_counted"]
+
+
 # steps
 
 
