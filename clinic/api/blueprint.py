@@ -90,7 +90,7 @@ def _parsed(model: type[BaseModel], *, query: bool) -> BaseModel:
 
 def listed(items: list[dict[str, Any]], key: str = "id") -> dict[str, Any]:
     """One page of a list that is already in order, after the cursor of the request. Raises Invalid."""
-    limit = _limit()
+    limit = page_limit()
     cursor = request.args.get("cursor")
     if cursor is not None:
         at = next((n for n, item in enumerate(items) if str(item[key]) == cursor), None)
@@ -101,11 +101,20 @@ def listed(items: list[dict[str, Any]], key: str = "id") -> dict[str, Any]:
     return {"items": items[:limit], "next_cursor": str(items[limit - 1][key]) if more else None}
 
 
-def _limit() -> int:
+def page_limit() -> int:
+    """How many rows of a list the request asks for. Raises Invalid."""
     text = request.args.get("limit", str(PAGE))
     if not text.isdecimal() or not 1 <= int(text[:6]) <= 1000:
         raise Invalid("limit is 1 to 1000", fields=["limit"])
     return int(text)
+
+
+def page_cursor() -> int | None:
+    """The id after which the page begins, of a list that is paged in the database. Raises Invalid."""
+    text = request.args.get("cursor")
+    if text is not None and (not re.fullmatch("[0-9]{1,18}", text)):
+        raise Invalid("cursor: not one that was given", fields=["cursor"])
+    return None if text is None else int(text)
 
 
 # -- every request --------------------------------------------------------------------------------------------------

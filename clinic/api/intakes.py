@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clinic.api.blueprint import Body, Key, Line, Prose, accepts, bp
+from clinic.api.blueprint import Body, Key, Line, Prose, accepts, bp, page_cursor, page_limit
 from clinic.eligibility import operations, queries
 from clinic.eligibility.models import Assessment
 from clinic.eligibility.operations import Decide
@@ -60,8 +60,10 @@ def get_intake(intake_id: int) -> Any:
 def list_assessments(patient_id: int) -> Any:
     """All assessments of a patient, newest first; the one without `superseded_at` counts."""
     patients.get(patient_id)
-    items = [_assessment(row) for row in queries.whole_assessments(patient_id)]
-    return {"items": items, "next_cursor": None}
+    limit = page_limit()
+    rows = queries.whole_assessments(patient_id, before=page_cursor(), limit=limit + 1)
+    items = [_assessment(row) for row in rows[:limit]]
+    return {"items": items, "next_cursor": str(items[-1]["id"]) if len(rows) > limit else None}
 
 
 @bp.post("/patients/<int:patient_id>/decisions")

@@ -113,9 +113,11 @@ def assessments(patient_id: int) -> Sequence[Assessment]:
     return db.session.scalars(statement.order_by(Assessment.id.desc())).all()
 
 
-def whole_assessments(patient_id: int, *, limit: int = 50) -> Sequence[Assessment]:
-    """A person's assessments with record and result, newest first."""
+def whole_assessments(patient_id: int, *, before: int | None = None, limit: int = 50) -> Sequence[Assessment]:
+    """A person's assessments with record and result, newest first; `before` an id: the older ones."""
     statement = select(Assessment).where(Assessment.patient_id == patient_id)
+    if before is not None:
+        statement = statement.where(Assessment.id < before)
     return db.session.scalars(statement.order_by(Assessment.id.desc()).limit(limit)).all()
 
 

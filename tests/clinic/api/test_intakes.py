@@ -32,6 +32,17 @@ def test_a_repeated_send_with_one_key_makes_one_intake(call: Call, patient_id: i
     assert len(call("GET", f"/patients/{patient_id}/assessments").json["items"]) == 1
 
 
+def test_assessments_are_paged_newest_first(call: Call, patient_id: int) -> None:
+    path = f"/patients/{patient_id}/assessments"
+    bodies = [{"patient_id": patient_id, "record": eligible_record(age=age)} for age in (40, 41, 42)]
+    made = [call("POST", "/intakes", body).json["assessment"]["id"] for body in bodies]
+    first = call("GET", f"{path}?limit=2").json
+    second = call("GET", f"{path}?limit=2&cursor={first['next_cursor']}").json
+    assert [row["id"] for row in first["items"] + second["items"]] == made[::-1]
+    assert second["next_cursor"] is None
+    assert call("GET", f"{path}?limit=0").status_code == call("GET", f"{path}?cursor=x").status_code == 422
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [
