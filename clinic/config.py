@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 PREFIX = "CLINIC_"
 SECRETS_FILE = "secrets.env"
 RUNNING_FILE = "running.env"
+INSTANT_WANTED = "give an instant with its offset, e.g. 2026-03-07T08:00:00-08:00"
 
 
 class SettingsError(Exception):
@@ -87,6 +89,11 @@ class Settings:
             problems.append(f"CLINIC_ENV is {self.env!r}: use development or production")
         if not 0 < self.port < 65536:
             problems.append(f"CLINIC_PORT is {self.port}: use 1 to 65535")
+        if self.clock_start:
+            try:
+                instant(self.clock_start)
+            except ValueError:
+                problems.append(f"CLINIC_CLOCK_START is {self.clock_start!r}: {INSTANT_WANTED}")
         for name, url, schemes in (
             ("CLINIC_PUBLIC_URL", self.public_url, ("http", "https")),
             ("CLINIC_SMTP_URL", self.smtp_url, ("smtp", "smtps")),
@@ -112,6 +119,14 @@ class Settings:
                 problems.append("the test clock (CLINIC_CLOCK_START) is never used in production")
         if problems:
             raise SettingsError("; ".join(problems))
+
+
+def instant(text: str) -> datetime:
+    """An ISO instant with its offset. Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(text)
+    return found
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:

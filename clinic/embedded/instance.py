@@ -7,11 +7,10 @@ import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from clinic.config import SECRETS_FILE
+from clinic.config import INSTANT_WANTED, SECRETS_FILE, instant
 from clinic.embedded.process import ServerError, say, take_lock, write_private
 
 SUPERVISOR_LOCK = "supervisor.lock"
@@ -93,14 +92,9 @@ def clock_offset(instance: Path, start: str, offset: str) -> float:
 
 def _instant(text: str) -> float:
     try:
-        found = datetime.fromisoformat(text)
+        return instant(text).timestamp()
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise ServerError(
-            f"CLINIC_CLOCK_START is {text!r}: give an instant with its offset, e.g. 2026-03-07T08:00:00-08:00."
-        )
-    return found.timestamp()
+        raise ServerError(f"CLINIC_CLOCK_START is {text!r}: {INSTANT_WANTED}.") from None
 
 
 def check_port(host: str, port: int) -> None:
