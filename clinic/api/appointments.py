@@ -3,7 +3,7 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from clinic.api.blueprint import DESK, FLOOR, Body, Moment, Prose, SmallKey, accepts, bp
+from clinic.api.blueprint import CREATED, DESK, FLOOR, Body, Moment, Prose, SmallKey, accepts, bp
 from clinic.api.courses import session_shape
 from clinic.locations import queries as locations
 from clinic.scheduling import appointments, queries
@@ -96,6 +96,7 @@ def no_show(session_id: int, body: Nothing) -> Any:
 
 
 @bp.post("/courses/<int:course_id>/make-ups")
+@CREATED
 @token(*DESK)
 @accepts(MakeUpIn)
 def make_up(course_id: int, body: MakeUpIn) -> Any:

@@ -26,6 +26,8 @@ LARGEST_KEY = 2**63 - 1
 PAGE = 100
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+CREATED = bp.doc(responses={201: "Created"})  # what an answer of 201 says of itself in the description
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
-from clinic.api.blueprint import DESK, Body, Key, Line, Moment, Prose, SmallKey, accepts, bp
+from clinic.api.blueprint import CREATED, DESK, Body, Key, Line, Moment, Prose, SmallKey, accepts, bp
 from clinic.api.places import site
 from clinic.errors import Conflict, Expired, Invalid, SlotTaken
 from clinic.locations import queries as locations
@@ -115,6 +115,7 @@ def _minutes(window: DailyWindow | None) -> tuple[int, int] | None:
 
 
 @bp.post("/courses")
+@CREATED
 @token(*DESK)
 @accepts(CourseIn)
 def book(body: CourseIn) -> Any:

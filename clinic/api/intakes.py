@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clinic.api.blueprint import Body, Key, Line, Prose, accepts, bp, page_cursor, page_limit
+from clinic.api.blueprint import CREATED, Body, Key, Line, Prose, accepts, bp, page_cursor, page_limit
 from clinic.eligibility import operations, queries
 from clinic.eligibility.models import Assessment
 from clinic.eligibility.operations import Decide
@@ -31,6 +31,7 @@ class DecisionIn(Body):
 
 
 @bp.post("/intakes")
+@CREATED
 @token(*CLINICAL)
 @accepts(IntakeIn)
 def create_intake(body: IntakeIn) -> Any:
@@ -67,6 +68,7 @@ def list_assessments(patient_id: int) -> Any:
 
 
 @bp.post("/patients/<int:patient_id>/decisions")
+@CREATED
 @token(Role.PRESCRIBER)
 @accepts(DecisionIn)
 def create_decision(patient_id: int, body: DecisionIn) -> Any:

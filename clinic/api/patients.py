@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from clinic.api.blueprint import DESK, Body, Line, accepts, bp
+from clinic.api.blueprint import CREATED, DESK, Body, Line, accepts, bp
 from clinic.patients import operations, queries
 from clinic.patients.operations import NewPatient
 from clinic.web.access import current_actor, token
@@ -30,6 +30,7 @@ class PatientIn(Body):
 
 
 @bp.post("/patients")
+@CREATED
 @token(*DESK)
 @accepts(PatientIn)
 def create_patient(body: PatientIn) -> Any:

@@ -17,6 +17,7 @@ from clinic.audit import Actor
 from clinic.db import broken_constraint, db
 from clinic.eligibility import queries as eligibility
 from clinic.errors import DecisionRequired, SlotTaken
+from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.protocols.base import Protocol
 from clinic.scheduling import capacity, queries, wishes
@@ -173,10 +174,11 @@ def refuse_taken(patient_id: int, state: Snapshot, sessions: Sequence[PlannedSes
 
 
 def named(session: PlannedSession, rule: str) -> dict[str, Any]:
-    """A session that cannot be booked, and why."""
+    """A session that cannot be booked, and why; its time is that of its site, as in proposals."""
+    zone = ZoneInfo(locations.get(session.location_id).tz)
     return {
         "number": session.number,
-        "starts_at": session.starts_at.isoformat(),
+        "starts_at": session.starts_at.astimezone(zone).isoformat(),
         "device": session.device_id,
         "rule": rule,
         "why": RULE_TEXT.get(rule, rule.replace("_", " ")),

@@ -1,7 +1,7 @@
 """The JSON API: what it promises for every call, and the calls of scheduling."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -77,6 +77,13 @@ def test_the_description_names_every_call(call: Call, app: Flask) -> None:
     }
     assert served - set(spec["paths"]) == {"/api/v1/openapi.json"}
     assert {"Problem", "CourseQuestion", "PatientIn"} <= set(spec["components"]["schemas"])
+
+
+def test_the_description_says_201_of_what_creates(call: Call) -> None:
+    paths = call("GET", "/openapi.json").json["paths"]
+    for path in ("/patients", "/intakes", "/patients/{patient_id}/decisions", "/courses"):
+        assert {"200", "201"} & set(paths[f"/api/v1{path}"]["post"]["responses"]) == {"201"}
+    assert {"200", "201"} & set(paths["/api/v1/course-proposals"]["post"]["responses"]) == {"200"}
 
 
 def test_the_description_needs_no_token(client: FlaskClient) -> None:
@@ -206,12 +213,14 @@ def test_a_proposal_is_booked_whole(call: Call, scene: Scene) -> None:
 
 def test_sessions_that_are_taken_are_named_and_fresh_proposals_offered(call: Call, scene: Scene) -> None:
     rows = proposals(call, scene)["proposals"][0]["sessions"]
-    sessions = [{"starts_at": s["starts_at"], "device": s["device"]} for s in rows]
+    utc = [datetime.fromisoformat(s["starts_at"]).astimezone(UTC).isoformat() for s in rows]
+    sessions = [{"starts_at": at, "device": s["device"]} for at, s in zip(utc, rows, strict=True)]
     body = {"patient_id": scene.patient_id, "protocol": "itbs_left", "sessions": sessions}
     assert call("POST", "/courses", body).status_code == 201
     second = call("POST", "/courses", body)
     assert is_problem(second, 409, "conflict")
     assert len(second.json["taken"]) == 36
+    assert [s["starts_at"] for s in second.json["taken"]] == [s["starts_at"] for s in rows]
     assert len(second.json["proposals"]) == 3
 
 
