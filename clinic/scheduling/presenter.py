@@ -119,7 +119,7 @@ def compare(rows: Sequence[CourseProposal], chosen: CourseProposal) -> dict[str,
         _line("Where", [_where(s) for s in seen]),
         _line("Device changes", [str(x) if x else "None" for x in changes], changes),
         _line("Days skipped", [", ".join(_skipped(s, closed[s.row.plan["location_id"]])) or "None" for s in seen]),
-        _line("Price of it", [_price(s.row) for s in seen], [s.row.plan["cost"] for s in seen]),
+        _line("Cost, as minutes", [_price(s.row) for s in seen], [s.row.plan["cost"] for s in seen]),
         _line("Why", ["; ".join(s.row.plan["why"]) for s in seen]),
         _line(
             "Why not better?",
@@ -168,20 +168,26 @@ def _strips(seen: Sequence[_Seen], wanted: int) -> list[dict[str, Any]]:
 
 def _usual(seen: _Seen, usual: tuple[int, int]) -> str:
     minute, count = usual
+    after = " after the mapping" if len(seen.own) < len(seen.times) else ""
     return (
-        f"{clock24(minute)}, all {count}"
-        if count == len(seen.own)
-        else f"{clock24(minute)}, {count} of {len(seen.own)}"
+        f"{clock24(minute)}, " + (f"all {count}" if count == len(seen.own) else f"{count} of {len(seen.own)}") + after
     )
 
 
 def _where(seen: _Seen) -> str:
-    return " and ".join(dict.fromkeys(seen.devices))
+    """`Laguna Hills, TMS B and TMS A`."""
+    devices: dict[str, list[str]] = {}
+    for one in dict.fromkeys(seen.devices):
+        site, _, device = one.rpartition(", ")
+        devices.setdefault(site, []).append(device)
+    return "; ".join(f"{site}, {' and '.join(names)}" for site, names in devices.items())
 
 
 def _price(row: CourseProposal) -> str:
-    parts = [f"{COST_WORDS[name]} {value}" for name, value in row.plan["parts"].items() if value]
-    return f"{row.plan['cost']} minutes" + (f": {', '.join(parts)}" if parts else "")
+    parts = [(COST_WORDS[name], value) for name, value in row.plan["parts"].items() if value]
+    if len(parts) == 1:
+        return f"{row.plan['cost']}: {parts[0][0]}"
+    return f"{row.plan['cost']}" + (f": {', '.join(f'{words} {value}' for words, value in parts)}" if parts else "")
 
 
 def _closed(rows: Sequence[CourseProposal]) -> dict[int, list[date]]:
