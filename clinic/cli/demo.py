@@ -2,6 +2,8 @@
 
 import click
 
+from clinic.cli.application import application
+
 
 @click.group()
 def demo() -> None:
@@ -13,17 +15,16 @@ def demo() -> None:
 @click.option("--if-empty", is_flag=True, help="Do nothing where a clinic is there already.")
 def load_command(size: str, if_empty: bool) -> None:
     """Load the demo clinic into an empty database. small: four sites and forty people."""
+    from flask import current_app
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from clinic.app import create_app
     from clinic.demo.load import is_empty, load
     from clinic.errors import ClinicError
 
-    app = create_app()
     console = Console(stderr=True)
-    with app.app_context():
-        if app.config["SETTINGS"].is_production:
+    with application():
+        if current_app.config["SETTINGS"].is_production:
             raise click.ClickException("this is a production clinic: the demo is not loaded into it")
         if if_empty and not is_empty():
             return
@@ -45,12 +46,10 @@ def load_command(size: str, if_empty: bool) -> None:
 @demo.command("sign-ins")
 def sign_ins_command() -> None:
     """Print the demo's staff sign-ins. They work on this machine's demo clinic only."""
-    from clinic.app import create_app
     from clinic.demo.load import sign_ins
     from clinic.locations.queries import profile
 
-    app = create_app()
-    with app.app_context():
+    with application():
         clinic = profile()
         if clinic is None or not clinic.is_demo:
             return
