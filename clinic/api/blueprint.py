@@ -35,9 +35,12 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Body(BaseModel):
-    """What a call takes. A key that is not known is refused, because it would be a wish that is not heard."""
+    """What a call takes. A key that is not known is refused, because it would be a wish that is not heard.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Types are taken at their word: no number for a date, no "yes" for a consent.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _near(value: datetime) -> datetime:
@@ -79,7 +82,7 @@ def accepts(model: type[BaseModel], *, query: bool = False) -> Callable[[View], 
 def _parsed(model: type[BaseModel], *, query: bool) -> BaseModel:
     try:
         if query:
-            return model.model_validate(request.args.to_dict())
+            return model.model_validate_strings(request.args.to_dict())
         return model.model_validate_json(request.get_data() or b"{}")
     except ValidationError as error:
         faults = [

@@ -1,5 +1,6 @@
 """Courses: proposals, booking, and what becomes of a course."""
 
+import re
 from datetime import date, datetime, time
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from clinic.scheduling.wishes import CourseWish
 from clinic.web.access import current_actor, token
 from clinic.web.errors import problem
 
+WALL_TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:00)?")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -30,12 +32,14 @@ def _weekday(value: Any) -> Any:
 
 
 def _clock(value: Any) -> Any:
-    """`HH:MM`; 24:00 is the end of the day."""
-    return "23:59" if value == "24:00" else value
+    """`HH:MM`, wall time; 24:00 is the end of the day."""
+    if not isinstance(value, str) or not WALL_TIME.fullmatch(value):
+        raise ValueError("write it as HH:MM")
+    return "23:59" if value.startswith("24:00") else value
 
 
 Weekday = Annotated[int, BeforeValidator(_weekday), Field(ge=0, le=6, json_schema_extra={"examples": ["mon", 0]})]
-Clock = Annotated[time, BeforeValidator(_clock)]
+Clock = Annotated[time, Field(strict=False), BeforeValidator(_clock)]
 
 
 class DailyWindow(Body):

@@ -306,6 +306,13 @@ def test_a_bad_body_is_a_problem_and_never_a_fault(call: Call, path: str, body: 
             {"patient_id": 1, "protocol": "itbs_left", "sessions": [{"starts_at": "2026-11-24T09:00", "device": 1}]},
         ),
         ("/appointments/1/move", {"starts_at": "0001-01-01T00:00:00+14:00"}),
+        ("/appointments/1/move", {"starts_at": 1795510800}),
+        ("/patients", {**PATIENT, "birth_date": 86400}),
+        ("/patients", {**PATIENT, "consents": {"sms": "yes"}}),
+        (
+            "/course-proposals",
+            {"patient_id": 1, "protocol": "itbs_left", "daily_window": {"from": 800, "to": "12:00"}},
+        ),
     ],
     ids=repr,
 )
