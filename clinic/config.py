@@ -1,6 +1,7 @@
 """Settings: read once from the environment, validated, frozen. `docs/settings.md` and `clinic settings` list them."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 PREFIX = "CLINIC_"
 SECRETS_FILE = "secrets.env"
 RUNNING_FILE = "running.env"
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+|\+[1-9][0-9]{6,14}")  # email or E.164
 INSTANT_WANTED = "give an instant with its offset, e.g. 2026-03-07T08:00:00-08:00"
 
 
@@ -102,6 +104,8 @@ class Settings:
         ):
             if url and (urlsplit(url).scheme not in schemes or not urlsplit(url).hostname):
                 problems.append(f"{name} is not a {' or '.join(schemes)} address")
+        if wrong := [each for each in self.on_call if not ADDRESS.fullmatch(each)]:
+            problems.append(f"CLINIC_ON_CALL has {', '.join(wrong)}: use email addresses or numbers like +13105550100")
         for prefix, values in (
             ("CLINIC_SMS_", (self.sms_url, self.sms_account, self.sms_token, self.sms_from)),
             ("CLINIC_SMS2_", (self.sms2_url, self.sms2_account, self.sms2_token, self.sms2_from)),

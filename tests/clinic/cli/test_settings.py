@@ -62,3 +62,13 @@ def test_production_refuses_demo_secrets_no_proxies_and_the_test_clock(monkeypat
     result = CliRunner().invoke(settings)
     assert (result.exit_code, result.stdout) == (2, "")
     assert problem in result.stderr
+
+
+def test_someone_on_call_who_cannot_be_reached_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLINIC_INSTANCE", str(tmp_path))
+    monkeypatch.setenv("CLINIC_ON_CALL", "ana@example.org, +13105550100")
+    assert CliRunner().invoke(settings).exit_code == 0
+    monkeypatch.setenv("CLINIC_ON_CALL", "ana@example.org,Dr Lopez,310 555")
+    result = CliRunner().invoke(settings)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("CLINIC_ON_CALL has Dr Lopez, 310 555")
