@@ -198,7 +198,9 @@ def _form_class(page: str) -> type[PageForm]:
 def _save(intake: Intake, page: str, form: PageForm) -> tuple[Saved, bool]:
     """Save what was sent; whether it can be used. What the rest of the clinic refuses is kept as a draft."""
     values, is_sound = form.values(request.form), form.validate()
-    is_left = is_sound and (bool(values) or "later" not in request.form)  # who stops at open questions comes back to them
+    is_left = is_sound and (
+        bool(values) or "later" not in request.form
+    )  # who stops at open questions comes back to them
     keep: dict[str, Any] = {"revision": _revision(), "form": _form_id(), "by": current_actor()}
     try:
         return operations.save_page(intake.id, page, values, is_complete=is_left, **keep), is_sound
