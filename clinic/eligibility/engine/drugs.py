@@ -145,9 +145,9 @@ def _antidepressant(row: dict[str, Any]) -> Drug:
     )
 
 
-def _agent(row: dict[str, Any], name: str) -> Drug:
+def _agent(row: dict[str, Any], key: str, name: str) -> Drug:
     return Drug(
-        id=row["id"],
+        id=key,
         name=name,
         brands=tuple(row["brand_names"]),
         kind="augmentation",
@@ -178,7 +178,8 @@ def table() -> dict[str, Drug]:
             continue
         names = _without_note(row["generic_name"]).split(", ")
         for name in names:
-            found[row["id"] if len(names) == 1 else name] = _agent(row, name)
+            key = row["id"] if len(names) == 1 else name
+            found[key] = _agent(row, key, name)
     return found
 
 

@@ -94,3 +94,15 @@ def test_every_name_of_the_table_finds_its_own_row():
     for drug in drugs.table().values():
         for name in (drug.name, *drug.brands):
             assert drugs.find(name).drug is not None, name
+
+
+def test_every_name_of_the_table_is_assessed_with_its_sources(run, make_trial):
+    names = [drug.name for drug in drugs.table().values()]
+    rows = run(trials=[make_trial(name) for name in names]).to_json()["trials"]
+    assert len(rows) == len(names)
+    assert all(row["sources"] for row in rows)
+
+
+def test_agents_that_share_a_row_are_found_by_their_own_names():
+    assert drugs.find("modafinil").drug.id == "modafinil"
+    assert all(key == drug.id for key, drug in drugs.table().items())
