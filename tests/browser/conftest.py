@@ -63,7 +63,7 @@ def open_page(chromium: Browser, stack: Stack) -> Iterator[OpenPage]:
     yield do
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert not complaints, "\n".join(["", *dict.fromkeys(complaints)])
 
 
 def sign_in(page: Page, who: str) -> None:
