@@ -1,5 +1,6 @@
 """The smallest change of still-open facts by which a trial would count."""
 
+import math
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -116,6 +117,7 @@ def _longer(facts: Facts, rules: RuleSet) -> list[Change]:
     """Weeks in all and the last day, where they stand in the way of the weeks at dose."""
     trial, found = facts.trial, []
     total = rules.min_weeks + sum((step.weeks.low if step.weeks else 0) for step in (trial.steps or ())[:-1])
+    total = math.ceil(total * 100 - 1e-6) / 100  # shown with two decimals: rounded down it would be too short
     if trial.weeks is not None and trial.weeks.low < total:
         words = f"it was taken for {weeks_text(total)} in all"
         found.append(Change("weeks", _plain(trial.weeks), tidy(total), words, _exactly(total)))

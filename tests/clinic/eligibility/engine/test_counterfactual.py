@@ -53,6 +53,14 @@ def test_applying_the_changes_turns_the_trial_and_no_fewer_do(make_record, make_
             assert not turned(make_record, trial, fewer), (trial, field)
 
 
+def test_weeks_with_many_decimals_are_rounded_up_so_that_they_suffice(make_record, make_trial):
+    steps = [{"dose": 25, "weeks": 0.334}, {"dose": 50, "weeks": None}]
+    trial = make_trial(dose_mg_per_day=None, weeks=2, weeks_at_dose=None, steps=steps)
+    found = assess(IntakeRecord.model_validate(make_record(trials=[trial]))).would_count_if[0]
+    changes = {each["field"]: each["to"] for each in found["changes"]}
+    assert turned(make_record, trial, changes), changes
+
+
 def turned(make_record, trial, changes):
     changed = apply(Trial.model_validate(trial), changes).model_dump(mode="json")
     result = assess(IntakeRecord.model_validate(make_record(trials=[changed])))
