@@ -443,7 +443,7 @@ def _adequate(facts: Facts, needed: float) -> Judgement:
 
 
 def _documented(row: Weighed) -> tuple[Any, ...]:
-    """Order of the rows of one medicine, best documented first; the same whatever the order of entry."""
+    """Order of the rows of one medicine: best documented first, then as they were entered."""
     facts = row.facts
     return (
         len(row.judgement.missing),  # none for an adequate row
@@ -451,7 +451,6 @@ def _documented(row: Weighed) -> tuple[Any, ...]:
         facts.dose.high - facts.dose.low,
         -facts.at_dose.low,
         -facts.dose.low,
-        row.facts.trial.model_dump_json(exclude_none=True),
         row.index,
     )
 

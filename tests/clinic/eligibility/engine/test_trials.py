@@ -292,3 +292,9 @@ def test_two_adequate_trials_at_the_same_time_carry_a_note(run, make_trial):
     assert "taken_together" in [finding.code for finding in result.trd.findings]
     after = make_trial("venlafaxine", started_on="2026-04-01", stopped_on="2026-07-01")
     assert "taken_together" not in [finding.code for finding in run(trials=[together[0], after]).trd.findings]
+
+
+def test_of_two_rows_documented_alike_the_first_entered_counts(run, make_trial):
+    rows = [make_trial(drug="Zoloft"), make_trial(drug="sertraline")]
+    assert [row.verdict for row in run(trials=rows).trials] == ["adequate", "duplicate"]
+    assert [row.verdict for row in run(trials=rows[::-1]).trials] == ["adequate", "duplicate"]
