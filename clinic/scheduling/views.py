@@ -432,14 +432,14 @@ def dates() -> Any:
     )
 
 
-def _home(patient_id: int) -> Markup | None:
-    """The light of the patient's home: when the next visit is."""
+def _home(patient_id: int) -> Markup:
+    """The light of the patient's home: when the next visit is; in words where none is planned."""
     now = clock.now()
     following = next(
         (v for v in queries.visits_of_patient(patient_id) if v.state in queries.AHEAD and v.ends_at > now), None
     )
     if following is None:
-        return None
+        return context.rendered("scheduling/home.html", visit=None)
     on = queries.local_date(following.starts_at, following.tz)
     days = (on - clock.today(following.tz)).days
     return context.rendered("scheduling/home.html", visit=following, days=days)

@@ -24,7 +24,7 @@ class Told:
     starts: list[datetime]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def told() -> Told:
     return Told()
 

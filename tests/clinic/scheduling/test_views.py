@@ -211,9 +211,10 @@ def test_the_record_and_the_list_name_the_course(desk: FlaskClient, scene: Scene
 
 def test_a_patient_sees_the_next_visit_and_all_dates(scene: Scene, client: FlaskClient) -> None:
     make_profile()
+    open_patient_session(client, scene.patient.id, scene.patient.birth_date)
+    assert "No visit is planned." in client.get("/me").text
     rows = book(scene)
     appointments.cancel_session(rows[1].id, by=TESTER)
-    open_patient_session(client, scene.patient.id, scene.patient.birth_date)
     first = datetime(2026, 11, 24, 8, 0, tzinfo=LOS_ANGELES)
     assert rows[0].starts_at == first
     home = client.get("/me").text
