@@ -1,4 +1,5 @@
 import platform
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -9,6 +10,11 @@ pytestmark = pytest.mark.browser
 
 
 def title_seen_by(path: str, env: dict[str, str]) -> str:
+    with ThreadPoolExecutor(1) as aside:  # this thread may hold a browser already, and holds one only
+        return aside.submit(_title_seen_by, path, env).result()
+
+
+def _title_seen_by(path: str, env: dict[str, str]) -> str:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, env=env)
         page = browser.new_page()
