@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from clinic import audit, clock
+from clinic import audit
 from clinic.audit import Actor
 from clinic.db import broken_constraint, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
@@ -188,15 +188,6 @@ def start_closures(location_id: int, year: int, *, by: Actor) -> list[date]:
         return [on for on, _ in new]
 
 
-def add_device(location_id: int, device: NewDevice, *, by: Actor) -> int:
-    """Put a device at a site; answers the id. Raises Invalid, or Conflict where the name is taken there."""
-    with transaction():
-        location = queries.lock(location_id)
-        row = _add_device(location, device, by=by)
-        location.schedule_version += 1
-        return row.id
-
-
 def _add_device(location: Location, new: NewDevice, *, by: Actor) -> Device:
     if new.kind not in {str(kind) for kind in DeviceKind}:
         raise Invalid(f"a device is {' or '.join(DeviceKind)}", fields=["kind"])
@@ -231,16 +222,6 @@ def _add_device(location: Location, new: NewDevice, *, by: Actor) -> Device:
 def _changed(location: Location, action: str, *, by: Actor, **detail: int | str) -> None:
     location.schedule_version += 1
     audit.record_event("locations", location.id, action, by=by, reason=None, patient_id=None, **detail)
-
-
-def retire_location(location_id: int, *, by: Actor) -> None:
-    """Take a site out of use; its history stays."""
-    with transaction():
-        location = queries.lock(location_id)
-        if location.retired_at is not None:
-            raise Conflict("this location was retired before")
-        location.retired_at = clock.now()
-        _changed(location, "retired", by=by)
 
 
 @dataclass(frozen=True, kw_only=True)

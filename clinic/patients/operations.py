@@ -203,16 +203,6 @@ def set_consent_within_transaction(patient_id: int, channel: str, granted: bool,
     audit.record(row, "consented" if granted else "withdrew", by=by, channel=channel)
 
 
-def set_message_style(patient_id: int, style: str, *, by: Actor) -> None:
-    """Choose one weekly digest, or one message a visit."""
-    if style not in {str(known) for known in MessageStyle}:
-        raise Invalid("choose digest or each")
-    with transaction():
-        patient = queries.lock(patient_id)
-        patient.message_style = style
-        audit.record(patient, "message_style", by=by, style=style)
-
-
 def spend_link(token: str) -> tuple[AccessLink, str]:
     """Spend a link; answers it and the cookie value of the patient session. Raises Expired."""
     with transaction():

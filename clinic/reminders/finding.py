@@ -186,13 +186,17 @@ def _visits(now: datetime) -> Iterator[Found]:
         visit = Visit(session_id=row.id, starts_at=row.starts_at, revision=row.revision, booked_at=row.booked_at)
         message = makers[Purpose(row.purpose)](visit, row.tz, now)
         if message:
-            yield Found(
-                due=message,
-                channel=row.channel,
-                patient_id=row.patient_id,
-                session_id=row.id,
-                course_id=row.course_id,
-            )
+            yield _about_visit(row, message)
+
+
+def _about_visit(row: Any, message: Due) -> Found:
+    return Found(
+        due=message,
+        channel=row.channel,
+        patient_id=row.patient_id,
+        session_id=row.id,
+        course_id=row.course_id,
+    )
 
 
 def _digests(now: datetime) -> Iterator[Found]:
@@ -225,13 +229,7 @@ def _changes(now: datetime) -> Iterator[Found]:
     for row in _rows(_CHANGES, "starts_at", now=now, since=now - CHANGES_TOLD_WITHIN):
         message = due.changed(Purpose(row.purpose), row.id, row.revision, row.starts_at, row.tz, now)
         if message:
-            yield Found(
-                due=message,
-                channel=row.channel,
-                patient_id=row.patient_id,
-                session_id=row.id,
-                course_id=row.course_id,
-            )
+            yield _about_visit(row, message)
 
 
 def _surveys(now: datetime) -> Iterator[Found]:

@@ -1,7 +1,7 @@
 """From what a person asks for to what the planner is asked, and back: courses as rows of sessions."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -246,8 +246,3 @@ def visit_of(protocol: Protocol, number: int) -> ProtocolVisit:
     starts = session_numbers(protocol)
     index = max(i for i, first in enumerate(starts) if first <= number)
     return protocol.visits[index]
-
-
-def from_visit(request: CourseRequest, visits: Sequence[VisitSpec], **changes: Any) -> CourseRequest:
-    """The same patient's question for other visits."""
-    return replace(request, visits=tuple(visits), **changes)

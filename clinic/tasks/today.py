@@ -1,9 +1,7 @@
-"""Where features above put their parts of the Today page, and what they say about their own tasks."""
+"""What features above say about their own tasks on the Today page."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NamedTuple
-
-from markupsafe import Markup
 
 from clinic.tasks.models import Task
 
@@ -16,19 +14,7 @@ class Target(NamedTuple):
     text: str = ""
 
 
-SIDE: list[tuple[int, Callable[[Collection[int]], Markup | None]]] = []  # order, render(location ids)
 TARGETS: dict[str, Callable[[Task], Target | None]] = {}  # by task kind
-
-
-def add_side(order: int, render: Callable[[Collection[int]], Markup | None]) -> None:
-    """Put a part beside the worklist: arrivals, devices."""
-    SIDE.append((order, render))
-
-
-def side_for(location_ids: Collection[int]) -> list[Markup]:
-    """The parts beside the worklist, in order."""
-    shown = (render(location_ids) for _, render in sorted(SIDE, key=lambda entry: entry[0]))
-    return [part for part in shown if part is not None]
 
 
 def target_of(task: Task) -> Target | None:

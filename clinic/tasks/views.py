@@ -17,7 +17,7 @@ from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
 from clinic.staff.queries import staff_names
-from clinic.tasks import operations, presenter, queries, safety, today
+from clinic.tasks import operations, presenter, queries, safety
 from clinic.tasks.forms import OutcomeForm, TellForm
 from clinic.tasks.models import Task, TaskKind
 from clinic.web import access, context
@@ -71,7 +71,6 @@ def today_page() -> Any:
             *({"value": key, "label": name, "current": key == site} for key, name in sites.items()),
         ],
         site_url=url_for(".today_page"),
-        side=today.side_for({site} if site else staff.location_ids),
     )
 
 

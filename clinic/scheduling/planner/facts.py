@@ -27,12 +27,6 @@ class LocationFacts:
     special: Mapping[int, tuple[Span, ...]] = field(default_factory=dict)
     tz: str | None = None
 
-    def open_on(self, day: int, weekday: int) -> tuple[Span, ...]:
-        """Opening windows of one day."""
-        if day in self.closed:
-            return ()
-        return self.special.get(day, self.hours[weekday])
-
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
