@@ -98,6 +98,7 @@ def _add_features(app: Flask) -> None:
 
 def _blueprints() -> list[Blueprint]:
     from clinic.api import views as api
+    from clinic.care import views as care
     from clinic.eligibility import views as eligibility
     from clinic.intake import views as intake
     from clinic.locations import views as locations
@@ -119,6 +120,7 @@ def _blueprints() -> list[Blueprint]:
         tasks.bp,
         scheduling.bp,
         surveys.bp,
+        care.bp,
         reminders.bp,
         api.bp,
     ]

@@ -73,11 +73,17 @@ class Keyring:
         self._blind = [_derive(key, b"blind") for key in keys]
 
     def encrypt(self, text: str) -> bytes:
-        return self._fernet.encrypt(text.encode())
+        return self.encrypt_bytes(text.encode())
 
     def decrypt(self, token: bytes) -> str:
+        return self.decrypt_bytes(token).decode()
+
+    def encrypt_bytes(self, data: bytes) -> bytes:
+        return self._fernet.encrypt(data)
+
+    def decrypt_bytes(self, token: bytes) -> bytes:
         try:
-            return self._fernet.decrypt(token).decode()
+            return self._fernet.decrypt(token)
         except InvalidToken:
             raise ValueError("no data key opens this value: is CLINIC_DATA_KEYS complete?") from None
 
@@ -156,6 +162,19 @@ class EncryptedJSON(TypeDecorator[Any]):
         return None if value is None else json.loads(keyring().decrypt(bytes(value)))
 
 
+class EncryptedBytes(TypeDecorator[bytes]):
+    """A file that the database sees only as ciphertext."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Any) -> bytes | None:
+        return None if value is None else keyring().encrypt_bytes(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> bytes | None:
+        return None if value is None else keyring().decrypt_bytes(bytes(value))
+
+
 class Blind(TypeDecorator[Any]):
     """Digest of a value, so that an exact match can be searched without storing it. Write text; search with `blind_is`."""
 
@@ -196,14 +215,17 @@ def one_of(column: str, values: Sequence[str]) -> CheckConstraint:
 # -- transactions ---------------------------------------------------------------------------------------------------
 
 
+AfterCommit = list[Callable[[], object]]
+
+
 @contextmanager
-def transaction() -> Iterator[list[Callable[[], object]]]:
+def transaction() -> Iterator[AfterCommit]:
     """One operation, one transaction. Yields the list of calls to make after the commit; refuses nesting."""
     session = db.session()
     if session.info.get("operation"):
         raise RuntimeError("operations do not nest: call the private helper")
     session.info["operation"] = True
-    after_commit: list[Callable[[], object]] = []
+    after_commit: AfterCommit = []
     try:
         yield after_commit
         session.commit()

@@ -1,7 +1,7 @@
 """Start, save and send an intake. Every page is a row of its own; a safety answer opens its task in the same transaction."""
 
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from clinic import audit, clock, jobs
 from clinic.audit import Actor, ActorKind
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import AlreadyOver, Conflict, Invalid
 from clinic.intake import pages, queries, record
 from clinic.intake.models import Intake, IntakePage, IntakeState, IntakeTrial
@@ -31,8 +31,6 @@ from clinic.tasks.safety import SafetyAnswers
 CONSENT_VERSION = "2026-11"  # of the two questions on the page `messages`
 MAX_TRIALS = 60
 REVIEW_WITHIN_DAYS = 2  # open days of the clinic
-
-AfterCommit = list[Callable[[], object]]
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Opened(NamedTuple):
     intake_id: int | None
     survey_id: int | None
     session_id: int | None
+    ask_id: int | None
 
 
 ALWAYS = 80  # parts of the home from this order on say nothing about a plan: the home may still call itself empty
@@ -94,4 +95,6 @@ def landing(opened: Opened) -> str:
         return f"/surveys/{opened.survey_id}"
     if opened.purpose == LinkPurpose.VISIT:
         return "/visit"
+    if opened.purpose == LinkPurpose.ASK:
+        return f"/questions/{opened.ask_id}"
     return url_for("patients.home")

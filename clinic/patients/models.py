@@ -113,6 +113,15 @@ class LinkPurpose(StrEnum):
     SIGN_IN = "sign_in"  # the patient's own pages
     SURVEY = "survey"
     VISIT = "visit"  # confirm a visit, or say "I can't come"
+    ASK = "ask"  # a few questions that the clinic still has
+
+
+ABOUT = ("intake_id", "survey_id", "session_id", "ask_id")  # what a link may name, beside the person
+
+
+def about(row: "AccessLink | LinkRequest | PatientSession") -> dict[str, int | None]:
+    """What a link, a wish for one, or the session that it opened is about."""
+    return {name: getattr(row, name) for name in ABOUT}
 
 
 class AccessLink(Base):
@@ -124,6 +133,7 @@ class AccessLink(Base):
         CheckConstraint("patient_id IS NOT NULL OR intake_id IS NOT NULL", name="names_someone"),
         CheckConstraint("purpose <> 'survey' OR survey_id IS NOT NULL", name="survey"),
         CheckConstraint("purpose <> 'visit' OR session_id IS NOT NULL", name="visit"),
+        CheckConstraint("purpose <> 'ask' OR ask_id IS NOT NULL", name="ask"),
     )
 
     id: Mapped[PrimaryKey]
@@ -133,6 +143,7 @@ class AccessLink(Base):
     intake_id: Mapped[int | None] = mapped_column(BigInteger)
     survey_id: Mapped[int | None] = mapped_column(BigInteger)
     session_id: Mapped[int | None] = mapped_column(BigInteger)
+    ask_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     spent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -150,6 +161,7 @@ class LinkRequest(Base):
     intake_id: Mapped[int | None] = mapped_column(BigInteger)
     survey_id: Mapped[int | None] = mapped_column(BigInteger)
     session_id: Mapped[int | None] = mapped_column(BigInteger)
+    ask_id: Mapped[int | None] = mapped_column(BigInteger)
     requested_at: Mapped[Instant]
 
 
@@ -166,6 +178,8 @@ class PatientSession(Base):
     intake_id: Mapped[int | None] = mapped_column(BigInteger)
     survey_id: Mapped[int | None] = mapped_column(BigInteger)
     session_id: Mapped[int | None] = mapped_column(BigInteger)
+    ask_id: Mapped[int | None] = mapped_column(BigInteger)
+    is_kiosk: Mapped[bool] = mapped_column(Boolean)  # on a device of the clinic: short, and it ends at "hand back"
     birth_date_checked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     failed_checks: Mapped[int] = mapped_column(SmallInteger)
     created_at: Mapped[Instant]

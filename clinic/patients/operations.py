@@ -8,12 +8,13 @@ from sqlalchemy import func, select
 
 from clinic import audit, clock, jobs
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.jobs import Job
 from clinic.patients import links, queries
 from clinic.patients.contact import checked_email, checked_phone
 from clinic.patients.models import (
+    ABOUT,
     AccessLink,
     Channel,
     ChannelConsent,
@@ -22,6 +23,7 @@ from clinic.patients.models import (
     MessageStyle,
     Patient,
     PatientSession,
+    about,
     record_numbers,
 )
 
@@ -213,29 +215,28 @@ def spend_link(token: str) -> tuple[AccessLink, str]:
         return link, cookie
 
 
-def request_link(
-    patient_id: int,
-    purpose: str = LinkPurpose.SIGN_IN,
-    *,
-    intake_id: int | None = None,
-    survey_id: int | None = None,
-    session_id: int | None = None,
-    by: Actor,
-) -> None:
+def request_link(patient_id: int, purpose: str = LinkPurpose.SIGN_IN, *, by: Actor, **ids: int | None) -> None:
     """Ask that a fresh link be sent over a channel that we know. Raises Conflict where no channel is known."""
     with transaction() as after_commit:
-        patient = queries.lock(patient_id)
-        if not queries.known_channels(patient):
-            raise Conflict("We have neither an email nor a phone number of this person.")
-        if _request(patient, purpose, intake_id, survey_id, session_id, by=by):
-            after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+        request_link_within_transaction(patient_id, purpose, by=by, after_commit=after_commit, **ids)
+
+
+def request_link_within_transaction(
+    patient_id: int, purpose: str, *, by: Actor, after_commit: AfterCommit, **ids: int | None
+) -> None:
+    """`request_link` as a step of another operation; `ids` are those of `models.ABOUT`."""
+    patient = queries.lock(patient_id)
+    if not queries.known_channels(patient):
+        raise Conflict("We have neither an email nor a phone number of this person.")
+    if _request(patient, purpose, by=by, **ids):
+        after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
 
 
 def request_links_to(contact: str, *, by: Actor) -> None:
     """Ask for a sign-in link for everyone who is reached at this address; an unknown address does nothing."""
     with transaction() as after_commit:
         asked = [
-            _request(queries.lock(patient.id), LinkPurpose.SIGN_IN, None, None, None, by=by)
+            _request(queries.lock(patient.id), LinkPurpose.SIGN_IN, by=by)
             for patient in sorted(queries.reached_at(contact), key=lambda patient: patient.id)
         ]
         if any(asked):
@@ -249,36 +250,21 @@ def request_link_again(token: str, *, by: Actor) -> bool:
         return False
     if not queries.known_channels(queries.get(link.patient_id)):
         return False
-    request_link(
-        link.patient_id,
-        link.purpose,
-        intake_id=link.intake_id,
-        survey_id=link.survey_id,
-        session_id=link.session_id,
-        by=by,
-    )
+    request_link(link.patient_id, link.purpose, **about(link), by=by)
     return True
 
 
-def _request(
-    patient: Patient,
-    purpose: str,
-    intake_id: int | None,
-    survey_id: int | None,
-    session_id: int | None,
-    *,
-    by: Actor,
-) -> bool:
+def _request(patient: Patient, purpose: str, *, by: Actor, **ids: int | None) -> bool:
     """Add the wish, unless the same one is a moment old or this person was sent enough. The patient's row is locked."""
     now = clock.now()
-    about = {"purpose": purpose, "intake_id": intake_id, "survey_id": survey_id, "session_id": session_id}
-    same = select(LinkRequest.id).filter_by(patient_id=patient.id, **about)
+    wish = {"purpose": purpose, **dict.fromkeys(ABOUT), **ids}
+    same = select(LinkRequest.id).filter_by(patient_id=patient.id, **wish)
     if db.session.scalar(same.where(LinkRequest.requested_at > now - ASKED_AGAIN).limit(1)) is not None:
         return False
     lately = select(func.count()).where(LinkRequest.patient_id == patient.id, LinkRequest.requested_at > now - ONE_HOUR)
     if (db.session.scalar(lately) or 0) >= MAX_REQUESTS:
         return False
-    row = LinkRequest(patient_id=patient.id, requested_at=now, **about)
+    row = LinkRequest(patient_id=patient.id, requested_at=now, **wish)
     db.session.add(row)
     audit.record(row, "requested", by=by, purpose=str(purpose))
     return True

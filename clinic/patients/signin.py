@@ -40,6 +40,8 @@ def load_caller() -> None:
         intake_id=row.intake_id,
         survey_id=row.survey_id,
         treatment_session_id=row.session_id,
+        ask_id=row.ask_id,
+        is_kiosk=row.is_kiosk,
         birth_date_checked_at=row.birth_date_checked_at,
     )
     if g.actor is None:

@@ -13,7 +13,7 @@ from clinic.errors import Conflict, Expired, Invalid
 from clinic.locations import queries as locations
 from clinic.patients import chart, links, operations, queries, signin
 from clinic.patients.forms import AskLinkForm, BirthDateForm, ContactForm, MessagesForm, SearchForm
-from clinic.patients.models import LinkPurpose, Patient
+from clinic.patients.models import LinkPurpose, Patient, about
 from clinic.staff.models import Role
 from clinic.staff.queries import staff_names
 from clinic.web import access, context
@@ -60,9 +60,7 @@ def spend_link(token: str) -> Any:
     except Expired:
         go_on = _opened_before(token)
         return redirect(go_on) if go_on else (render_template("patients/link_old.html", token=token), 410)
-    response = make_response(
-        redirect(chart.landing(chart.Opened(spent.purpose, spent.intake_id, spent.survey_id, spent.session_id)))
-    )
+    response = make_response(redirect(chart.landing(chart.Opened(spent.purpose, **about(spent)))))
     signin.set_cookie(response, cookie)
     return response
 
@@ -72,8 +70,10 @@ def _opened_before(token: str) -> str | None:
     found, caller = links.find_link(token), g.get("patient")
     if found is None or caller is None:
         return None
-    opened = chart.Opened(caller.purpose, caller.intake_id, caller.survey_id, caller.treatment_session_id)
-    same = opened == chart.Opened(found.purpose, found.intake_id, found.survey_id, found.session_id)
+    opened = chart.Opened(
+        caller.purpose, caller.intake_id, caller.survey_id, caller.treatment_session_id, caller.ask_id
+    )
+    same = opened == chart.Opened(found.purpose, **about(found))
     return chart.landing(opened) if same and caller.patient_id == found.patient_id else None
 
 

@@ -10,7 +10,7 @@ from clinic.locations import queries as locations
 from clinic.patients import links
 from clinic.patients import queries as patients
 from clinic.patients.contact import REGION
-from clinic.patients.models import LinkPurpose, MessageStyle
+from clinic.patients.models import LinkPurpose, MessageStyle, about
 from clinic.reminders import due, finding, queries
 from clinic.reminders.due import Purpose
 from clinic.reminders.models import Message, MessageState
@@ -179,13 +179,7 @@ def _joined(row: Message, now: datetime) -> set[int]:
 def _requested_link(row: Message, base: str) -> str:
     request = queries.link_request(_number(row))
     assert request is not None
-    token = links.make_link(
-        LinkPurpose(request.purpose),
-        patient_id=request.patient_id,
-        intake_id=request.intake_id,
-        survey_id=request.survey_id,
-        session_id=request.session_id,
-    )
+    token = links.make_link(LinkPurpose(request.purpose), patient_id=request.patient_id, **about(request))
     return f"{base}/l/{token}"
 
 

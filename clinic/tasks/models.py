@@ -22,6 +22,11 @@ class TaskKind(StrEnum):
     CANNOT_COME = "cannot_come"
     SURVEY_OVERDUE = "survey_overdue"
     CLINICAL_REVIEW = "clinical_review"
+    SECOND_OPINION = "second_opinion"
+    PACKET_HOLE = "packet_hole"  # something that a payer asks for is missing
+    PATIENT_QUESTION = "patient_question"  # about a line of the released summary, or "I want to discuss"
+    PLAN_STEP = "plan_step"  # a decision date of the care plan has come
+    REFERRAL = "referral"
 
 
 class TaskLevel(StrEnum):

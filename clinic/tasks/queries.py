@@ -20,6 +20,11 @@ WORDS = {
     TaskKind.CANNOT_COME: "Cannot come to a visit",
     TaskKind.SURVEY_OVERDUE: "Check-in not answered",
     TaskKind.CLINICAL_REVIEW: "Clinical review",
+    TaskKind.SECOND_OPINION: "Second opinion",
+    TaskKind.PACKET_HOLE: "Missing for the payer",
+    TaskKind.PATIENT_QUESTION: "A patient asks",
+    TaskKind.PLAN_STEP: "Decision date",
+    TaskKind.REFERRAL: "Referral",
 }
 _RANK = case({TaskLevel.URGENT: 0, TaskLevel.SAME_DAY: 1, TaskLevel.LIT: 2}, value=Task.level, else_=3)
 

@@ -58,6 +58,8 @@ class PatientCaller:
     intake_id: int | None
     survey_id: int | None
     treatment_session_id: int | None
+    ask_id: int | None
+    is_kiosk: bool
     birth_date_checked_at: datetime | None
 
 

@@ -86,6 +86,23 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name=op.f("locations_slug_key")),
     )
     op.create_table(
+        "rule_versions",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("key", sa.String(length=80), nullable=False),
+        sa.Column("version", sa.String(length=20), nullable=False),
+        sa.Column("content_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("first_used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('ruleset', 'policy', 'drugs', 'screens')", name=op.f("rule_versions_kind_known_check")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("rule_versions_pkey")),
+    )
+    with op.batch_alter_table("rule_versions", schema=None) as batch_op:
+        batch_op.create_index("rule_versions_version_key", ["kind", "key", "version"], unique=True)
+
+    op.create_table(
         "staff_roles",
         sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
         sa.Column("name", sa.String(length=40), nullable=False),
@@ -166,6 +183,29 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "option_notes",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("option", sa.String(length=40), nullable=False),
+        sa.Column("field", sa.String(length=40), nullable=False),
+        sa.Column("language", sa.String(length=5), nullable=False),
+        sa.Column("text", sa.String(length=2000), nullable=False),
+        sa.Column("source", sa.String(length=300), nullable=False),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("edited_by", sa.Integer(), nullable=False),
+        sa.Column("edited_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["edited_by"], ["staff_users.id"], name=op.f("option_notes_edited_by_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("option_notes_pkey")),
+    )
+    with op.batch_alter_table("option_notes", schema=None) as batch_op:
+        batch_op.create_index(
+            "option_notes_present_key",
+            ["option", "field", "language"],
+            unique=True,
+            postgresql_where=sa.text("superseded_at IS NULL"),
+        )
+
+    op.create_table(
         "patients",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("record_number", sa.String(length=20), nullable=False),
@@ -195,6 +235,31 @@ def upgrade() -> None:
         batch_op.create_index("patients_email_blind_idx", ["email_blind"], unique=False)
         batch_op.create_index("patients_initials_idx", ["initials"], unique=False)
         batch_op.create_index("patients_phone_blind_idx", ["phone_blind"], unique=False)
+
+    op.create_table(
+        "policy_verifications",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("policy", sa.String(length=80), nullable=False),
+        sa.Column("version", sa.String(length=20), nullable=False),
+        sa.Column("content_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("is_on", sa.Boolean(), nullable=False),
+        sa.Column("verified_on", sa.Date(), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=True),
+        sa.Column("verified_by", sa.Integer(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["verified_by"], ["staff_users.id"], name=op.f("policy_verifications_verified_by_fkey")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("policy_verifications_pkey")),
+    )
+    with op.batch_alter_table("policy_verifications", schema=None) as batch_op:
+        batch_op.create_index(
+            "policy_verifications_present_key",
+            ["policy"],
+            unique=True,
+            postgresql_where=sa.text("superseded_at IS NULL"),
+        )
 
     op.create_table(
         "staff_locations",
@@ -248,13 +313,15 @@ def upgrade() -> None:
         sa.Column("intake_id", sa.BigInteger(), nullable=True),
         sa.Column("survey_id", sa.BigInteger(), nullable=True),
         sa.Column("session_id", sa.BigInteger(), nullable=True),
+        sa.Column("ask_id", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("spent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("purpose <> 'ask' OR ask_id IS NOT NULL", name=op.f("access_links_ask_check")),
         sa.CheckConstraint("purpose <> 'survey' OR survey_id IS NOT NULL", name=op.f("access_links_survey_check")),
         sa.CheckConstraint("purpose <> 'visit' OR session_id IS NOT NULL", name=op.f("access_links_visit_check")),
         sa.CheckConstraint(
-            "purpose IN ('intake', 'sign_in', 'survey', 'visit')", name=op.f("access_links_purpose_known_check")
+            "purpose IN ('intake', 'sign_in', 'survey', 'visit', 'ask')", name=op.f("access_links_purpose_known_check")
         ),
         sa.CheckConstraint(
             "patient_id IS NOT NULL OR intake_id IS NOT NULL", name=op.f("access_links_names_someone_check")
@@ -328,11 +395,20 @@ def upgrade() -> None:
         sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("record", sa.LargeBinary(), nullable=True),
+        sa.Column("base_record", sa.LargeBinary(), nullable=True),
+        sa.Column("corrects_id", sa.BigInteger(), nullable=True),
+        sa.Column("entered_by", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint(
             "state = 'open' OR (submitted_at IS NOT NULL AND record IS NOT NULL AND patient_id IS NOT NULL)",
             name=op.f("intakes_sent_whole_check"),
         ),
         sa.CheckConstraint("state IN ('open', 'submitted', 'superseded')", name=op.f("intakes_state_known_check")),
+        sa.CheckConstraint(
+            "corrects_id IS NULL OR reason IS NOT NULL", name=op.f("intakes_correction_has_reason_check")
+        ),
+        sa.ForeignKeyConstraint(["corrects_id"], ["intakes.id"], name=op.f("intakes_corrects_id_fkey")),
+        sa.ForeignKeyConstraint(["entered_by"], ["staff_users.id"], name=op.f("intakes_entered_by_fkey")),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("intakes_patient_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("intakes_pkey")),
     )
@@ -347,9 +423,10 @@ def upgrade() -> None:
         sa.Column("intake_id", sa.BigInteger(), nullable=True),
         sa.Column("survey_id", sa.BigInteger(), nullable=True),
         sa.Column("session_id", sa.BigInteger(), nullable=True),
+        sa.Column("ask_id", sa.BigInteger(), nullable=True),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "purpose IN ('intake', 'sign_in', 'survey', 'visit')", name=op.f("link_requests_purpose_known_check")
+            "purpose IN ('intake', 'sign_in', 'survey', 'visit', 'ask')", name=op.f("link_requests_purpose_known_check")
         ),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("link_requests_patient_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("link_requests_pkey")),
@@ -420,6 +497,8 @@ def upgrade() -> None:
         sa.Column("intake_id", sa.BigInteger(), nullable=True),
         sa.Column("survey_id", sa.BigInteger(), nullable=True),
         sa.Column("session_id", sa.BigInteger(), nullable=True),
+        sa.Column("ask_id", sa.BigInteger(), nullable=True),
+        sa.Column("is_kiosk", sa.Boolean(), nullable=False),
         sa.Column("birth_date_checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failed_checks", sa.SmallInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -427,7 +506,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "purpose IN ('intake', 'sign_in', 'survey', 'visit')", name=op.f("patient_sessions_purpose_known_check")
+            "purpose IN ('intake', 'sign_in', 'survey', 'visit', 'ask')",
+            name=op.f("patient_sessions_purpose_known_check"),
         ),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("patient_sessions_patient_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("patient_sessions_pkey")),
@@ -435,6 +515,89 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("patient_sessions", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("patient_sessions_patient_id_idx"), ["patient_id"], unique=False)
+
+    op.create_table(
+        "plan_items",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("text", sa.LargeBinary(), nullable=False),
+        sa.Column("for_patient", sa.Boolean(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=True),
+        sa.Column("added_by", sa.Integer(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_by", sa.Integer(), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("(state = 'open') = (closed_at IS NULL)", name=op.f("plan_items_closed_check")),
+        sa.CheckConstraint(
+            "kind <> 'decision_point' OR due_on IS NOT NULL", name=op.f("plan_items_decision_has_a_date_check")
+        ),
+        sa.CheckConstraint(
+            "kind IN ('decision_point', 'augmentation', 'medication', 'psychotherapy', 'exercise', 'sleep', 'nutrition', 'stress', 'social', 'other')",
+            name=op.f("plan_items_kind_known_check"),
+        ),
+        sa.CheckConstraint("state IN ('open', 'done', 'dropped')", name=op.f("plan_items_state_known_check")),
+        sa.ForeignKeyConstraint(["added_by"], ["staff_users.id"], name=op.f("plan_items_added_by_fkey")),
+        sa.ForeignKeyConstraint(["closed_by"], ["staff_users.id"], name=op.f("plan_items_closed_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("plan_items_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("plan_items_pkey")),
+    )
+    with op.batch_alter_table("plan_items", schema=None) as batch_op:
+        batch_op.create_index(
+            "plan_items_due_idx", ["due_on"], unique=False, postgresql_where=sa.text("state = 'open'")
+        )
+        batch_op.create_index("plan_items_patient_idx", ["patient_id"], unique=False)
+
+    op.create_table(
+        "referrals",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("direction", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("about", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("organization", sa.LargeBinary(), nullable=True),
+        sa.Column("contact", sa.LargeBinary(), nullable=True),
+        sa.Column("reason", sa.LargeBinary(), nullable=True),
+        sa.Column("may_share", sa.Boolean(), nullable=False),
+        sa.Column("referred_on", sa.LargeBinary(), nullable=True),
+        sa.Column("added_by", sa.Integer(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name=op.f("referrals_closed_check")),
+        sa.CheckConstraint("direction IN ('in', 'out')", name=op.f("referrals_direction_known_check")),
+        sa.CheckConstraint(
+            "state IN ('draft', 'sent', 'received', 'booked', 'closed')", name=op.f("referrals_state_known_check")
+        ),
+        sa.ForeignKeyConstraint(["added_by"], ["staff_users.id"], name=op.f("referrals_added_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("referrals_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("referrals_pkey")),
+    )
+    with op.batch_alter_table("referrals", schema=None) as batch_op:
+        batch_op.create_index("referrals_patient_idx", ["patient_id"], unique=False)
+
+    op.create_table(
+        "screen_scores",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("instrument", sa.String(length=40), nullable=False),
+        sa.Column("total", sa.SmallInteger(), nullable=False),
+        sa.Column("parts", sa.LargeBinary(), nullable=True),
+        sa.Column("taken_on", sa.LargeBinary(), nullable=False),
+        sa.Column("entered_by", sa.Integer(), nullable=False),
+        sa.Column("entered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["entered_by"], ["staff_users.id"], name=op.f("screen_scores_entered_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("screen_scores_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("screen_scores_pkey")),
+    )
+    with op.batch_alter_table("screen_scores", schema=None) as batch_op:
+        batch_op.create_index(
+            "screen_scores_patient_idx", ["patient_id"], unique=False, postgresql_where=sa.text("superseded_at IS NULL")
+        )
 
     op.create_table(
         "tasks",
@@ -455,7 +618,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('safety', 'review_intake', 'book_course', 'ask_patient', 'message_failed', 'cannot_come', 'survey_overdue', 'clinical_review')",
+            "kind IN ('safety', 'review_intake', 'book_course', 'ask_patient', 'message_failed', 'cannot_come', 'survey_overdue', 'clinical_review', 'second_opinion', 'packet_hole', 'patient_question', 'plan_step', 'referral')",
             name=op.f("tasks_kind_known_check"),
         ),
         sa.CheckConstraint("level IN ('urgent', 'same_day', 'lit', 'routine')", name=op.f("tasks_level_known_check")),
@@ -510,6 +673,74 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "attachments",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=True),
+        sa.Column("intake_id", sa.BigInteger(), nullable=True),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("media_type", sa.String(length=80), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("content_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("about_on", sa.LargeBinary(), nullable=True),
+        sa.Column("added_by", sa.Integer(), nullable=True),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('pharmacy_list', 'test_result', 'gene_test', 'letter', 'other')",
+            name=op.f("attachments_kind_known_check"),
+        ),
+        sa.CheckConstraint(
+            "patient_id IS NOT NULL OR intake_id IS NOT NULL", name=op.f("attachments_of_someone_check")
+        ),
+        sa.CheckConstraint("size > 0", name=op.f("attachments_size_check")),
+        sa.ForeignKeyConstraint(["added_by"], ["staff_users.id"], name=op.f("attachments_added_by_fkey")),
+        sa.ForeignKeyConstraint(["intake_id"], ["intakes.id"], name=op.f("attachments_intake_id_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("attachments_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("attachments_pkey")),
+    )
+    with op.batch_alter_table("attachments", schema=None) as batch_op:
+        batch_op.create_index("attachments_intake_idx", ["intake_id"], unique=False)
+        batch_op.create_index("attachments_patient_idx", ["patient_id"], unique=False)
+
+    op.create_table(
+        "intake_amendments",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("intake_id", sa.BigInteger(), nullable=False),
+        sa.Column("trial_key", sa.String(length=36), nullable=True),
+        sa.Column("path", sa.String(length=120), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("source", sa.String(length=40), nullable=False),
+        sa.Column("amended_by", sa.Integer(), nullable=True),
+        sa.Column("amended_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "source IN ('patient', 'clinician', 'document', 'score')", name=op.f("intake_amendments_source_known_check")
+        ),
+        sa.ForeignKeyConstraint(["amended_by"], ["staff_users.id"], name=op.f("intake_amendments_amended_by_fkey")),
+        sa.ForeignKeyConstraint(["intake_id"], ["intakes.id"], name=op.f("intake_amendments_intake_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("intake_amendments_pkey")),
+    )
+    with op.batch_alter_table("intake_amendments", schema=None) as batch_op:
+        batch_op.create_index("intake_amendments_intake_idx", ["intake_id"], unique=False)
+
+    op.create_table(
+        "intake_consents",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("intake_id", sa.BigInteger(), nullable=False),
+        sa.Column("consent", sa.String(length=40), nullable=False),
+        sa.Column("version", sa.String(length=20), nullable=False),
+        sa.Column("language", sa.String(length=5), nullable=False),
+        sa.Column("text_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("granted", sa.Boolean(), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["intake_id"], ["intakes.id"], name=op.f("intake_consents_intake_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("intake_consents_pkey")),
+    )
+    with op.batch_alter_table("intake_consents", schema=None) as batch_op:
+        batch_op.create_index("intake_consents_intake_idx", ["intake_id"], unique=False)
+
+    op.create_table(
         "intake_pages",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("intake_id", sa.BigInteger(), nullable=False),
@@ -548,6 +779,7 @@ def upgrade() -> None:
         sa.Column("decision", sa.String(length=40), nullable=False),
         sa.Column("reason", sa.LargeBinary(), nullable=False),
         sa.Column("is_override", sa.Boolean(), nullable=False),
+        sa.Column("evaluation", sa.LargeBinary(), nullable=True),
         sa.Column("decided_by", sa.Integer(), nullable=True),
         sa.Column("token_id", sa.Integer(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
@@ -571,6 +803,102 @@ def upgrade() -> None:
             ["patient_id", "pathway"],
             unique=True,
             postgresql_where=sa.text("superseded_at IS NULL"),
+        )
+
+    op.create_table(
+        "opinions",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("assessment_id", sa.BigInteger(), nullable=False),
+        sa.Column("pathway", sa.String(length=40), nullable=False),
+        sa.Column("question", sa.LargeBinary(), nullable=False),
+        sa.Column("asked_by", sa.Integer(), nullable=False),
+        sa.Column("asked_of", sa.Integer(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("opinion", sa.String(length=40), nullable=True),
+        sa.Column("reason", sa.LargeBinary(), nullable=True),
+        sa.Column("given_by", sa.Integer(), nullable=True),
+        sa.Column("given_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("opinion IN ('agree', 'disagree', 'need_more')", name=op.f("opinions_opinion_known_check")),
+        sa.CheckConstraint("(given_at IS NULL) = (opinion IS NULL)", name=op.f("opinions_given_whole_check")),
+        sa.CheckConstraint("given_by IS DISTINCT FROM asked_by", name=op.f("opinions_second_person_check")),
+        sa.ForeignKeyConstraint(["asked_by"], ["staff_users.id"], name=op.f("opinions_asked_by_fkey")),
+        sa.ForeignKeyConstraint(["asked_of"], ["staff_users.id"], name=op.f("opinions_asked_of_fkey")),
+        sa.ForeignKeyConstraint(["assessment_id"], ["assessments.id"], name=op.f("opinions_assessment_id_fkey")),
+        sa.ForeignKeyConstraint(["given_by"], ["staff_users.id"], name=op.f("opinions_given_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("opinions_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("opinions_pkey")),
+    )
+    with op.batch_alter_table("opinions", schema=None) as batch_op:
+        batch_op.create_index("opinions_patient_idx", ["patient_id"], unique=False)
+
+    op.create_table(
+        "packets",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("assessment_id", sa.BigInteger(), nullable=False),
+        sa.Column("policy", sa.String(length=80), nullable=False),
+        sa.Column("policy_version", sa.String(length=20), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("pdf", sa.LargeBinary(), nullable=False),
+        sa.Column("pdf_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("holes", sa.Integer(), nullable=False),
+        sa.Column("issued_by", sa.Integer(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["assessment_id"], ["assessments.id"], name=op.f("packets_assessment_id_fkey")),
+        sa.ForeignKeyConstraint(["issued_by"], ["staff_users.id"], name=op.f("packets_issued_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("packets_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("packets_pkey")),
+    )
+    with op.batch_alter_table("packets", schema=None) as batch_op:
+        batch_op.create_index("packets_patient_idx", ["patient_id"], unique=False)
+
+    op.create_table(
+        "patient_asks",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("assessment_id", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("questions", sa.LargeBinary(), nullable=False),
+        sa.Column("answers", sa.LargeBinary(), nullable=True),
+        sa.Column("note", sa.LargeBinary(), nullable=True),
+        sa.Column("asked_by", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'answered') = (answered_at IS NOT NULL)", name=op.f("patient_asks_answered_check")
+        ),
+        sa.CheckConstraint("state IN ('open', 'answered', 'withdrawn')", name=op.f("patient_asks_state_known_check")),
+        sa.ForeignKeyConstraint(["asked_by"], ["staff_users.id"], name=op.f("patient_asks_asked_by_fkey")),
+        sa.ForeignKeyConstraint(["assessment_id"], ["assessments.id"], name=op.f("patient_asks_assessment_id_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("patient_asks_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("patient_asks_pkey")),
+    )
+    with op.batch_alter_table("patient_asks", schema=None) as batch_op:
+        batch_op.create_index(
+            "patient_asks_open_key", ["patient_id"], unique=True, postgresql_where=sa.text("state = 'open'")
+        )
+
+    op.create_table(
+        "releases",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("assessment_id", sa.BigInteger(), nullable=False),
+        sa.Column("language", sa.String(length=5), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("next_step", sa.LargeBinary(), nullable=False),
+        sa.Column("next_step_on", sa.Date(), nullable=False),
+        sa.Column("released_by", sa.Integer(), nullable=False),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["assessment_id"], ["assessments.id"], name=op.f("releases_assessment_id_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("releases_patient_id_fkey")),
+        sa.ForeignKeyConstraint(["released_by"], ["staff_users.id"], name=op.f("releases_released_by_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("releases_pkey")),
+    )
+    with op.batch_alter_table("releases", schema=None) as batch_op:
+        batch_op.create_index(
+            "releases_present_key", ["patient_id"], unique=True, postgresql_where=sa.text("withdrawn_at IS NULL")
         )
 
     op.create_table(
@@ -601,6 +929,29 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("courses", schema=None) as batch_op:
         batch_op.create_index("courses_patient_idx", ["patient_id"], unique=False)
+
+    op.create_table(
+        "patient_questions",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("release_id", sa.BigInteger(), nullable=True),
+        sa.Column("about", sa.String(length=80), nullable=False),
+        sa.Column("text", sa.LargeBinary(), nullable=True),
+        sa.Column("form_key", sa.String(length=36), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_by", sa.Integer(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(answered_at IS NULL) = (answered_by IS NULL)", name=op.f("patient_questions_answered_by_someone_check")
+        ),
+        sa.ForeignKeyConstraint(["answered_by"], ["staff_users.id"], name=op.f("patient_questions_answered_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("patient_questions_patient_id_fkey")),
+        sa.ForeignKeyConstraint(["release_id"], ["releases.id"], name=op.f("patient_questions_release_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("patient_questions_pkey")),
+    )
+    with op.batch_alter_table("patient_questions", schema=None) as batch_op:
+        batch_op.create_index("patient_questions_once_key", ["patient_id", "form_key"], unique=True)
+        batch_op.create_index("patient_questions_patient_idx", ["patient_id"], unique=False)
 
     op.create_table(
         "surveys",
@@ -757,10 +1108,31 @@ def downgrade() -> None:
         batch_op.drop_index("surveys_once_key")
 
     op.drop_table("surveys")
+    with op.batch_alter_table("patient_questions", schema=None) as batch_op:
+        batch_op.drop_index("patient_questions_patient_idx")
+        batch_op.drop_index("patient_questions_once_key")
+
+    op.drop_table("patient_questions")
     with op.batch_alter_table("courses", schema=None) as batch_op:
         batch_op.drop_index("courses_patient_idx")
 
     op.drop_table("courses")
+    with op.batch_alter_table("releases", schema=None) as batch_op:
+        batch_op.drop_index("releases_present_key", postgresql_where=sa.text("withdrawn_at IS NULL"))
+
+    op.drop_table("releases")
+    with op.batch_alter_table("patient_asks", schema=None) as batch_op:
+        batch_op.drop_index("patient_asks_open_key", postgresql_where=sa.text("state = 'open'"))
+
+    op.drop_table("patient_asks")
+    with op.batch_alter_table("packets", schema=None) as batch_op:
+        batch_op.drop_index("packets_patient_idx")
+
+    op.drop_table("packets")
+    with op.batch_alter_table("opinions", schema=None) as batch_op:
+        batch_op.drop_index("opinions_patient_idx")
+
+    op.drop_table("opinions")
     with op.batch_alter_table("decisions", schema=None) as batch_op:
         batch_op.drop_index("decisions_present_key", postgresql_where=sa.text("superseded_at IS NULL"))
 
@@ -773,6 +1145,19 @@ def downgrade() -> None:
         batch_op.drop_index("intake_pages_page_key")
 
     op.drop_table("intake_pages")
+    with op.batch_alter_table("intake_consents", schema=None) as batch_op:
+        batch_op.drop_index("intake_consents_intake_idx")
+
+    op.drop_table("intake_consents")
+    with op.batch_alter_table("intake_amendments", schema=None) as batch_op:
+        batch_op.drop_index("intake_amendments_intake_idx")
+
+    op.drop_table("intake_amendments")
+    with op.batch_alter_table("attachments", schema=None) as batch_op:
+        batch_op.drop_index("attachments_patient_idx")
+        batch_op.drop_index("attachments_intake_idx")
+
+    op.drop_table("attachments")
     with op.batch_alter_table("assessments", schema=None) as batch_op:
         batch_op.drop_index("assessments_present_key", postgresql_where=sa.text("superseded_at IS NULL"))
 
@@ -783,6 +1168,19 @@ def downgrade() -> None:
         batch_op.drop_index("tasks_dedupe_key")
 
     op.drop_table("tasks")
+    with op.batch_alter_table("screen_scores", schema=None) as batch_op:
+        batch_op.drop_index("screen_scores_patient_idx", postgresql_where=sa.text("superseded_at IS NULL"))
+
+    op.drop_table("screen_scores")
+    with op.batch_alter_table("referrals", schema=None) as batch_op:
+        batch_op.drop_index("referrals_patient_idx")
+
+    op.drop_table("referrals")
+    with op.batch_alter_table("plan_items", schema=None) as batch_op:
+        batch_op.drop_index("plan_items_patient_idx")
+        batch_op.drop_index("plan_items_due_idx", postgresql_where=sa.text("state = 'open'"))
+
+    op.drop_table("plan_items")
     with op.batch_alter_table("patient_sessions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("patient_sessions_patient_id_idx"))
 
@@ -827,12 +1225,20 @@ def downgrade() -> None:
 
     op.drop_table("staff_shifts")
     op.drop_table("staff_locations")
+    with op.batch_alter_table("policy_verifications", schema=None) as batch_op:
+        batch_op.drop_index("policy_verifications_present_key", postgresql_where=sa.text("superseded_at IS NULL"))
+
+    op.drop_table("policy_verifications")
     with op.batch_alter_table("patients", schema=None) as batch_op:
         batch_op.drop_index("patients_phone_blind_idx")
         batch_op.drop_index("patients_initials_idx")
         batch_op.drop_index("patients_email_blind_idx")
 
     op.drop_table("patients")
+    with op.batch_alter_table("option_notes", schema=None) as batch_op:
+        batch_op.drop_index("option_notes_present_key", postgresql_where=sa.text("superseded_at IS NULL"))
+
+    op.drop_table("option_notes")
     op.drop_table("opening_hours")
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
         batch_op.drop_index("idempotency_keys_key_key")
@@ -843,6 +1249,10 @@ def downgrade() -> None:
     op.drop_table("closures")
     op.drop_table("staff_users")
     op.drop_table("staff_roles")
+    with op.batch_alter_table("rule_versions", schema=None) as batch_op:
+        batch_op.drop_index("rule_versions_version_key")
+
+    op.drop_table("rule_versions")
     op.drop_table("locations")
     op.drop_table("heartbeats")
     op.drop_table("clinic_profile")
