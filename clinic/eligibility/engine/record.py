@@ -82,6 +82,14 @@ def _step_dose(value: Any) -> Span | None:
     return _span(value, above=None, low=0, high=MAX_DOSE, unit="mg per day")
 
 
+def _missed(value: Any) -> Span | None:
+    return _span(value, above=None, low=0, high=28, unit="doses a week")
+
+
+def _percent(value: Any) -> Span | None:
+    return _span(value, above=None, low=-100, high=100, unit="percent")
+
+
 def _whole(value: Any, low: int, high: int) -> int | None:
     if value is None:
         return None
@@ -169,6 +177,8 @@ _AS_SPAN = PlainSerializer(_span_json)
 Weeks = Annotated[Span | None, BeforeValidator(_weeks), _AS_SPAN]
 Dose = Annotated[Span | None, BeforeValidator(_dose), _AS_SPAN]
 StepDose = Annotated[Span | None, BeforeValidator(_step_dose), _AS_SPAN]
+Missed = Annotated[Span | None, BeforeValidator(_missed), _AS_SPAN]
+Percent = Annotated[Span | None, BeforeValidator(_percent), _AS_SPAN]
 PartialDate = Annotated[str | None, BeforeValidator(_partial_date)]
 FullDate = Annotated[str | None, BeforeValidator(_full_date)]
 Text = Annotated[str, Field(max_length=300)]
@@ -219,6 +229,15 @@ class Trial(_Model):
     in_current_episode: bool | None = None
     purpose: Literal["depression", "sleep", "pain", "smoking", "other"] | None = None
     role: Literal["alone", "add_on"] | None = None
+    missed_doses_per_week: Missed = None
+    improvement_percent: Percent = None
+    weeks_well_after: Weeks = None
+    level_therapeutic: bool | None = None
+    contraindicated: Text | None = None
+    side_effect: Text | None = None
+    side_effect_on: PartialDate = None
+    side_effect_confirmed: bool | None = None
+    documentation: Literal["pharmacy", "chart", "letter", "patient"] | None = None
 
 
 class Psychotherapy(_Model):
@@ -239,6 +258,28 @@ class Cssrs(_Model):
     plan: bool | None = None
     behaviour_lifetime: bool | None = None
     behaviour_3mo: bool | None = None
+
+
+class Scores(_Model):
+    """Totals of questionnaires, each as its owner scores it."""
+
+    gad7: Annotated[int | None, _whole_type(0, 21)] = None
+    pcptsd5: Annotated[int | None, _whole_type(0, 5)] = None
+    isi: Annotated[int | None, _whole_type(0, 28)] = None
+    dast10: Annotated[int | None, _whole_type(0, 10)] = None
+    madrs: Annotated[int | None, _whole_type(0, 60)] = None
+    hamd17: Annotated[int | None, _whole_type(0, 52)] = None
+    bdi2: Annotated[int | None, _whole_type(0, 63)] = None
+    qids_sr16: Annotated[int | None, _whole_type(0, 27)] = None
+    zung: Annotated[int | None, _whole_type(20, 100)] = None
+
+
+class Thyroid(_Model):
+    """What is known of the thyroid."""
+
+    problem: bool | None = None
+    result: Literal["normal", "abnormal", "unknown"] | None = None
+    tested_on: PartialDate = None
 
 
 class SafetyBase(_Model):
@@ -271,9 +312,18 @@ def screen_question_ids() -> tuple[str, ...]:
     return tuple(dict.fromkeys(row["id"] for row in rows))
 
 
+def other_cause_codes() -> tuple[str, ...]:
+    """Every cause other than resistance that trial_adequacy.yaml names, in the order of the file."""
+    return tuple(knowledge.adequacy()["pseudo_resistance_checks"]["items"])
+
+
 if TYPE_CHECKING:
     Safety = SafetyBase
+    OtherCauses = _Model
 else:
+    OtherCauses = create_model(
+        "OtherCauses", __base__=_Model, **{name: (bool | None, None) for name in other_cause_codes()}
+    )
     Safety = create_model(
         "Safety",
         __base__=SafetyBase,
@@ -297,6 +347,10 @@ class IntakeRecord(_Model):
     audit_c: Annotated[int | None, _whole_type(0, 12)] = None
     safety: Safety | None = None
     payer: Text | None = None
+    current_medicines: Annotated[list[Text], Field(max_length=100)] | None = None
+    scores: Scores | None = None
+    thyroid: Thyroid | None = None
+    other_causes: OtherCauses | None = None
 
     @model_validator(mode="before")
     @classmethod
