@@ -87,6 +87,10 @@ class Assessment(Base):
     esketamine: Mapped[Word]
     iv_ketamine: Mapped[Word]
     is_urgent: Mapped[bool] = mapped_column(Boolean)
+    rules: Mapped[Any] = mapped_column(JSONB, default=list)  # [[kind, key, version]]: every entry that was used
+    payer_policies: Mapped[Any] = mapped_column(JSONB, default=list)  # ids of the catalogue's policies of this payer
+    reason: Mapped[str | None] = mapped_column(Encrypted)  # why the same record was assessed again
+    waits: Mapped[bool] = mapped_column(Boolean, default=True)  # false: made again, decided before, no verdict changed
     assessed_at: Mapped[Instant]
     superseded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
@@ -126,9 +130,11 @@ class RuleKind(StrEnum):
     """Entries of the catalogue that verdicts rest on."""
 
     RULESET = "ruleset"
+    ADEQUACY = "adequacy"
     POLICY = "policy"
     DRUGS = "drugs"
     SCREENS = "screens"
+    OPTIONS = "options"
 
 
 class RuleVersion(Base):

@@ -95,7 +95,8 @@ def upgrade() -> None:
         sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("first_used_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('ruleset', 'policy', 'drugs', 'screens')", name=op.f("rule_versions_kind_known_check")
+            "kind IN ('ruleset', 'adequacy', 'policy', 'drugs', 'screens', 'options')",
+            name=op.f("rule_versions_kind_known_check"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("rule_versions_pkey")),
     )
@@ -648,6 +649,10 @@ def upgrade() -> None:
         sa.Column("esketamine", sa.String(length=40), nullable=False),
         sa.Column("iv_ketamine", sa.String(length=40), nullable=False),
         sa.Column("is_urgent", sa.Boolean(), nullable=False),
+        sa.Column("rules", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("payer_policies", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reason", sa.LargeBinary(), nullable=True),
+        sa.Column("waits", sa.Boolean(), nullable=False),
         sa.Column("assessed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
