@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, Index, String, text
+from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic.db import Base, Encrypted, EncryptedDate, Instant, PrimaryKey, Secret, SecretJSON, UTCDateTime, Word, one_of
@@ -27,6 +27,25 @@ class Release(Base):
     released_by: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
     released_at: Mapped[Instant]
     withdrawn_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    withdrawn_by: Mapped[int | None] = mapped_column(ForeignKey("staff_users.id"))
+    withdrawn_reason: Mapped[str | None] = mapped_column(Encrypted)  # null: a newer release took its place
+
+
+class ReleaseDraft(Base):
+    """The summary that a prescriber prepares: one a person. `revision` rises with every save."""
+
+    __tablename__ = "release_drafts"
+
+    id: Mapped[PrimaryKey]
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"), unique=True)
+    assessment_id: Mapped[int] = mapped_column(ForeignKey("assessments.id"))
+    language: Mapped[str] = mapped_column(String(5))
+    content: Mapped[SecretJSON]
+    next_step: Mapped[str | None] = mapped_column(Encrypted)
+    next_step_on: Mapped[date | None] = mapped_column(Date)
+    revision: Mapped[int] = mapped_column(SmallInteger)
+    edited_by: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
+    edited_at: Mapped[Instant]
 
 
 class PlanKind(StrEnum):
@@ -60,6 +79,7 @@ class PlanItem(Base):
         one_of("kind", [*PlanKind]),
         one_of("state", [*PlanState]),
         CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
+        CheckConstraint("revision >= 0", name="revision"),
         CheckConstraint("kind <> 'decision_point' OR due_on IS NOT NULL", name="decision_has_a_date"),
         Index("plan_items_patient_idx", "patient_id"),
         Index("plan_items_due_idx", "due_on", postgresql_where=text("state = 'open'")),
@@ -72,9 +92,11 @@ class PlanItem(Base):
     text: Mapped[Secret]
     for_patient: Mapped[bool] = mapped_column(Boolean)  # shown on the patient's own pages
     due_on: Mapped[date | None] = mapped_column(Date)
+    release_id: Mapped[int | None] = mapped_column(ForeignKey("releases.id"))  # the next step of that summary
+    revision: Mapped[int] = mapped_column(SmallInteger)  # rises when it is opened again: its date may ring once more
     added_by: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
     added_at: Mapped[Instant]
-    closed_by: Mapped[int | None] = mapped_column(ForeignKey("staff_users.id"))
+    closed_by: Mapped[int | None] = mapped_column(ForeignKey("staff_users.id"))  # null: ticked off by the person
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     outcome: Mapped[str | None] = mapped_column(Encrypted)
 
@@ -122,6 +144,7 @@ class Referral(Base):
     added_at: Mapped[Instant]
     state_since: Mapped[Instant]
     closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    outcome: Mapped[str | None] = mapped_column(Encrypted)  # what came of it
 
 
 class PatientQuestion(Base):
@@ -143,6 +166,7 @@ class PatientQuestion(Base):
     asked_at: Mapped[Instant]
     answered_by: Mapped[int | None] = mapped_column(ForeignKey("staff_users.id"))
     answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    answer: Mapped[str | None] = mapped_column(Encrypted)  # what the person was told, for staff
 
 
 class OptionNote(Base):

@@ -92,7 +92,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=80), nullable=False),
         sa.Column("version", sa.String(length=20), nullable=False),
         sa.Column("content_hash", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
         sa.Column("first_used_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "kind IN ('ruleset', 'adequacy', 'policy', 'drugs', 'screens', 'options')",
@@ -490,6 +490,23 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("messages_session_id_idx"), ["session_id"], unique=False)
 
     op.create_table(
+        "packet_drafts",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("policy", sa.String(length=80), nullable=False),
+        sa.Column("protocol", sa.String(length=60), nullable=True),
+        sa.Column("words", sa.LargeBinary(), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("edited_by", sa.Integer(), nullable=False),
+        sa.Column("edited_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["edited_by"], ["staff_users.id"], name=op.f("packet_drafts_edited_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("packet_drafts_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("packet_drafts_pkey")),
+    )
+    with op.batch_alter_table("packet_drafts", schema=None) as batch_op:
+        batch_op.create_index("packet_drafts_one_key", ["patient_id", "policy"], unique=True)
+
+    op.create_table(
         "patient_sessions",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("token_hash", sa.LargeBinary(length=32), nullable=False),
@@ -518,40 +535,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("patient_sessions_patient_id_idx"), ["patient_id"], unique=False)
 
     op.create_table(
-        "plan_items",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("patient_id", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.String(length=40), nullable=False),
-        sa.Column("state", sa.String(length=40), nullable=False),
-        sa.Column("text", sa.LargeBinary(), nullable=False),
-        sa.Column("for_patient", sa.Boolean(), nullable=False),
-        sa.Column("due_on", sa.Date(), nullable=True),
-        sa.Column("added_by", sa.Integer(), nullable=False),
-        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("closed_by", sa.Integer(), nullable=True),
-        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("outcome", sa.LargeBinary(), nullable=True),
-        sa.CheckConstraint("(state = 'open') = (closed_at IS NULL)", name=op.f("plan_items_closed_check")),
-        sa.CheckConstraint(
-            "kind <> 'decision_point' OR due_on IS NOT NULL", name=op.f("plan_items_decision_has_a_date_check")
-        ),
-        sa.CheckConstraint(
-            "kind IN ('decision_point', 'augmentation', 'medication', 'psychotherapy', 'exercise', 'sleep', 'nutrition', 'stress', 'social', 'other')",
-            name=op.f("plan_items_kind_known_check"),
-        ),
-        sa.CheckConstraint("state IN ('open', 'done', 'dropped')", name=op.f("plan_items_state_known_check")),
-        sa.ForeignKeyConstraint(["added_by"], ["staff_users.id"], name=op.f("plan_items_added_by_fkey")),
-        sa.ForeignKeyConstraint(["closed_by"], ["staff_users.id"], name=op.f("plan_items_closed_by_fkey")),
-        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("plan_items_patient_id_fkey")),
-        sa.PrimaryKeyConstraint("id", name=op.f("plan_items_pkey")),
-    )
-    with op.batch_alter_table("plan_items", schema=None) as batch_op:
-        batch_op.create_index(
-            "plan_items_due_idx", ["due_on"], unique=False, postgresql_where=sa.text("state = 'open'")
-        )
-        batch_op.create_index("plan_items_patient_idx", ["patient_id"], unique=False)
-
-    op.create_table(
         "referrals",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("patient_id", sa.BigInteger(), nullable=False),
@@ -568,6 +551,7 @@ def upgrade() -> None:
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name=op.f("referrals_closed_check")),
         sa.CheckConstraint("direction IN ('in', 'out')", name=op.f("referrals_direction_known_check")),
         sa.CheckConstraint(
@@ -885,6 +869,24 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "release_drafts",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("assessment_id", sa.BigInteger(), nullable=False),
+        sa.Column("language", sa.String(length=5), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("next_step", sa.LargeBinary(), nullable=True),
+        sa.Column("next_step_on", sa.Date(), nullable=True),
+        sa.Column("revision", sa.SmallInteger(), nullable=False),
+        sa.Column("edited_by", sa.Integer(), nullable=False),
+        sa.Column("edited_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["assessment_id"], ["assessments.id"], name=op.f("release_drafts_assessment_id_fkey")),
+        sa.ForeignKeyConstraint(["edited_by"], ["staff_users.id"], name=op.f("release_drafts_edited_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("release_drafts_patient_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("release_drafts_pkey")),
+        sa.UniqueConstraint("patient_id", name=op.f("release_drafts_patient_id_key")),
+    )
+    op.create_table(
         "releases",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("patient_id", sa.BigInteger(), nullable=False),
@@ -896,9 +898,12 @@ def upgrade() -> None:
         sa.Column("released_by", sa.Integer(), nullable=False),
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_by", sa.Integer(), nullable=True),
+        sa.Column("withdrawn_reason", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["assessment_id"], ["assessments.id"], name=op.f("releases_assessment_id_fkey")),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("releases_patient_id_fkey")),
         sa.ForeignKeyConstraint(["released_by"], ["staff_users.id"], name=op.f("releases_released_by_fkey")),
+        sa.ForeignKeyConstraint(["withdrawn_by"], ["staff_users.id"], name=op.f("releases_withdrawn_by_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("releases_pkey")),
     )
     with op.batch_alter_table("releases", schema=None) as batch_op:
@@ -946,6 +951,7 @@ def upgrade() -> None:
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answered_by", sa.Integer(), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint(
             "(answered_at IS NULL) = (answered_by IS NULL)", name=op.f("patient_questions_answered_by_someone_check")
         ),
@@ -957,6 +963,44 @@ def upgrade() -> None:
     with op.batch_alter_table("patient_questions", schema=None) as batch_op:
         batch_op.create_index("patient_questions_once_key", ["patient_id", "form_key"], unique=True)
         batch_op.create_index("patient_questions_patient_idx", ["patient_id"], unique=False)
+
+    op.create_table(
+        "plan_items",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("patient_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("text", sa.LargeBinary(), nullable=False),
+        sa.Column("for_patient", sa.Boolean(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=True),
+        sa.Column("release_id", sa.BigInteger(), nullable=True),
+        sa.Column("revision", sa.SmallInteger(), nullable=False),
+        sa.Column("added_by", sa.Integer(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_by", sa.Integer(), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("(state = 'open') = (closed_at IS NULL)", name=op.f("plan_items_closed_check")),
+        sa.CheckConstraint(
+            "kind <> 'decision_point' OR due_on IS NOT NULL", name=op.f("plan_items_decision_has_a_date_check")
+        ),
+        sa.CheckConstraint(
+            "kind IN ('decision_point', 'augmentation', 'medication', 'psychotherapy', 'exercise', 'sleep', 'nutrition', 'stress', 'social', 'other')",
+            name=op.f("plan_items_kind_known_check"),
+        ),
+        sa.CheckConstraint("state IN ('open', 'done', 'dropped')", name=op.f("plan_items_state_known_check")),
+        sa.CheckConstraint("revision >= 0", name=op.f("plan_items_revision_check")),
+        sa.ForeignKeyConstraint(["added_by"], ["staff_users.id"], name=op.f("plan_items_added_by_fkey")),
+        sa.ForeignKeyConstraint(["closed_by"], ["staff_users.id"], name=op.f("plan_items_closed_by_fkey")),
+        sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("plan_items_patient_id_fkey")),
+        sa.ForeignKeyConstraint(["release_id"], ["releases.id"], name=op.f("plan_items_release_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("plan_items_pkey")),
+    )
+    with op.batch_alter_table("plan_items", schema=None) as batch_op:
+        batch_op.create_index(
+            "plan_items_due_idx", ["due_on"], unique=False, postgresql_where=sa.text("state = 'open'")
+        )
+        batch_op.create_index("plan_items_patient_idx", ["patient_id"], unique=False)
 
     op.create_table(
         "surveys",
@@ -1113,6 +1157,11 @@ def downgrade() -> None:
         batch_op.drop_index("surveys_once_key")
 
     op.drop_table("surveys")
+    with op.batch_alter_table("plan_items", schema=None) as batch_op:
+        batch_op.drop_index("plan_items_patient_idx")
+        batch_op.drop_index("plan_items_due_idx", postgresql_where=sa.text("state = 'open'"))
+
+    op.drop_table("plan_items")
     with op.batch_alter_table("patient_questions", schema=None) as batch_op:
         batch_op.drop_index("patient_questions_patient_idx")
         batch_op.drop_index("patient_questions_once_key")
@@ -1126,6 +1175,7 @@ def downgrade() -> None:
         batch_op.drop_index("releases_present_key", postgresql_where=sa.text("withdrawn_at IS NULL"))
 
     op.drop_table("releases")
+    op.drop_table("release_drafts")
     with op.batch_alter_table("patient_asks", schema=None) as batch_op:
         batch_op.drop_index("patient_asks_open_key", postgresql_where=sa.text("state = 'open'"))
 
@@ -1181,15 +1231,14 @@ def downgrade() -> None:
         batch_op.drop_index("referrals_patient_idx")
 
     op.drop_table("referrals")
-    with op.batch_alter_table("plan_items", schema=None) as batch_op:
-        batch_op.drop_index("plan_items_patient_idx")
-        batch_op.drop_index("plan_items_due_idx", postgresql_where=sa.text("state = 'open'"))
-
-    op.drop_table("plan_items")
     with op.batch_alter_table("patient_sessions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("patient_sessions_patient_id_idx"))
 
     op.drop_table("patient_sessions")
+    with op.batch_alter_table("packet_drafts", schema=None) as batch_op:
+        batch_op.drop_index("packet_drafts_one_key")
+
+    op.drop_table("packet_drafts")
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("messages_session_id_idx"))
         batch_op.drop_index("messages_patient_idx")
