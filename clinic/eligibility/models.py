@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import JSON, Boolean, CheckConstraint, Date, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -151,7 +151,7 @@ class RuleVersion(Base):
     key: Mapped[str] = mapped_column(String(80))
     version: Mapped[str] = mapped_column(String(20))
     content_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    content: Mapped[Any] = mapped_column(JSONB)
+    content: Mapped[Any] = mapped_column(JSON)  # not JSONB: the order of the file is kept
     first_used_at: Mapped[Instant]
 
 
@@ -260,3 +260,19 @@ class Packet(Base):
     holes: Mapped[int]  # how many statements were missing when it was issued
     issued_by: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
     issued_at: Mapped[Instant]
+
+
+class PacketDraft(Base):
+    """What a clinician adds before a packet is issued: the protocol asked for, and one paragraph in their own words."""
+
+    __tablename__ = "packet_drafts"
+    __table_args__ = (Index("packet_drafts_one_key", "patient_id", "policy", unique=True),)
+
+    id: Mapped[PrimaryKey]
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    policy: Mapped[str] = mapped_column(String(80))
+    protocol: Mapped[str | None] = mapped_column(String(60))
+    words: Mapped[str | None] = mapped_column(Encrypted)
+    revision: Mapped[int]  # rises with every save, so that a second tab is noticed
+    edited_by: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
+    edited_at: Mapped[Instant]
