@@ -59,6 +59,21 @@ def start_intake(*, language: str = "en") -> tuple[int, str]:
         return intake.id, cookie
 
 
+def choose_language(intake_id: int, language: str, *, by: Actor) -> None:
+    """The language that the person chose by the link on a page; an answer given before on `contact` follows it."""
+    with transaction():
+        intake = queries.lock(intake_id)
+        if intake.patient_id is not None:
+            patients.choose_language_within_transaction(intake.patient_id, language, by=by)
+        if intake.language == language:
+            return
+        intake.language = language
+        audit.record(intake, "language", by=by, language=language)
+        row = db.session.scalar(select(IntakePage).filter_by(intake_id=intake_id, page="contact"))
+        if row is not None and "language" in row.answers:
+            row.answers = {**row.answers, "language": language}
+
+
 def save_page(
     intake_id: int,
     page: str,
@@ -337,7 +352,7 @@ def submit_intake(intake_id: int, *, by: Actor) -> int:
         if missing or intake.patient_id is None:
             raise Invalid("We need to know who you are first.", fields=missing or ["about"])
         _keep_choices(intake, {page: leaf.values for page, leaf in saved.items()}, by=by)
-        _send(intake, queries.record_of(intake_id), by=by, after_commit=after_commit)
+        send_within_transaction(intake, queries.record_of(intake_id), by=by, after_commit=after_commit)
         return intake.id
 
 
@@ -351,7 +366,8 @@ def add_sent_within_transaction(
     )
     db.session.add(intake)
     db.session.flush()
-    _send(intake, intake_record, by=by, after_commit=after_commit)
+    intake.base_record = intake_record
+    send_within_transaction(intake, intake_record, by=by, after_commit=after_commit)
     return intake
 
 
@@ -371,7 +387,13 @@ def _keep_choices(intake: Intake, saved: pages.Pages, *, by: Actor) -> None:
         _keep_consents(intake, by=by)
 
 
-def _send(intake: Intake, intake_record: dict[str, Any], *, by: Actor, after_commit: AfterCommit) -> None:
+def send_within_transaction(
+    intake: Intake, intake_record: dict[str, Any], *, by: Actor, after_commit: AfterCommit, opens_review: bool = True
+) -> None:
+    """Freeze the record of an open intake, in place of the one that was sent before, as a step of another operation.
+
+    Its review opens; with `opens_review` False only where that of the older one was still open.
+    """
     now = clock.now()
     older = select(Intake).where(
         Intake.patient_id == intake.patient_id, Intake.state == IntakeState.SUBMITTED, Intake.id != intake.id
@@ -379,11 +401,22 @@ def _send(intake: Intake, intake_record: dict[str, Any], *, by: Actor, after_com
     for earlier in db.session.scalars(older.order_by(Intake.id).with_for_update()):
         earlier.state = IntakeState.SUPERSEDED
         audit.record(earlier, "superseded", by=by, intake_id=intake.id)
+        closed = tasks.close_matching_within_transaction(
+            kind=TaskKind.REVIEW_INTAKE, intake_id=earlier.id, outcome="superseded", by=by
+        )
+        opens_review = opens_review or bool(closed)
     intake.record = intake_record
     intake.state = IntakeState.SUBMITTED
     intake.submitted_at = intake.saved_at = now
     db.session.flush()
     audit.record(intake, "submitted", by=by)
+    if opens_review:
+        _open_review(intake, by=by)
+    intake_id = intake.id
+    after_commit.append(lambda: jobs.ring(Job.ASSESS_INTAKE, intake_id=intake_id))
+
+
+def _open_review(intake: Intake, *, by: Actor) -> None:
     patient = queries.patient_of(intake)
     place = patient.preferred_location_id if patient else None
     tasks.open_within_transaction(
@@ -397,8 +430,6 @@ def _send(intake: Intake, intake_record: dict[str, Any], *, by: Actor, after_com
         intake_id=intake.id,
         location_id=place,
     )
-    intake_id = intake.id
-    after_commit.append(lambda: jobs.ring(Job.ASSESS_INTAKE, intake_id=intake_id))
 
 
 def request_link(intake_id: int, *, by: Actor) -> None:

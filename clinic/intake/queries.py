@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypedDict
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from clinic import clock
 from clinic.db import db
 from clinic.errors import NotFound
-from clinic.intake import pages, record
-from clinic.intake.models import Intake, IntakePage, IntakeState, IntakeTrial
+from clinic.intake import facts, pages, record
+from clinic.intake.facts import Fact
+from clinic.intake.models import Amendment, Intake, IntakePage, IntakeState, IntakeTrial
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
@@ -73,10 +74,10 @@ def latest_submitted(patient_id: int) -> Intake | None:
 
 
 def open_of(patient_id: int) -> Intake | None:
-    """The patient's newest intake that is not sent yet."""
+    """The patient's newest intake that is not sent yet; one that staff fill in is not theirs to go on with."""
     return db.session.scalar(
         select(Intake)
-        .where(Intake.patient_id == patient_id, Intake.state == IntakeState.OPEN)
+        .where(Intake.patient_id == patient_id, Intake.state == IntakeState.OPEN, Intake.entered_by.is_(None))
         .order_by(Intake.id.desc())
         .limit(1)
     )
@@ -171,11 +172,46 @@ def where_it_stopped(intake_id: int) -> tuple[str, str | None, int]:
 
 
 def record_of(intake_id: int) -> dict[str, Any]:
-    """The record as it would be sent now."""
+    """The record as it would be sent now. A correction keeps the day on which the person answered."""
     intake = get(intake_id)
     saved = values(intake_id)
-    rows = [trial_leaf(row).values for row in trials(intake_id)]
-    return record.to_record(saved, rows, as_of=today(intake), born=born(intake, saved), echo=f"intake-{intake_id}")
+    corrected = get(intake.corrects_id).record if intake.corrects_id is not None else None
+    as_of = date.fromisoformat(corrected["as_of"]) if corrected and corrected.get("as_of") else today(intake)
+    rows = trial_rows(intake_id)
+    found = record.to_record(
+        saved,
+        [trial_leaf(row).values for row in trials(intake_id)],
+        as_of=as_of,
+        born=born(intake, saved),
+        echo=f"intake-{intake_id}",
+    )
+    if rows:
+        found.pop("trials", None)
+    whole = facts.over(intake.base_record, found) if intake.base_record else found
+    return facts.laid(whole, [fact_of(each) for each in amendments(intake_id)], rows)
+
+
+def trial_rows(intake_id: int) -> dict[str, dict[str, Any]]:
+    """Medicine rows that say something, in the record's words, by key, in the record's order."""
+    found = {row.key: record.trial_row(trial_leaf(row).values) for row in trials(intake_id)}
+    return {key: said for key, said in found.items() if said}
+
+
+def has_pages(intake_id: int) -> bool:
+    """Whether it was filled in page by page."""
+    pages_of = select(IntakePage.id).where(IntakePage.intake_id == intake_id)
+    trials_of = select(IntakeTrial.id).where(IntakeTrial.intake_id == intake_id)
+    return bool(db.session.scalar(select(or_(pages_of.exists(), trials_of.exists()))))
+
+
+def amendments(intake_id: int) -> Sequence[Amendment]:
+    """Facts that were added after an intake was sent, in the order in which they are laid over it."""
+    return db.session.scalars(select(Amendment).where(Amendment.intake_id == intake_id).order_by(Amendment.id)).all()
+
+
+def fact_of(row: Amendment) -> Fact:
+    """What an amendment says."""
+    return Fact(row.trial_key, row.path, row.value["value"])
 
 
 def availability(patient_id: int) -> Availability:

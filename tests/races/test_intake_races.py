@@ -9,8 +9,8 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from clinic.db import db
-from clinic.intake import operations, queries
-from clinic.intake.models import IntakePage, IntakeTrial
+from clinic.intake import amending, operations, queries
+from clinic.intake.models import AmendmentSource, Intake, IntakePage, IntakeTrial
 from clinic.tasks.models import Task
 from tests.builders import TESTER, make_location, make_profile
 
@@ -98,3 +98,23 @@ def test_saving_while_it_is_sent_is_kept_or_refused_never_half(committed_app, in
     with committed_app.app_context():
         frozen = queries.get(intake_id).record
         assert ("payer" in frozen) == isinstance(saved, operations.Saved)
+
+
+def test_six_facts_added_at_once_are_all_kept(committed_app, intake_id) -> None:
+    with committed_app.app_context():
+        operations.submit_intake(intake_id, by=TESTER)
+        patient_id = queries.get(intake_id).patient_id
+    fields = ["audit_c", "mdq_positive", "sex", "payer", "age", "safety.fainting"]
+
+    def amend(path: str) -> int:
+        change = amending.Change(path, 1, AmendmentSource.CLINICIAN)
+        return amending.amend(patient_id, [change], reason="told", by=TESTER)
+
+    answers = at_once(committed_app, *[lambda path=path: amend(path) for path in fields])
+    assert sorted(answers) == sorted(set(answers))
+    with committed_app.app_context():
+        last = queries.latest_submitted(patient_id)
+        assert (last.record["audit_c"], last.record["safety"]["fainting"]) == (1, 1)
+        assert {path for path in fields[:5] if last.record[path] == 1} == set(fields[:5])
+        states = db.session.scalars(select(Intake.state).order_by(Intake.id)).all()
+        assert states == ["superseded"] * 6 + ["submitted"]
