@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,12 +13,14 @@ from sqlalchemy.exc import IntegrityError
 from clinic import audit, clock, jobs
 from clinic.audit import Actor, ActorKind
 from clinic.db import broken_constraint, db, transaction
-from clinic.eligibility import queries
+from clinic.eligibility import queries, rule_versions, summary, verification
 from clinic.eligibility.engine import IntakeRecord, assess
+from clinic.eligibility.engine.policies import find_policies
 from clinic.eligibility.models import Assessment, Decision, DecisionKind, Pathway, Verdict
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.intake.models import Intake, IntakeState
 from clinic.intake.operations import add_sent_within_transaction
+from clinic.intake.queries import latest_submitted
 from clinic.jobs import Job
 from clinic.locations.queries import closing_on_open_day, openings
 from clinic.patients import queries as patients
@@ -29,7 +33,15 @@ from clinic.tasks.models import TaskKind, TaskLevel
 BOOK_WITHIN = 2  # open days of the clinic, as are the next two
 ASK_WITHIN = 2
 FOLLOW_UP_WITHIN = 5
+REVIEW_WITHIN = 2
 SEE_OPENINGS_FOR_DAYS = 10  # longer than any run of closed days
+RULESET = "default"
+MAX_REASON = 4000
+MAX_EVALUATION = 20_000
+NO_POLICY = {
+    "code": "payer_policy",
+    "text": "No policy of this payer was verified by this clinic: read the payer's present one and switch it on.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +53,7 @@ class Decide:
     decision: str
     reason: str = ""
     override: bool = False
+    evaluation: str = ""  # what the signature covers; empty: the summary of the assessment itself
     assessment_id: int | None = None  # the one that was read; refused if it is no longer the present one
 
 
@@ -87,14 +100,45 @@ def submit_record(patient_id: int, data: Any, *, by: Actor) -> tuple[int, int]:
         return intake.id, assessment.id
 
 
-def _assess(patient: Patient, intake: Intake, record: IntakeRecord, *, by: Actor) -> Assessment:
-    result = assess(record).to_json()
-    text = json.dumps(result, sort_keys=True, separators=(",", ":"))
+def reassess(patient_id: int, *, reason: str, by: Actor) -> int:
+    """Assess the record that was sent last again, by the rules of today; the older assessment stays readable.
+
+    Raises NotFound, Invalid without a reason, Conflict where nothing was sent or the rules were changed in place.
+    """
+    words = reason.strip()
+    if not words or len(words) > MAX_REASON:
+        raise Invalid(f"give a reason of at most {MAX_REASON} characters", fields=["reason"])
+    with transaction() as after_commit:
+        patient = patients.lock(patient_id)
+        intake = latest_submitted(patient_id)
+        if intake is None:
+            raise Conflict("there is nothing to assess: the intake comes first")
+        assessment = _assess(patient, intake, checked_record(intake.record), by=by, reason=words)
+        after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+        return assessment.id
+
+
+def answer(record: IntakeRecord, verified: Mapping[str, date]) -> dict[str, Any]:
+    """The engine's answer with the clinic's policies in it: only those that it verified, this payer's first."""
+    own = [each for each in (find_policies(record.payer) if record.payer else ()) if each in verified]
+    chosen = [*own, *sorted(set(verified) - set(own))]
+    result = assess(record.model_copy(update={"payer": None}), ruleset=RULESET, policies=chosen).to_json()
+    for policy in result["policies"]:
+        policy["verified_on"] = verified[policy["id"]].isoformat()
+    if record.payer and not own:
+        result["next_steps"] = [*result["next_steps"], dict(NO_POLICY)]
+    return result
+
+
+def _assess(
+    patient: Patient, intake: Intake, record: IntakeRecord, *, by: Actor, reason: str | None = None
+) -> Assessment:
+    verified = verification.verified_on(clock.today(patient.tz))
+    entries = rule_versions.used_by(RULESET, sorted(verified))
+    rule_versions.freeze_within_transaction(entries)
+    result = answer(record, verified)
     now = clock.now()
     present = queries.present_assessment(patient.id)
-    if present is not None:
-        present.superseded_at = now
-        db.session.flush()
     row = Assessment(
         patient_id=patient.id,
         intake_id=intake.id,
@@ -102,18 +146,28 @@ def _assess(patient: Patient, intake: Intake, record: IntakeRecord, *, by: Actor
         ruleset_version=str(result["ruleset"]["version"]),
         record=intake.record,
         result=result,
-        result_hash=hashlib.sha256(text.encode()).digest(),
+        result_hash=result_hash(result),
         trd=result["trd"]["verdict"],
         tms=result["pathways"]["tms"]["verdict"],
         esketamine=result["pathways"]["esketamine"]["verdict"],
         iv_ketamine=result["pathways"]["iv_ketamine"]["verdict"],
         is_urgent=result["urgent"]["flag"],
+        rules=[list(entry.name) for entry in entries],
+        payer_policies=list(find_policies(record.payer)) if record.payer else [],
+        reason=reason or intake.reason,
         assessed_at=now,
     )
+    settled = present is not None and (reason is not None or intake.corrects_id is not None) and _is_settled(present)
+    row.waits = not settled or present is None or _words(row) != _words(present)
+    if present is not None:
+        present.superseded_at = now
+        db.session.flush()
     db.session.add(row)
-    audit.record(row, "assessed", by=by, ruleset=row.ruleset, version=row.ruleset_version)
+    audit.record(row, "assessed", by=by, reason=reason, ruleset=row.ruleset, version=row.ruleset_version)
+    if settled and row.waits:
+        _ask_for_review(patient, row, by=by)
     safety.raise_within_transaction(
-        _safety_answers(record, {reason["code"] for reason in result["urgent"]["reasons"]}),
+        _safety_answers(record, {each["code"] for each in result["urgent"]["reasons"]}),
         source_key=f"intake:{intake.id}",
         openings=openings(patient.preferred_location_id, clock.today(patient.tz), SEE_OPENINGS_FOR_DAYS),
         patient_id=patient.id,
@@ -122,6 +176,39 @@ def _assess(patient: Patient, intake: Intake, record: IntakeRecord, *, by: Actor
         by=by,
     )
     return row
+
+
+def result_hash(result: Mapping[str, Any]) -> bytes:
+    """SHA-256 of an answer, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(result, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+def _words(row: Assessment) -> tuple[Any, ...]:
+    return row.trd, row.tms, row.esketamine, row.iv_ketamine, row.is_urgent
+
+
+def _is_settled(present: Assessment) -> bool:
+    """Whether nobody waits for a decision on this assessment."""
+    return not present.waits or queries.is_decided(present.id)
+
+
+def _ask_for_review(patient: Patient, row: Assessment, *, by: Actor) -> None:
+    """A verdict changed after a decision: a prescriber looks again. One that waits already is not doubled."""
+    tasks.close_matching_within_transaction(
+        kind=TaskKind.REVIEW_INTAKE, patient_id=patient.id, outcome="assessed again", by=by
+    )
+    tasks.open_within_transaction(
+        kind=TaskKind.REVIEW_INTAKE,
+        level=TaskLevel.ROUTINE,
+        dedupe_key=f"review_assessment:{row.id}",
+        for_role=Role.PRESCRIBER,
+        due_at=closing_on_open_day(patient.preferred_location_id, patient.tz, REVIEW_WITHIN),
+        by=by,
+        patient_id=patient.id,
+        intake_id=row.intake_id,
+        location_id=patient.preferred_location_id,
+        note="A verdict changed after the decision.",
+    )
 
 
 def _safety_answers(record: IntakeRecord, urgent: set[str]) -> safety.SafetyAnswers:
@@ -139,7 +226,8 @@ def _safety_answers(record: IntakeRecord, urgent: set[str]) -> safety.SafetyAnsw
 def decide(command: Decide, *, staff_id: int | None = None, token_id: int | None = None, by: Actor) -> int:
     """Record a decision; the present one on the same pathway is superseded. Answers its id.
 
-    Approving anything but a `likely_eligible` pathway is an override and needs a reason on record.
+    An approval is the signed evaluation: it keeps the text that the signature covers. The same words by the same
+    person on the same assessment, sent again, are one decision. Approving anything but a `likely_eligible` pathway is an override and needs a reason on record.
     Raises Invalid, NotFound, Conflict.
     """
     _check(command)
@@ -158,6 +246,9 @@ def decide(command: Decide, *, staff_id: int | None = None, token_id: int | None
                     fields=["override", "reason"],
                     verdict=verdict,
                 )
+            repeated = _repeated(command, assessment, staff_id=staff_id, token_id=token_id)
+            if repeated is not None:
+                return repeated.id
             row = _append(command, assessment, staff_id=staff_id, token_id=token_id, by=by)
             _follow(command, patient, row, by=by)
             after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
@@ -176,14 +267,28 @@ def _check(command: Decide) -> None:
     needs_reason = command.override or command.decision != DecisionKind.APPROVE
     if needs_reason and not command.reason.strip():
         raise Invalid("give a reason: it stays on record", fields=["reason"])
-    if len(command.reason) > 4000:
-        raise Invalid("a reason has at most 4000 characters", fields=["reason"])
+    if len(command.reason) > MAX_REASON:
+        raise Invalid(f"a reason has at most {MAX_REASON} characters", fields=["reason"])
+    if len(command.evaluation) > MAX_EVALUATION:
+        raise Invalid(f"an evaluation has at most {MAX_EVALUATION} characters", fields=["evaluation"])
+
+
+def _repeated(
+    command: Decide, assessment: Assessment, *, staff_id: int | None, token_id: int | None
+) -> Decision | None:
+    """The present decision where it says the same already: a double click, or a page that was sent twice."""
+    said = (assessment.id, command.decision, command.reason.strip(), staff_id, token_id)
+    for row in queries.present_decisions(command.patient_id, command.pathway):
+        if said == (row.assessment_id, row.decision, row.reason, row.decided_by, row.token_id):
+            return row
+    return None
 
 
 def _append(
     command: Decide, assessment: Assessment, *, staff_id: int | None, token_id: int | None, by: Actor
 ) -> Decision:
     now = clock.now()
+    is_approval = command.decision == DecisionKind.APPROVE
     for earlier in queries.present_decisions(command.patient_id, command.pathway):
         earlier.superseded_at = now
     db.session.flush()
@@ -193,7 +298,8 @@ def _append(
         pathway=command.pathway,
         decision=command.decision,
         reason=command.reason.strip(),
-        is_override=command.override and command.decision == DecisionKind.APPROVE,
+        is_override=is_approval and command.override,
+        evaluation=(command.evaluation.strip() or summary.evaluation(assessment)) if is_approval else None,
         decided_by=staff_id,
         token_id=token_id,
         decided_at=now,

@@ -141,10 +141,14 @@ def approving_decision(patient_id: int, pathway: str) -> Decision | None:
 
 
 def assessment_of_intake(intake_id: int) -> Assessment | None:
-    """The assessment that was made of this intake."""
-    return db.session.scalar(
-        select(Assessment).where(Assessment.intake_id == intake_id).order_by(Assessment.id).limit(1)
-    )
+    """The newest assessment of this intake's record."""
+    statement = select(Assessment).where(Assessment.intake_id == intake_id)
+    return db.session.scalar(statement.order_by(Assessment.id.desc()).limit(1))
+
+
+def is_decided(assessment_id: int) -> bool:
+    """Whether anything was decided on this assessment."""
+    return db.session.scalar(select(Decision.id).where(Decision.assessment_id == assessment_id).limit(1)) is not None
 
 
 def present_decisions(patient_id: int, pathway: str) -> Sequence[Decision]:
