@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from flask import Blueprint, Flask
-from flask_babel import Babel
 from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -18,7 +17,6 @@ from clinic.web.limits import limiter
 
 HERE = Path(__file__).parent
 
-babel = Babel()
 csrf = CSRFProtect()
 migrate = Migrate()
 
@@ -40,7 +38,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     migrate.init_app(app, db, directory=str(HERE.parent / "migrations"))
     csrf.init_app(app)
-    babel.init_app(app)
     limiter.init_app(app)
     jobs.init_celery(app, settings.redis_url)
     if settings.trusted_proxies:
@@ -85,10 +82,11 @@ def _add_features(app: Flask) -> None:
     from clinic.api import views as api
     from clinic.patients import signin as patient_signin
     from clinic.staff import signin as staff_signin
-    from clinic.web import context
+    from clinic.web import context, i18n
 
     staff_signin.init_app(app)
     patient_signin.init_app(app)
+    i18n.init_app(app)
     app.before_request(access.enforce)
     context.init_app(app)
     for blueprint in _blueprints():

@@ -22,7 +22,7 @@ from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
-from clinic.web import access
+from clinic.web import access, i18n
 from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff
 from clinic.web.errors import problem
 from clinic.web.limits import limiter
@@ -51,6 +51,19 @@ CLINICAL = (Role.NURSE, Role.THERAPIST, Role.PRESCRIBER)
 RECORD_ORDER = 28  # on the staff's record: above what was made of it
 HOME_ORDER = 21  # on the patient's home: below the one next thing
 chart.LANDING[LinkPurpose.INTAKE] = lambda opened: url_for("intake.resume")
+
+
+def _language(caller: PatientCaller) -> str | None:
+    found = _of(caller) if caller.purpose == LinkPurpose.INTAKE else None
+    return found.language if found is not None else None
+
+
+def _keep_language(caller: PatientCaller, language: str) -> None:
+    assert caller.intake_id is not None
+    operations.choose_language(caller.intake_id, language, by=current_actor())
+
+
+i18n.add_keeper(10, _language, _keep_language)
 
 
 @bp.errorhandler(AlreadyOver)
@@ -99,7 +112,7 @@ def begin() -> Any:
     """Open an intake on this browser. One that is open goes on, unless a new one is asked for."""
     if _open_of_caller() and not request.form.get("fresh"):
         return redirect(url_for(".resume"))
-    _id, cookie = operations.start_intake(language=request.form.get("language") or "en")
+    _id, cookie = operations.start_intake(language=request.form.get("language") or i18n.language())
     response = make_response(redirect(url_for(".page", page=next(iter(pages.PAGES)))))
     signin.set_cookie(response, cookie)
     return response

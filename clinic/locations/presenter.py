@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from clinic.locations import front
 from clinic.locations.models import Location, OpeningHours
 from clinic.protocols.base import catalogue
+from clinic.web import context
 
 EARTH_MILES = 3958.8
 A_MONDAY = date(2026, 11, 23)
@@ -100,7 +101,7 @@ def site_card(site: Location, sites: Sequence[Location], url: str) -> dict[str, 
     return {
         "name": site.name,
         "treatments": ", ".join(names) if names else _("Visits and talks"),
-        "next_start": _("Full TMS courses can start %(day)s", day=format_date(starts, "MMMM d")) if starts else None,
+        "next_start": _("Full TMS courses can start %(day)s", day=format_date(starts, _("MMMM d"))) if starts else None,
         "no_course": None if "tms" in given else _no_tms(site, sites),
         "address": site.address,
         "hours": hours_words(site.hours),
@@ -156,4 +157,4 @@ def _weekday(number: int) -> str:
 
 
 def _clock(value: time) -> str:
-    return f"{value.hour % 12 or 12}:{value.minute:02d} {'am' if value.hour < 12 else 'pm'}"
+    return context.clock12(value)

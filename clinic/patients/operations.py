@@ -164,6 +164,22 @@ def choose_messages(patient_id: int, *, style: str, consents: dict[str, bool], b
             set_consent_within_transaction(patient_id, channel, granted, by=by, source="patient")
 
 
+def choose_language(patient_id: int, language: str, *, by: Actor) -> None:
+    """The language that a person chose, for pages and messages. Raises Invalid."""
+    with transaction():
+        choose_language_within_transaction(patient_id, language, by=by)
+
+
+def choose_language_within_transaction(patient_id: int, language: str, *, by: Actor) -> None:
+    """As `choose_language`, as a step of another operation."""
+    if language not in ("en", "es"):
+        raise Invalid("language is en or es", fields=["language"])
+    patient = queries.lock(patient_id)
+    if patient.language != language:
+        patient.language = language
+        audit.record(patient, "language", by=by, language=language)
+
+
 def note_view(patient_id: int, *, part: str, by: Actor) -> None:
     """Append that someone opened a part of the record."""
     with transaction():

@@ -16,8 +16,8 @@ from clinic.patients.forms import AskLinkForm, BirthDateForm, ContactForm, Messa
 from clinic.patients.models import LinkPurpose, Patient, about
 from clinic.staff.models import Role
 from clinic.staff.queries import staff_names
-from clinic.web import access, context
-from clinic.web.access import current_actor, current_patient, current_staff, is_safe_next
+from clinic.web import access, context, i18n
+from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff, is_safe_next
 from clinic.web.limits import limiter
 
 EDITORS = (Role.FRONT_DESK, Role.NURSE, Role.PRESCRIBER, Role.MANAGER)
@@ -31,6 +31,18 @@ chart.TABS.append(chart.Tab(10, lazy_gettext("Home"), "patients.home", "home"))
 chart.TABS.append(chart.Tab(90, lazy_gettext("Messages"), "patients.messages", "text"))
 
 
+def _language(caller: PatientCaller) -> str | None:
+    return queries.get(caller.patient_id).language if caller.patient_id is not None else None
+
+
+def _keep_language(caller: PatientCaller, language: str) -> None:
+    assert caller.patient_id is not None
+    operations.choose_language(caller.patient_id, language, by=Actor(ActorKind.PATIENT, str(caller.patient_id)))
+
+
+i18n.add_keeper(20, _language, _keep_language)
+
+
 # -- links and sessions -----------------------------------------------------------------------------------------------
 
 
@@ -42,6 +54,8 @@ def link(token: str) -> Any:
     found = links.find_link(token)
     if found is None:
         return render_template("patients/link_unknown.html"), 404
+    if found.patient_id is not None:
+        i18n.suggest(queries.get(found.patient_id).language)
     if found.spent_at is None and found.expires_at > clock.now():
         return render_template("patients/link.html", token=token)
     go_on = _opened_before(token)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -84,8 +83,7 @@ def autosave(survey_id: int, number: int) -> Any:
         return jsonify(error="invalid"), 422
     operations.save_answers(survey.id, {str(number): form.answer.data}, by=current_actor())
     is_grave = number == ITEM9 and form.answer.data >= 1
-    at = clock.now().astimezone(ZoneInfo(queries.help_of(survey).tz))
-    return jsonify(saved_at=f"{at.hour % 12 or 12}:{at:%M}", safety=is_grave)
+    return jsonify(saved_at=context.clock12(clock.now(), queries.help_of(survey).tz), safety=is_grave)
 
 
 @bp.route("/surveys/<int:survey_id>/safety", methods=["GET", "POST"])
@@ -206,21 +204,13 @@ def _after_screener(survey: Survey, step: int, answers: dict[str, int | None]) -
 def _promises(facts: queries.Help) -> list[str]:
     """What happens next, as far as it is true: the fixed words of the safety table."""
     if facts.call_by is not None:
-        return [_("A person from the clinic will call you by %(time)s.", time=_moment(facts.call_by, facts.tz))]
+        return [_("A person from the clinic will call you by %(time)s.", time=context.moment(facts.call_by, facts.tz))]
     if facts.is_open:
         return [_("We cannot say when someone at the clinic reads this. Call or text 988 now.")]
     if facts.opens_at is None:
         return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
-    opening = _moment(facts.opens_at, facts.tz)
+    opening = context.moment(facts.opens_at, facts.tz)
     return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
-
-
-def _moment(at: Any, tz: str) -> str:
-    """`11:00 am` today, `Mon, Nov 30, 8:00 am` on another day."""
-    clock12 = str(context.clock12(at, tz))
-    if at.astimezone(ZoneInfo(tz)).date() == clock.today(tz):
-        return clock12
-    return f"{context.day(at, tz)}, {clock12}"
 
 
 # -- parts of other pages ---------------------------------------------------------------------------------------------
@@ -232,7 +222,7 @@ def _trend(found: queries.Chart | None) -> charts.Trend | None:
     instrument = scoring.load(INSTRUMENT)
     assert instrument.high is not None
     scores = [
-        charts.Score(point.session, point.total, context.day(point.taken_at, found.tz).split(", ")[1], point.is_late)
+        charts.Score(point.session, point.total, context.short_day(point.taken_at, found.tz), point.is_late)
         for point in found.progress.points
         if point.session > 0 or point == (found.progress.baseline or found.progress.points[-1])
     ]

@@ -1,15 +1,18 @@
 """What every template may use. Features add their own entries through `add`."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_date
 from flask import Flask, flash, g, render_template, url_for
 from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 
+from clinic import clock
 from clinic.db import db
+from clinic.web import i18n
 
 Provider = Callable[[], Any]
 NAV: list[tuple[str, str, frozenset[str]]] = []  # label, endpoint, roles (empty: any staff)
@@ -25,7 +28,7 @@ def add(name: str, provider: Provider) -> None:
 
 def init_app(app: Flask) -> None:
     """Filters for dates and times, and the staff bar."""
-    app.jinja_env.filters.update(day=day, clock12=clock12, clock24=clock24, long_day=long_day)
+    app.jinja_env.filters.update(day=day, clock12=clock12, clock24=clock24, long_day=long_day, short_day=short_day)
     app.jinja_env.globals.update(staff_nav=staff_nav, staff_banners=staff_banners)
     app.before_request(_forget)
     app.context_processor(_values)
@@ -87,26 +90,54 @@ def _place(entry: tuple[str, str, frozenset[str]]) -> int:
 
 
 def day(value: date | datetime, tz: str | None = None) -> str:
-    """`Mon, Nov 30`."""
+    """`Mon, Nov 30`; in Spanish `lunes, 30 de noviembre`."""
     value = _local(value, tz)
+    if i18n.language() == "es":
+        return f"{_name(value, 'EEEE')}, {value.day} de {_name(value, 'MMMM')}"
     return f"{value:%a}, {value:%b} {value.day}"
 
 
 def long_day(value: date | datetime, tz: str | None = None) -> str:
-    """`Monday, November 30, 2026`."""
+    """`Monday, November 30, 2026`; in Spanish `lunes, 30 de noviembre de 2026`."""
     value = _local(value, tz)
+    if i18n.language() == "es":
+        return f"{day(value)} de {value.year}"
     return f"{value:%A}, {value:%B} {value.day}, {value.year}"
 
 
-def clock12(value: datetime, tz: str) -> Markup:
-    """`8:20 am`, for patients."""
-    local = value.astimezone(ZoneInfo(tz))
-    return Markup("{}:{:02d} {}").format(local.hour % 12 or 12, local.minute, "am" if local.hour < 12 else "pm")
+def short_day(value: date | datetime, tz: str | None = None) -> str:
+    """`Nov 30`, in Spanish `30 nov`: for pictures, where room is short."""
+    value = _local(value, tz)
+    if i18n.language() == "es":
+        return f"{value.day} {_name(value, 'MMM')}"
+    return f"{value:%b} {value.day}"
+
+
+def clock12(value: datetime | time, tz: str | None = None) -> str:
+    """`8:20 am`, for patients; in Spanish `8:20 a. m.`. An instant needs a zone, a time of day has none."""
+    if isinstance(value, datetime):
+        assert tz is not None
+        value = value.astimezone(ZoneInfo(tz)).time()
+    half = i18n.HALVES[i18n.language()][value.hour >= 12]
+    return f"{value.hour % 12 or 12}:{value.minute:02d} {half}"
 
 
 def clock24(value: datetime, tz: str) -> str:
     """`08:20`, for staff."""
     return f"{value.astimezone(ZoneInfo(tz)):%H:%M}"
+
+
+def moment(at: datetime, tz: str) -> str:
+    """`11:00 am` today, `Mon, Nov 30, 8:00 am` on another day; in Spanish `hoy a las 11:00 a. m.`."""
+    clock12_at, is_today = clock12(at, tz), at.astimezone(ZoneInfo(tz)).date() == clock.today(tz)
+    if i18n.language() == "es":
+        on = "hoy" if is_today else f"el {day(at, tz)},"
+        return f"{on} {'a la' if clock12_at.startswith('1:') else 'a las'} {clock12_at}"
+    return clock12_at if is_today else f"{day(at, tz)}, {clock12_at}"
+
+
+def _name(value: date, pattern: str) -> str:
+    return str(format_date(value, pattern, locale="es"))
 
 
 def _local(value: date | datetime, tz: str | None) -> date:

@@ -77,7 +77,7 @@ def test_item_9_shows_who_can_be_called_before_anything_else(survey: Survey, pho
 def test_autosave_says_that_the_answer_is_grave(survey: Survey, phone: Any) -> None:
     browser = phone(survey)
     saved = browser.post(f"/surveys/{survey.id}/9/save", data={"answer": "2"})
-    assert saved.json == {"saved_at": "10:00", "safety": True}
+    assert saved.json == {"saved_at": "10:00 am", "safety": True}
     assert browser.post(f"/surveys/{survey.id}/9/save", data={"answer": "7"}).status_code == 422
 
 
