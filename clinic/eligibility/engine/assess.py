@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from clinic.eligibility.engine import counterfactual, knowledge, policies, safety, staging
+from clinic.eligibility.engine import counterfactual, knowledge, policies, safety, staging, together
 from clinic.eligibility.engine.criteria import Trd, trd
 from clinic.eligibility.engine.policies import Case, PolicyResult
 from clinic.eligibility.engine.record import IntakeRecord
 from clinic.eligibility.engine.rules import RuleSet, ruleset
 from clinic.eligibility.engine.safety import PATHWAYS, Known, PathwayFinding, Reason
-from clinic.eligibility.engine.trials import Weighed, read, sources_for, weigh
+from clinic.eligibility.engine.trials import Setting, Weighed, read, sources_for, weigh
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ _rules = ruleset
 
 
 def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -> Assessment:
-    facts = [read(trial, record, rules) for trial in record.trials or ()]
+    setting = Setting.of(record, rules)
+    facts = together.without_cross_taper([read(trial, setting, rules) for trial in record.trials or ()], rules)
     weighed = weigh(facts, rules)
     known = Known(record, weighed, rules)
     history = trd(record, weighed, known, rules)
@@ -132,7 +133,7 @@ def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -
         rules=rules,
         trd=history,
         trials=tuple(weighed),
-        would_count_if=tuple(counterfactual.would_count_if(row, record, rules) for row in weighed),
+        would_count_if=tuple(counterfactual.would_count_if(row, setting, rules) for row in weighed),
         pathways=pathways,
         urgent=reasons,
         staging=stage,

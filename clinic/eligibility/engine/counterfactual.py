@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from clinic.eligibility.engine.record import IntakeRecord, Span, Step, Trial, tidy
+from clinic.eligibility.engine.record import Span, Step, Trial, tidy
 from clinic.eligibility.engine.rules import RuleSet
-from clinic.eligibility.engine.trials import Facts, Weighed, amount, dose_unit, judge, read, weeks_text
+from clinic.eligibility.engine.trials import Facts, Setting, Weighed, amount, dose_unit, judge, read, weeks_text
 
 # Verdicts that more weeks, a higher dose or an answer could have turned. The others stand whatever is learned.
 _CHANGEABLE = ("inadequate_dose", "inadequate_duration", "inadequate_adherence", "undetermined")
@@ -31,26 +31,26 @@ def _plain(value: Any) -> Any:
     return value.to_json() if isinstance(value, Span) else value
 
 
-def would_count_if(row: Weighed, record: IntakeRecord, rules: RuleSet) -> dict[str, Any] | None:
+def would_count_if(row: Weighed, setting: Setting, rules: RuleSet) -> dict[str, Any] | None:
     """Changes that make the row adequate by itself, none of them needless; null where nothing open could."""
     if row.verdict not in _CHANGEABLE or row.facts.drug is None or row.facts.drug.kind != "antidepressant":
         return None
     trial = row.facts.trial
     amounts, answers = _amounts(row.facts, rules), _answers(row.facts)
-    if not _turns(trial, (*amounts, *answers), record, rules):
+    if not _turns(trial, (*amounts, *answers), setting, rules):
         return None
     # An answer is needed whenever it is listed; of the amounts one can stand for another.
     for change in reversed(amounts) if len(amounts) > 1 else ():
         fewer = [each for each in amounts if each is not change]
-        if _turns(trial, (*fewer, *answers), record, rules):
+        if _turns(trial, (*fewer, *answers), setting, rules):
             amounts = fewer
     chosen = (*amounts, *answers)
     return {"changes": [each.to_json() for each in chosen], "text": _sentence(row.facts, chosen)}
 
 
-def _turns(trial: Trial, changes: tuple[Change, ...], record: IntakeRecord, rules: RuleSet) -> bool:
+def _turns(trial: Trial, changes: tuple[Change, ...], setting: Setting, rules: RuleSet) -> bool:
     changed = trial.model_copy(update={each.field: each.parsed for each in changes})
-    return judge(read(changed, record, rules), rules).verdict == "adequate"
+    return judge(read(changed, setting, rules), rules).verdict == "adequate"
 
 
 def apply(trial: Trial, values: dict[str, Any]) -> Trial:
@@ -84,10 +84,10 @@ def _amounts(facts: Facts, rules: RuleSet) -> list[Change]:
 def _answers(facts: Facts) -> list[Change]:
     trial = facts.trial
     rows: tuple[tuple[str, Any, bool, str], ...] = (
-        ("adherence", "good", trial.adherence != "good", "it was taken as prescribed"),
-        ("outcome", "none", trial.outcome not in ("none", "partial"), "it did not help enough"),
+        ("adherence", "good", facts.adherence != "good", "it was taken as prescribed"),
+        ("outcome", "none", facts.outcome not in ("none", "partial"), "it did not help enough"),
         ("in_current_episode", True, facts.in_episode is None, "it was in the current episode"),
-        ("purpose", "depression", trial.purpose is None, "it was taken for depression"),
+        ("purpose", "depression", facts.purpose is None, "it was taken for depression"),
         ("role", "alone", trial.role is None, "it was taken alone"),
     )
     return [

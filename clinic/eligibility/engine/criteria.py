@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from clinic.eligibility.engine import drugs, knowledge
-from clinic.eligibility.engine.record import IntakeRecord, partial_date
+from clinic.eligibility.engine import drugs, knowledge, logic, together
+from clinic.eligibility.engine.record import IntakeRecord
 from clinic.eligibility.engine.rules import RuleSet
 from clinic.eligibility.engine.safety import Known
 from clinic.eligibility.engine.trials import Weighed, amount
@@ -37,19 +37,24 @@ class Finding:
         return found
 
 
+_ANSWERS: dict[str, bool | None] = {"met": True, "unmet": False, "unknown": None}
+_VERDICTS: dict[bool | None, Verdict] = {True: "met", False: "not_met", None: "undetermined"}
+
+
 def decide(findings: Iterable[Finding]) -> Verdict:
     """Not met where one criterion is unmet, undetermined where one is unknown, else met."""
-    statuses = {finding.status for finding in findings}
-    if "unmet" in statuses:
-        return "not_met"
-    return "undetermined" if "unknown" in statuses else "met"
+    answers = [_ANSWERS[finding.status] for finding in findings if finding.status != "info"]
+    return _VERDICTS[logic.all_of(answers)]
+
+
+def status(answer: bool | None) -> Status:
+    """The word for yes, no and not known."""
+    return "unknown" if answer is None else "met" if answer else "unmet"
 
 
 def at_least(certain: int, possible: int, needed: int) -> Status:
     """A count known only as a range against a minimum."""
-    if certain >= needed:
-        return "met"
-    return "unknown" if possible >= needed else "unmet"
+    return status(logic.at_least(certain, possible, needed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,45 +65,47 @@ class Trd:
     adequate: int
     possible: int
     findings: tuple[Finding, ...]
+    combinations: tuple[together.Combination, ...] = ()
 
 
 _DEFINITION = "trial_adequacy.definitions_of_trd: fda_label_trials, ema; recalled. consensus_2021; seen"
-_SIMILAR = (
-    ({"citalopram", "escitalopram"}, "enantiomers"),
-    ({"bupropion", "dextromethorphan_bupropion"}, "enantiomers"),
-    ({"venlafaxine", "desvenlafaxine"}, "active_metabolite"),
-    ({"amitriptyline", "nortriptyline"}, "active_metabolite"),
-    ({"imipramine", "desipramine"}, "active_metabolite"),
-)
+
+
+@cache
+def _similar() -> tuple[tuple[frozenset[str], str], ...]:
+    rows = knowledge.drug_rules()["similar_agents"]
+    return tuple((frozenset(row["drugs"]), row["rule"]) for row in rows)
 
 
 def trd(record: IntakeRecord, trials: Sequence[Weighed], known: Known, rules: RuleSet) -> Trd:
     """Whether the history meets the rule set's definition; undetermined where open facts could still change it."""
     adequate = [row for row in trials if row.verdict == "adequate"]
     open_rows = [row for row in trials if row.verdict == "undetermined"]
-    possible = len(adequate) + len(open_rows)
-    enough = "unknown" if record.trials is None else at_least(len(adequate), possible, rules.min_trials)
-    counted = _counted(record, adequate, open_rows, enough, rules)
+    pairs = together.combinations(trials, rules.min_weeks) if rules.combination_counts_once else []
+    count = together.count(trials, pairs)
+    possible = count + len(open_rows)
+    enough = "unknown" if record.trials is None else at_least(count, possible, rules.min_trials)
+    counted = _counted(record, count, adequate, open_rows, enough, rules)
     findings = [counted, _diagnosis(known, enough), _adult(known)]
-    findings += [*_notes(adequate), *_taken_together(adequate, rules), _psychotherapy(record)]
-    statuses = {finding.code: finding.status for finding in findings}
-    verdict = decide(findings)
-    if statuses["adult"] == "unknown":
-        verdict = "undetermined"
-    return Trd(verdict, len(adequate), possible, tuple(findings))
+    findings += [*_notes(adequate), *_taken_together(pairs), _psychotherapy(record)]
+    verdict = "undetermined" if known.under_age() else decide(findings)
+    return Trd(verdict, count, possible, tuple(findings), tuple(pairs))
 
 
 def _counted(
     record: IntakeRecord,
+    count: int,
     adequate: Sequence[Weighed],
     open_rows: Sequence[Weighed],
     status: Status,
     rules: RuleSet,
 ) -> Finding:
     needed = rules.min_trials
-    text = f"{len(adequate)} adequate of {needed} needed, at least {amount(rules.min_weeks)} weeks at dose each"
+    text = f"{count} adequate of {needed} needed, at least {amount(rules.min_weeks)} weeks at dose each"
     if record.trials is None:
         text = "Not known which medicines were tried"
+    elif count < len(adequate):
+        text += f"; {len(adequate)} rows, those taken together counted once"
     elif open_rows:
         text += f"; {len(open_rows)} cannot be told yet"
     rows = tuple(row.index for row in (*adequate, *open_rows))
@@ -163,30 +170,21 @@ def _psychotherapy(record: IntakeRecord) -> Finding:
     return Finding("evidence_based_psychotherapy", "info", text, source)
 
 
-def _taken_together(adequate: Sequence[Weighed], rules: RuleSet) -> list[Finding]:
+def _taken_together(pairs: Sequence[together.Combination]) -> list[Finding]:
     """Pairs of adequate trials that the dates put side by side for as long as a trial needs."""
-    dated = []
-    for row in adequate:
-        trial = row.facts.trial
-        if trial.started_on is not None and trial.stopped_on is not None:
-            dated.append((row, partial_date(trial.started_on)[1], partial_date(trial.stopped_on)[0]))
-    found = []
-    for at, (one, one_start, one_stop) in enumerate(dated):
-        for other, other_start, other_stop in dated[at + 1 :]:
-            if (min(one_stop, other_stop) - max(one_start, other_start)).days / 7 >= rules.min_weeks:
-                text = "Two adequate trials were taken at the same time: a reviewer may see one combination."
-                source = "trial_adequacy.counting_rules.combination: recalled"
-                found.append(Finding("taken_together", "info", text, source, (one.index, other.index)))
-    return found
+    return [
+        Finding("combination" if pair.once else "taken_together", "info", pair.text, together.COMBINATION, pair.trials)
+        for pair in pairs
+    ]
 
 
 def _notes(adequate: Sequence[Weighed]) -> list[Finding]:
     notes = []
     ids = {row.facts.drug.id: row.index for row in adequate if row.facts.drug}
-    for pair, rule in _SIMILAR:
-        if pair <= set(ids):
+    for pair, rule in _similar():
+        if pair <= ids.keys():
             first, second = sorted(pair)
-            text = f"{first} and {second} are closely related: two trials, yet a reviewer may see one."
+            text = f"{first} and {second} are closely related: two trials, one class, and a reviewer may see one."
             source = f"trial_adequacy.counting_rules.{rule}: recalled"
             notes.append(Finding("similar_agents", "info", text, source, (ids[first], ids[second])))
     classes = {row.facts.drug.payer_class for row in adequate if row.facts.drug}

@@ -1,9 +1,12 @@
-"""From what the patient wrote to a row of the drug table. Nearest names are offered, never assumed."""
+"""From what the patient wrote to a row of the drug table.
+
+A name with one unmistakable slip is read and marked; anything less sure is offered and waits.
+"""
 
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, Literal
 
@@ -13,6 +16,7 @@ Kind = Literal["antidepressant", "augmentation", "not_counted"]
 
 _PARENTHESES = re.compile(r"\(([^)]*)\)")
 _STRENGTH = re.compile(r"\b\d+(?:[.,]\d+)?\s*(?:mg|mcg|ug|g|milligrams?|micrograms?|ml|%)?(?=$|[^\w])")
+_NUMBER = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)?)\s*(mg|milligrams?)?(?![\w%])")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
 _PATCH = frozenset({"patch", "patches", "transdermal"})
@@ -68,8 +72,11 @@ class Match:
     drug: Drug | None
     product: str | None = None  # a product of the drug that never counts
     suggestions: tuple[str, ...] = ()
-    problem: Literal["unknown", "several", "form_unclear"] | None = None
+    problem: Literal["unknown", "several", "form_unclear", "other_medicine"] | None = None
     words: frozenset[str] = frozenset()  # words of release form found in the text
+    read_as: str | None = None  # the name, where one slip of the pen was read over
+    strength: float | None = None  # the one number of mg in the text; what it counts is not known
+    purpose: str | None = None  # what the text says it was taken for
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,8 @@ class _Words:
     also_written: dict[str, list[str]]
     form_words: dict[str, frozenset[str]]
     same: dict[str, str]
+    purposes: dict[str, str | None]
+    look_alikes: frozenset[str]
 
 
 @cache
@@ -93,6 +102,12 @@ def _words() -> _Words:
         also_written=table["also_written"],
         form_words={form: frozenset(words) for form, words in table["form_words"].items()},
         same=table["same_word"],
+        purposes={
+            word: None if purpose == "none" else purpose
+            for purpose, words in table["purpose_words"].items()
+            for word in words
+        },
+        look_alikes=frozenset(plain(name) for name in table["look_alikes"]),
     )
 
 
@@ -183,6 +198,40 @@ def table() -> dict[str, Drug]:
     return found
 
 
+@cache
+def others() -> dict[str, Drug]:
+    """Known medicines that are neither antidepressants nor augmenting agents, by their ids."""
+    source = knowledge.other_medicines()
+    return {
+        row["name"]: Drug(
+            id=row["name"],
+            name=row["name"],
+            brands=tuple(row["brands"]),
+            kind="not_counted",
+            drug_class=drug_class,
+            payer_class="not_a_standard_trial",
+            min_dose=None,
+            strict_min=None,
+            usual_max=None,
+            dose_unit="mg_per_day",
+            why_not_counted="no antidepressant",
+            never_counts_when=None,
+            verified=source["verified"],
+            confidence=source["confidence"],
+            src=tuple(source["src"]),
+            tms_flag=False,
+        )
+        for drug_class, rows in source["classes"].items()
+        for row in rows
+    }
+
+
+@cache
+def entry(drug_id: str) -> Drug:
+    """The row of any known medicine. Raises KeyError."""
+    return table().get(drug_id) or others()[drug_id]
+
+
 def _names(drug: Drug) -> Iterable[str]:
     yield drug.name
     yield from drug.brands
@@ -200,7 +249,7 @@ def _index() -> dict[str, tuple[Drug, str | None]]:
     """Plain name to drug, and to the product's name where that product never counts."""
     source = knowledge.antidepressants()
     found: dict[str, tuple[Drug, str | None]] = {}
-    for drug in table().values():
+    for drug in (*table().values(), *others().values()):
         for name in _names(drug):
             for key in (plain(name), _core(name)):
                 found.setdefault(key, (drug, None))
@@ -222,31 +271,104 @@ def _shown() -> dict[str, str]:
     """Plain name to the name to show: a brand with its ingredient in brackets."""
     shown = {}
     for drug in table().values():
+        brands = {plain(brand): f"{brand} ({drug.name})" for brand in drug.brands}
         for name in _names(drug):
             key = plain(name)
-            shown[key] = name if key == plain(drug.name) else f"{name} ({drug.name})"
+            shown[key] = brands.get(key, drug.name)
     return shown
 
 
-def nearest(text: str, limit: int = 3) -> tuple[str, ...]:
-    """Names of the table that look like the text, best first; for a person to choose from."""
+def nearest(text: str, limit: int = 3, *, likeness: float = 62) -> tuple[str, ...]:
+    """Names of the table that look like the text, best first; for a person to choose from. Likeness in percent."""
     from rapidfuzz import fuzz, process  # only a misspelled name pays for it
 
     query = _core(text) or plain(text)
     if len(query) < 3:
         return ()
     shown = _shown()
-    rows = process.extract(query, list(shown), scorer=fuzz.ratio, score_cutoff=62, limit=limit)
-    return tuple(shown[key] for key, _, _ in rows)
+    rows = process.extract(query, list(shown), scorer=fuzz.ratio, score_cutoff=likeness, limit=2 * limit)
+    return tuple(dict.fromkeys(shown[key] for key, _, _ in rows))[:limit]
+
+
+_SURE_LENGTH = 6  # a name shorter than this is one slip away from too many words
+_LONG = 9  # from here two slips may still be unmistakable
+_APART = 2  # how many slips farther off every other medicine must be
+
+
+def _misspelled(written: str) -> str | None:
+    """The one name of the table that the text can only be a slip of: far from every other medicine that is known."""
+    from rapidfuzz.distance import DamerauLevenshtein  # only a misspelled name pays for it
+
+    if len(written) < _SURE_LENGTH - 1 or written in _words().look_alikes:
+        return None
+    slips = DamerauLevenshtein.distance
+    near: list[tuple[int, str, str]] = []
+    for key, (drug, product) in _index().items():
+        away = slips(written, key, score_cutoff=4)
+        if away <= 4:
+            near.append((away, key, f"{drug.id}/{product or ''}"))
+    near += [(away, key, key) for key in _words().look_alikes if (away := slips(written, key, score_cutoff=4)) <= 4]
+    if not near:
+        return None
+    away, key, which = min(near)
+    if away > (2 if len(key) >= _LONG else 1) or len(key) < _SURE_LENGTH or (which == key and key not in _index()):
+        return None
+    return None if any(which != other and far < away + _APART for far, _, other in near) else key
+
+
+def _strength(text: str) -> float | None:
+    """The one number of mg that stands in a text; None where there is none, or more than one number."""
+    found = _NUMBER.findall(unicodedata.normalize("NFKD", text).casefold())
+    if len(found) != 1:
+        return None
+    number = float(found[0][0].replace(",", "."))
+    return number if 0 < number <= 2000 else None
+
+
+def _purpose(words: Iterable[str]) -> str | None:
+    """What a text says that it was taken for, where it says one thing."""
+    said = {_words().purposes[word] for word in words if word in _words().purposes}
+    return said.pop() if len(said) == 1 else None
 
 
 @lru_cache(maxsize=4096)
 def find(text: str) -> Match:
-    """The one drug that a text names: brand or generic, any case, with salt, form or strength beside it.
+    """The one medicine that a text names: brand or generic, any case, with salt, form, strength or purpose beside it.
 
-    A misspelling, a second drug or an unfamiliar word beside the name is not resolved but reported.
+    A name with one unmistakable slip is read, and `read_as` says so. A second medicine, another medicine with a
+    similar name or an unfamiliar word beside the name is not resolved but reported.
     """
     words = _plain_text(text).split()
+    if " ".join(words) in _words().look_alikes:
+        near = nearest(text, likeness=50)
+        return Match(None, suggestions=near, problem="other_medicine", words=frozenset(words))
+    hits, rest = _hits(words)
+    seen = frozenset(_words().same.get(word, word) for word in words)
+    beside, purposes = _words().beside, _words().purposes
+    unclear = [word for word in rest if word not in beside and word not in purposes and not word.isdigit()]
+    if "selegiline" in unclear and not hits:
+        unclear.remove("selegiline")
+        if not unclear:
+            return _selegiline(seen)
+    read_as = None
+    if unclear and not hits and (key := _misspelled(" ".join(unclear))):
+        hits, unclear, read_as = [_index()[key]], [], _shown().get(key, key)
+    drugs = {drug.id: drug for drug, _ in hits}
+    products = [product for _, product in hits if product]
+    if len(drugs) > 1 or (drugs and _words().alternatives & set(unclear)):
+        return Match(None, suggestions=tuple(drug.name for drug in drugs.values()), problem="several", words=seen)
+    if len(drugs) == 1 and not unclear:
+        (drug,) = drugs.values()
+        if drug.id == "doxepin" and seen & _ON_THE_SKIN:
+            products.append("topical doxepin")
+        product = products[0] if products else None
+        return Match(drug, product, (), None, seen, read_as, _strength(text), _purpose(rest))
+    near = tuple(drug.name for drug in drugs.values()) or nearest(text)
+    return Match(None, suggestions=near, problem="unknown", words=seen)
+
+
+def _hits(words: list[str]) -> tuple[list[tuple[Drug, str | None]], list[str]]:
+    """The names of the table among the words, longest first, and the words that are left."""
     index = _index()
     hits: list[tuple[Drug, str | None]] = []
     rest: list[str] = []
@@ -261,23 +383,16 @@ def find(text: str) -> Match:
         else:
             rest.append(words[at])
             at += 1
-    seen = frozenset(_words().same.get(word, word) for word in words)
-    unclear = [word for word in rest if word not in _words().beside and not word.isdigit()]
-    if "selegiline" in unclear and not hits:
-        unclear.remove("selegiline")
-        if not unclear:
-            return _selegiline(seen)
-    drugs = {drug.id: drug for drug, _ in hits}
-    products = [product for _, product in hits if product]
-    if len(drugs) > 1 or (drugs and _words().alternatives & set(unclear)):
-        return Match(None, suggestions=tuple(drug.name for drug in drugs.values()), problem="several", words=seen)
-    if len(drugs) == 1 and not unclear:
-        (drug,) = drugs.values()
-        if drug.id == "doxepin" and seen & _ON_THE_SKIN:
-            products.append("topical doxepin")
-        return Match(drug, product=products[0] if products else None, words=seen)
-    near = tuple(drug.name for drug in drugs.values()) or nearest(text)
-    return Match(None, suggestions=near, problem="unknown", words=seen)
+    return hits, rest
+
+
+def known_medicine(text: str) -> Drug | None:
+    """The medicine that a text names, also one whose name is near to an antidepressant's; None where unsure."""
+    match = find(text)
+    if match.problem == "other_medicine":
+        hit = _index().get(plain(_plain_text(text)))
+        return hit[0] if hit else None
+    return match.drug
 
 
 def _selegiline(words: frozenset[str]) -> Match:
@@ -301,17 +416,48 @@ def identify(text: str, formulation: str | None = None) -> Match:
         return _selegiline(words)
     if match.drug and match.drug.id == "selegiline_transdermal" and not match.product and words & _SWALLOWED:
         return Match(None, suggestions=match.suggestions, problem="form_unclear", words=words)
-    return Match(match.drug, match.product, match.suggestions, match.problem, words)
+    return replace(match, words=words)
 
 
-def minimum_dose(match: Match) -> tuple[float | None, str | None]:
+@dataclass(frozen=True, slots=True)
+class LabelCap:
+    """The highest dose on the label for some people, in mg per day."""
+
+    dose: float
+    age_over: int
+    liver: frozenset[str]
+    source: str
+
+
+@cache
+def label_caps() -> dict[str, LabelCap]:
+    return {
+        row["drug"]: LabelCap(
+            row["max"],
+            row["age_over"],
+            frozenset(row["liver"]),
+            f"drug_rules.label_caps: {', '.join(row['src'])}; {row['verified']}, confidence {row['confidence']}",
+        )
+        for row in knowledge.drug_rules()["label_caps"]
+    }
+
+
+@cache
+def level_windows() -> dict[str, str]:
+    """Medicines whose documented level stands for the dose, each with its window."""
+    return {row["drug"]: row["window"] for row in knowledge.drug_rules()["levels"]}
+
+
+@lru_cache(maxsize=4096)
+def minimum_dose(match: Match, field_name: str = "checker_default_min") -> tuple[float | None, str | None]:
     """The least adequate dose in mg per day of the drug as named, and the form where that decided it."""
-    if match.drug is None:
+    drug = match.drug
+    if drug is None:
         return None, None
-    for form in match.drug.formulations:
+    for form in drug.formulations:
         if form.words <= match.words:
             return form.min_dose, form.form
-    return match.drug.min_dose, None
+    return drug.strict_min if field_name == "checker_strict_min" else drug.min_dose, None
 
 
 def search(prefix: str, limit: int = 8) -> list[tuple[str, tuple[str, ...], str]]:

@@ -27,6 +27,16 @@ def drug_words() -> dict[str, Any]:
 
 
 @cache
+def other_medicines() -> dict[str, Any]:
+    return _table("other_medicines")
+
+
+@cache
+def drug_rules() -> dict[str, Any]:
+    return _table("drug_rules")
+
+
+@cache
 def adequacy() -> dict[str, Any]:
     return _table("trial_adequacy")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from clinic.eligibility.engine import drugs, knowledge
+from clinic.eligibility.engine import drugs, knowledge, logic
 from clinic.eligibility.engine.criteria import Finding, Status, Verdict, at_least, decide, psychotherapy_status
 from clinic.eligibility.engine.record import IntakeRecord
 from clinic.eligibility.engine.rules import RuleSet
@@ -254,15 +254,35 @@ def _severity(criteria: dict[str, Any], case: Case, source: str) -> list[Finding
     level, minimums = wanted.get("level"), wanted.get("instrument_minimums")
     if level is None and not minimums:
         return [Finding("severity", "unknown", f"Severity {CHECK}.", source)]
-    if minimums and "phq9" in minimums and (total := _phq9_total(case.record)) is not None:
-        text = f"PHQ-9 of {total}, at least {minimums['phq9']} asked for."
-        return [_answer("severity", total >= minimums["phq9"], True, text, source)]
     severity = case.record.episode.severity if case.record.episode else None
-    enough = None if severity is None or level is None else _SEVERITY[severity] >= _LEVELS[level]
-    if enough and minimums:
-        enough = None
-    text = f"Severity {str(level).replace('_', ' ')} asked for."
+    by_level = None if severity is None or level is None else _SEVERITY[severity] >= _LEVELS[level]
+    if not minimums:
+        return [_answer("severity", by_level, True, f"Severity {_words(level)} asked for.", source)]
+    scores = {name: _score(case.record, name) for name in minimums}
+    answers = [None if total is None else total >= minimums[name] for name, total in scores.items()]
+    asked = " or ".join(
+        f"{name.upper()} {minimums[name]}{'' if total is None else f' (is {total})'}" for name, total in scores.items()
+    )
+    text = f"{f'Severity {_words(level)}, ' if level else ''}at least {asked}."
+    enough = logic.any_of(answers)
+    if by_level is False and enough is None:
+        enough = False  # milder than asked for by the clinician's own word
     return [_answer("severity", enough, True, text, source)]
+
+
+def _words(code: Any) -> str:
+    return str(code).replace("_", " ")
+
+
+_SCORES = {"hamd": "hamd17", "bdi": "bdi2", "qids": "qids_sr16"}
+
+
+def _score(record: IntakeRecord, name: str) -> int | None:
+    """A total by the name that a policy uses."""
+    if name == "phq9":
+        return _phq9_total(record)
+    found: int | None = getattr(record.scores, _SCORES.get(name, name), None)
+    return found
 
 
 def _phq9_total(record: IntakeRecord) -> int | None:

@@ -322,7 +322,7 @@ if TYPE_CHECKING:
     OtherCauses = _Model
 else:
     OtherCauses = create_model(
-        "OtherCauses", __base__=_Model, **{name: (bool | None, None) for name in other_cause_codes()}
+        "OtherCauses", __base__=_Model, **dict.fromkeys(other_cause_codes(), (bool | None, None))
     )
     Safety = create_model(
         "Safety",

@@ -17,6 +17,10 @@ class RuleSet:
     min_trials: int
     min_dose_field: str
     forgiven_gap_weeks: float
+    new_episode_after_weeks_well: float
+    adherence_min_percent: float
+    combination_counts_once: bool  # two antidepressants taken together are one trial
+    cross_taper_counts: bool
     adult_from_years: int
     pregnancy_ages: tuple[int, int]
 
@@ -34,6 +38,10 @@ def ruleset(ruleset_id: str) -> RuleSet:
         min_trials=row["min_trials"],
         min_dose_field=row["min_dose_field"],
         forgiven_gap_weeks=row["forgiven_gap_days"] / 7,
+        new_episode_after_weeks_well=row["new_episode_after_weeks_well"],
+        adherence_min_percent=row["adherence_min_percent"],
+        combination_counts_once=row["combination"] == "one_trial",
+        cross_taper_counts=row["cross_taper"] == "counts",
         adult_from_years=row["adult_from_years"],
         pregnancy_ages=(youngest, oldest),
     )

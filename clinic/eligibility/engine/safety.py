@@ -399,6 +399,9 @@ def findings(pathway: Pathway, known: Known) -> list[PathwayFinding]:
         if not known.is_known(fact):
             text = f"Not known: {QUESTIONS[fact]}"
             found.append(PathwayFinding(f"missing_{fact}", "missing", text, "safety_screens", f"safety.{fact}"))
+    if pathway == "esketamine" and known.under_age() is None and known.answer("under_18") is None:
+        text = "Not known: the age. It is not approved under 18."
+        found.append(PathwayFinding("missing_age", "missing", text, "safety_screens", "age"))
     if known.diagnosis() is None:
         text = "Not known: the diagnosis of this episode."
         found.append(PathwayFinding("missing_diagnosis", "missing", text, "trial_adequacy", "episode.diagnosis"))

@@ -28,8 +28,37 @@ _SAME = 1e-9
 _ROUNDING_WEEKS = 0.5  # stated weeks and weeks between two dates agree within this
 _ONSET_SLACK = timedelta(weeks=1)  # the onset is given in whole weeks
 
-_NOT_IMPROVED = ("none", "partial")
 _IMPROVED = ("response", "remission", "lost_response")
+_DOSES_A_WEEK = 7  # one a day is taken for granted where only missed doses are known
+GRADES = {"pharmacy": "A", "chart": "A", "letter": "B", "patient": "C"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the rest of the record says about every row."""
+
+    as_of: date | None
+    onset: date | None
+    age: int | None
+    liver: str | None
+    well_from: tuple[tuple[date, date], ...]  # stops after which the person was well long enough for a new episode
+
+    @classmethod
+    def of(cls, record: IntakeRecord, rules: RuleSet) -> "Setting":
+        as_of = date.fromisoformat(record.as_of) if record.as_of else None
+        onset_weeks = record.episode.onset_weeks_ago if record.episode else None
+        onset = None
+        if onset_weeks is not None and as_of is not None and onset_weeks * 7 < as_of.toordinal():
+            onset = as_of - timedelta(weeks=onset_weeks)
+        wells = [
+            partial_date(trial.stopped_on)
+            for trial in record.trials or ()
+            if trial.stopped_on is not None
+            and trial.weeks_well_after is not None
+            and trial.weeks_well_after.low >= rules.new_episode_after_weeks_well
+        ]
+        liver = record.safety.liver_impairment if record.safety else None
+        return cls(as_of, onset, record.age, liver, tuple(wells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +69,17 @@ class Facts:
     match: drugs.Match | None
     dose: Span
     min_dose: float | None
+    max_dose: float | None  # the highest dose on the label for this person
     form: str | None
     all_weeks: Span
     at_dose: Span
     in_episode: bool | None
+    adherence: Literal["good", "partial", "poor"] | None
+    outcome: Literal["none", "partial", "response", "remission", "lost_response"] | None
+    purpose: str | None
+    by_level: bool  # a documented level in the window stands for the dose
     as_of: date | None
+    cross_taper_weeks: float = 0
 
     @property
     def drug(self) -> drugs.Drug | None:
@@ -80,6 +115,7 @@ class Weighed:
     index: int
     facts: Facts
     judgement: Judgement
+    own: Judgement  # by itself, as if it were the only row
 
     @property
     def verdict(self) -> Verdict:
@@ -174,28 +210,104 @@ def _apart(one: Span, other: Span) -> bool:
     return one.high < other.low - _SAME or other.high < one.low - _SAME
 
 
-def _in_episode(trial: Trial, record: IntakeRecord) -> bool | None:
-    if trial.in_current_episode is not None:
-        return trial.in_current_episode
-    onset_weeks = record.episode.onset_weeks_ago if record.episode else None
-    if onset_weeks is None or record.as_of is None:
+def _in_episode(trial: Trial, setting: Setting, rules: RuleSet) -> bool | None:
+    """Whether the row belongs to the current episode; what was said may contradict the weeks well after it."""
+    stated = trial.in_current_episode
+    well = _before_a_time_well(trial, setting, rules)
+    if well is not False:
+        return None if stated or (well is None and stated is None) else False
+    dated = _by_onset(trial, setting)
+    if stated is None or dated is None:
+        return dated if stated is None else stated
+    return stated if stated is dated else None
+
+
+def _by_onset(trial: Trial, setting: Setting) -> bool | None:
+    """Whether the dates put the row into the current episode."""
+    if setting.onset is None:
         return None
-    try:
-        onset = date.fromisoformat(record.as_of) - timedelta(weeks=onset_weeks)
-    except OverflowError:
-        return None
-    if trial.stopped_on is not None and partial_date(trial.stopped_on)[1] < onset - _ONSET_SLACK:
+    if trial.stopped_on is not None and partial_date(trial.stopped_on)[1] < setting.onset - _ONSET_SLACK:
         return False
-    if trial.started_on is not None and partial_date(trial.started_on)[0] > onset + _ONSET_SLACK:
+    if trial.started_on is not None and partial_date(trial.started_on)[0] > setting.onset + _ONSET_SLACK:
         return True
     return None
 
 
-def read(trial: Trial, record: IntakeRecord, rules: RuleSet) -> Facts:
+def _before_a_time_well(trial: Trial, setting: Setting, rules: RuleSet) -> bool | None:
+    """Whether the person was well long enough after this row for what came later to be a new episode."""
+    enough, own = rules.new_episode_after_weeks_well, trial.weeks_well_after
+    if own is not None and own.high >= enough:
+        return True if own.low >= enough else None
+    if setting.well_from and trial.stopped_on is not None:
+        last = partial_date(trial.stopped_on)[1]
+        return any(last <= first for first, _ in setting.well_from)
+    return False
+
+
+def _adherence(trial: Trial, rules: RuleSet) -> Literal["good", "partial", "poor"] | None:
+    """Good, partial or poor; None where it is not known, or missed doses contradict what is stated."""
+    stated = None if trial.adherence == "unknown" else trial.adherence
+    missed = trial.missed_doses_per_week
+    if missed is None:
+        return stated
+    most = _DOSES_A_WEEK * (1 - rules.adherence_min_percent / 100) + _SAME
+    good = True if missed.high <= most else False if missed.low > most else None
+    if good is None:
+        return stated
+    if stated is None:
+        return "good" if good else "partial"
+    return stated if good is (stated == "good") else None
+
+
+Outcome = Literal["none", "partial", "response", "remission", "lost_response"]
+
+
+def _outcome(trial: Trial) -> Outcome | None:
+    """The outcome as stated or by percent; None where it is not known, or the two contradict each other."""
+    stated: Outcome | None = None if trial.outcome in (None, "unknown") else trial.outcome  # type: ignore[assignment]
+    percent = trial.improvement_percent
+    if percent is None:
+        return stated
+    bounds = knowledge.adequacy()["parameters"]["response"]
+    least, half = bounds["none_percent_below"], bounds["response_percent_at_least"]
+    if percent.high < half:
+        if stated in ("response", "remission"):
+            return None
+        if stated == "lost_response":
+            return stated
+        return "none" if percent.high < least else "partial" if percent.low >= least else stated or "partial"
+    if percent.low >= half:
+        return None if stated in ("none", "partial") else stated or "response"
+    return stated
+
+
+def _purpose(trial: Trial, match: drugs.Match | None) -> str | None:
+    """What it was taken for, as stated or by the words beside the name; None where these contradict each other."""
+    said = match.purpose if match else None
+    if trial.purpose is None or said is None:
+        return trial.purpose or said
+    return None if trial.purpose == "depression" else trial.purpose
+
+
+def _label_cap(drug: drugs.Drug | None, setting: Setting) -> float | None:
+    cap = drugs.label_caps().get(drug.id) if drug else None
+    if cap is None:
+        return None
+    old = setting.age is not None and setting.age > cap.age_over
+    return cap.dose if old or setting.liver in cap.liver else None
+
+
+def read(trial: Trial, setting: Setting, rules: RuleSet) -> Facts:
     """Put together what a row says about dose and length."""
-    as_of = date.fromisoformat(record.as_of) if record.as_of else None
+    as_of = setting.as_of
     match = drugs.identify(trial.drug, trial.formulation) if trial.drug and trial.drug.strip() else None
-    min_dose, form = drugs.minimum_dose(match) if match else (None, None)
+    drug = match.drug if match else None
+    min_dose, form = drugs.minimum_dose(match, rules.min_dose_field) if match else (None, None)
+    max_dose = drug.usual_max if drug else None
+    cap = _label_cap(drug, setting)
+    if cap is not None:
+        min_dose, max_dose = min(cap, min_dose or cap), min(cap, max_dose or cap)
+    by_level = bool(trial.level_therapeutic) and drug is not None and drug.id in drugs.level_windows()
     by_date = _weeks_by_date(trial, as_of)
     total = _meet(trial.weeks or ANY, by_date)
     dose = trial.dose_mg_per_day or ANY
@@ -207,9 +319,10 @@ def read(trial: Trial, record: IntakeRecord, rules: RuleSet) -> Facts:
             dose = Span(min(dose.low, best.low), max(dose.high, best.high))
         else:
             dose = best
-        # Below the minimum throughout, the length is that of the best dose: one fault is not named as two.
-        wanted = best.low if min_dose is None or best.high < min_dose - _SAME else min_dose
-        at_dose = _run_at(spans, max(wanted, _SAME), rules.forgiven_gap_weeks)
+        at_dose = _run_at(spans, max(_wanted(best, min_dose, by_level), _SAME), rules.forgiven_gap_weeks)
+        stated = trial.weeks_at_dose
+        if stated is not None and stated.low > at_dose.high + _ROUNDING_WEEKS:
+            at_dose = Span(at_dose.low, stated.high)  # the two contradict each other
     else:
         at_dose = trial.weeks_at_dose or ANY
     # What contradicts the weeks at dose leaves them open; nobody knows which of the two is wrong.
@@ -220,7 +333,29 @@ def read(trial: Trial, record: IntakeRecord, rules: RuleSet) -> Facts:
         at_dose = Span(longest, at_dose.high)
     else:
         at_dose = Span(at_dose.low, max(at_dose.low, min(at_dose.high, total.high)))
-    return Facts(trial, match, dose, min_dose, form, total, at_dose, _in_episode(trial, record), as_of)
+    return Facts(
+        trial=trial,
+        match=match,
+        dose=dose,
+        min_dose=min_dose,
+        max_dose=max_dose,
+        form=form,
+        all_weeks=total,
+        at_dose=at_dose,
+        in_episode=_in_episode(trial, setting, rules),
+        adherence=_adherence(trial, rules),
+        outcome=_outcome(trial),
+        purpose=_purpose(trial, match),
+        by_level=by_level,
+        as_of=as_of,
+    )
+
+
+def _wanted(best: Span, min_dose: float | None, by_level: bool) -> float:
+    """The dose from which weeks count. Below the minimum throughout, the length is that of the best dose."""
+    if by_level:
+        return 0
+    return best.low if min_dose is None or best.high < min_dose - _SAME else min_dose
 
 
 # Judging a row
@@ -262,18 +397,21 @@ def _not_counted(facts: Facts, any_episode: bool) -> list[tuple[str, Why]]:
     elif drug is not None and facts.match is not None and facts.match.product is not None:
         text = f"{facts.match.product} is not a treatment of depression: {drug.never_counts_when}."
         found.append((other, Why("product_not_counted", text)))
-    if trial.purpose not in (None, "depression"):
-        purpose = "another purpose" if trial.purpose == "other" else trial.purpose
+    if facts.purpose not in (None, "depression"):
+        purpose = "another purpose" if facts.purpose == "other" else facts.purpose
         found.append((other, Why("other_purpose", f"Taken for {purpose}, not for depression.")))
     if trial.role == "add_on" and not (drug is not None and drug.kind == "augmentation"):
         found.append((other, Why("add_on", "Added to another medicine: an augmentation, not a trial of its own.")))
     if facts.in_episode is False and not any_episode:
         found.append(("historic_episode", Why("historic_episode", "Taken in an earlier episode.")))
+    if trial.contraindicated and trial.contraindicated.strip():
+        text = f"Could not be tried for a medical reason: {trial.contraindicated.strip()}."
+        found.append(("contraindicated", Why("contraindicated", text)))
     return found
 
 
 def _dose_fault(facts: Facts) -> Why | None:
-    if facts.min_dose is None or facts.dose.high >= facts.min_dose - _SAME:
+    if facts.by_level or facts.min_dose is None or facts.dose.high >= facts.min_dose - _SAME:
         return None
     if facts.drug is not None and facts.drug.kind != "antidepressant":
         return None  # an agent's least dose belongs to an augmentation, and its unit may be another
@@ -284,6 +422,8 @@ def _dose_fault(facts: Facts) -> Why | None:
         f"{span_text(facts.dose)} {unit} is {amount(short)} mg below the least adequate dose of "
         f"{amount(facts.min_dose)} {unit}{form}."
     )
+    if facts.drug is not None and facts.drug.never_counts_when and facts.match and not facts.match.product:
+        text += f" Never counts: {facts.drug.never_counts_when}."
     numbers = (("shortfall_mg", tidy(short)), ("minimum_mg", tidy(facts.min_dose)))
     return Why("inadequate_dose", text, numbers)
 
@@ -310,14 +450,39 @@ def _duration_detail(facts: Facts, rules: RuleSet) -> str:
 
 
 def _becomes_adequate(facts: Facts, min_weeks: float) -> Why | None:
-    if facts.trial.stopped_reason != "ongoing" or facts.as_of is None or facts.at_dose.low != facts.at_dose.high:
+    """The day, or the two days between which, a trial that goes on at this dose is long enough."""
+    if facts.trial.stopped_reason != "ongoing" or facts.as_of is None or facts.at_dose.low >= min_weeks:
         return None
-    days = math.ceil((min_weeks - facts.at_dose.low) * 7 - _SAME)
+    held = _held_now(facts)
+    if held is None or held.high == math.inf:
+        return None
+    first, last = (_after(facts.as_of, max(0.0, min_weeks - weeks)) for weeks in (held.high, held.low))
+    if first is None or last is None:
+        return None
+    if first == last:
+        return Why("still_taking", f"Still taking: long enough on {first}.", (("on", first),))
+    text = f"Still taking: long enough between {first} and {last}."
+    return Why("still_taking", text, (("on", last), ("not_before", first)))
+
+
+def _after(day: date, weeks: float) -> str | None:
     try:
-        day = facts.as_of + timedelta(days=days)
+        return (day + timedelta(days=math.ceil(weeks * 7 - _SAME))).isoformat()
     except OverflowError:
         return None
-    return Why("still_taking", f"Still taking: long enough on {day.isoformat()}.", (("on", day.isoformat()),))
+
+
+def _held_now(facts: Facts) -> Span | None:
+    """Weeks for which the present dose has been held; None where it is below the minimum now."""
+    steps, least = facts.trial.steps, facts.min_dose
+    if not steps:
+        return None if least is None or facts.dose.low < least - _SAME else facts.at_dose
+    low = high = 0.0
+    for step in reversed(steps):
+        if step.dose is None or step.weeks is None or least is None or step.dose.low < least - _SAME:
+            break
+        low, high = low + step.weeks.low, high + step.weeks.high
+    return Span(low, high) if high else None
 
 
 def _missing(facts: Facts, min_weeks: float, any_episode: bool) -> list[tuple[str, Why]]:
@@ -326,25 +491,46 @@ def _missing(facts: Facts, min_weeks: float, any_episode: bool) -> list[tuple[st
     found: list[tuple[str, Why]] = []
     if drug is None:
         found.append(("drug", _unnamed(facts)))
-    if facts.min_dose is not None and facts.dose.low < facts.min_dose - _SAME:
+    if facts.min_dose is not None and facts.dose.low < facts.min_dose - _SAME and not facts.by_level:
         found.append(("dose_mg_per_day", _open_dose(facts)))
     elif drug is None and trial.dose_mg_per_day is None and not trial.steps:
-        found.append(("dose_mg_per_day", Why("missing", "The dose is not known.", (("field", "dose_mg_per_day"),))))
+        found.append(("dose_mg_per_day", _lacks("dose_mg_per_day", "The dose is not known.")))
     if facts.at_dose.low < min_weeks - _SAME:
         found.append(("weeks_at_dose", _open_weeks(facts, min_weeks)))
-    if trial.adherence in (None, "unknown"):
-        found.append(("adherence", Why("missing", "Missed doses are not known.", (("field", "adherence"),))))
-    if trial.outcome in (None, "unknown"):
-        found.append(("outcome", Why("missing", "The outcome is not known.", (("field", "outcome"),))))
+    if facts.adherence is None:
+        text = "Missed doses are not known."
+        if trial.adherence not in (None, "unknown"):
+            text = "The missed doses do not fit what is said about taking it as prescribed."
+        elif trial.missed_doses_per_week is not None:
+            text = f"{span_text(trial.missed_doses_per_week)} missed doses a week may be over or under a fifth."
+        found.append(("adherence", _lacks("adherence", text)))
+    if facts.outcome is None:
+        text = "The outcome is not known."
+        if trial.outcome not in (None, "unknown"):
+            text = "The percent of improvement does not fit the outcome."
+        elif trial.improvement_percent is not None:
+            text = f"{span_text(trial.improvement_percent)} percent better may be under or over half."
+        found.append(("outcome", _lacks("outcome", text)))
     if facts.in_episode is None and not any_episode:
         text = "Not known whether it was in the current episode."
-        found.append(("in_current_episode", Why("missing", text, (("field", "in_current_episode"),))))
-    if trial.purpose is None:
-        found.append(("purpose", Why("missing", "Not known what it was taken for.", (("field", "purpose"),))))
+        if trial.in_current_episode is not None:
+            text = "The dates do not fit what is said about the episode."
+        if trial.in_current_episode and facts.trial.weeks_well_after is not None:
+            text = "Eight weeks well or more after it would begin a new episode, yet it is said to be of this one."
+        found.append(("in_current_episode", _lacks("in_current_episode", text)))
+    if facts.purpose is None:
+        text = "Not known what it was taken for."
+        if trial.purpose is not None and facts.match is not None:
+            text = f"Said to be for {trial.purpose}, yet the name says {facts.match.purpose}."
+        found.append(("purpose", _lacks("purpose", text)))
     if trial.role is None:
         text = "Not known whether it was taken alone or added to another medicine."
-        found.append(("role", Why("missing", text, (("field", "role"),))))
+        found.append(("role", _lacks("role", text)))
     return found
+
+
+def _lacks(field: str, text: str) -> Why:
+    return Why("missing", text, (("field", field),))
 
 
 def _unnamed(facts: Facts) -> Why:
@@ -356,6 +542,9 @@ def _unnamed(facts: Facts) -> Why:
         text = f"More than one medicine is named: {', '.join(near)}. One row is one medicine."
     elif match.problem == "form_unclear":
         text = "The form decides here: a patch can count, the swallowed form cannot."
+    elif match.problem == "other_medicine":
+        text = "Another medicine has this name."
+        text += f" Meant may be: {', '.join(near)}." if near else " Was it this one?"
     elif near:
         text = f"No medicine of that name is in the table. Near names: {', '.join(near)}."
     else:
@@ -368,7 +557,12 @@ def _open_dose(facts: Facts) -> Why:
     unit = dose_unit(facts.drug)
     field = (("field", "dose_mg_per_day"),)
     if facts.dose == ANY:
-        return Why("missing", f"The dose is not known; at least {amount(facts.min_dose)} {unit} counts.", field)
+        text = f"The dose is not known; at least {amount(facts.min_dose)} {unit} counts."
+        strength = facts.match.strength if facts.match else None
+        if strength is None:
+            return Why("missing", text, field)
+        text += f" The name says {amount(strength)} mg: was that the dose in a day?"
+        return Why("missing", text, (*field, ("offered_mg", tidy(strength))))
     text = f"The dose, {span_text(facts.dose)} {unit}, may be below or at {amount(facts.min_dose)} {unit}."
     return Why("uncertain", text, field)
 
@@ -388,9 +582,9 @@ def judge(facts: Facts, rules: RuleSet, *, min_weeks: float | None = None, any_e
     faults: list[tuple[Verdict, str, Why]] = []
     for detail, why in _not_counted(facts, any_episode):
         faults.append(("not_counted", detail, why))
-    if trial.outcome in _IMPROVED:
-        lost = trial.outcome == "lost_response"
-        text = "It helped, then stopped helping: a clinician decides." if lost else f"It helped: {trial.outcome}."
+    if facts.outcome in _IMPROVED:
+        lost = facts.outcome == "lost_response"
+        text = "It helped, then stopped helping: a clinician decides." if lost else f"It helped: {facts.outcome}."
         faults.append(("responded", "lost_response" if lost else "adequate_responded", Why("responded", text)))
     dose, duration = _dose_fault(facts), _duration_fault(facts, needed)
     if trial.stopped_reason == "side_effects" and (dose or duration):
@@ -400,43 +594,64 @@ def judge(facts: Facts, rules: RuleSet, *, min_weeks: float | None = None, any_e
         faults.append(("inadequate_dose", "inadequate_dose", dose))
     if duration:
         faults.append(("inadequate_duration", _duration_detail(facts, rules), duration))
-    if trial.adherence in ("partial", "poor"):
-        text = f"Taken as prescribed only in part: {trial.adherence}."
+    if facts.adherence in ("partial", "poor"):
+        text = f"Taken as prescribed only in part: {facts.adherence}."
+        if trial.adherence in (None, "unknown") and trial.missed_doses_per_week is not None:
+            text = f"Adherence in doubt: {span_text(trial.missed_doses_per_week)} doses missed a week."
         faults.append(("inadequate_adherence", "inadequate_adherence", Why("inadequate_adherence", text)))
     if faults:
         verdict, detail, _ = faults[0]
         whys = [why for _, _, why in faults]
         if detail == "ongoing_not_yet_adequate" and (later := _becomes_adequate(facts, needed)):
             whys.append(later)
-        return Judgement(verdict, detail, tuple(whys), ())
+        return Judgement(verdict, detail, (*whys, *_notes(facts)), ())
     missing = _missing(facts, needed, any_episode)
     if missing:
         whys = [why for _, why in missing]
-        return Judgement("undetermined", "unknown", tuple(whys), tuple(field for field, _ in missing))
+        if later := _becomes_adequate(facts, needed):
+            whys.append(later)
+        return Judgement("undetermined", "unknown", (*whys, *_notes(facts)), tuple(field for field, _ in missing))
     return _adequate(facts, needed)
+
+
+def _notes(facts: Facts) -> list[Why]:
+    """What was read into the row, said openly; changes no verdict."""
+    found = []
+    match, drug = facts.match, facts.drug
+    if match is not None and match.read_as is not None:
+        found.append(Why("spelling", f"Read as {match.read_as}."))
+    if facts.cross_taper_weeks:
+        weeks = weeks_text(facts.cross_taper_weeks)
+        found.append(Why("cross_taper", f"{weeks} of changing over, below one of the two least doses, left out."))
+    most = _patches().get(drug.id) if drug is not None else None
+    if most is not None and most < facts.dose.low < math.inf:
+        text = f"Above {amount(most)} mg per 24 h: read as mg per patch, which delivers at least the least dose."
+        found.append(Why("patch_unit", text))
+    return found
+
+
+@cache
+def _patches() -> dict[str, float]:
+    return {row["drug"]: row["most_mg_per_24h"] for row in knowledge.drug_rules()["patches"]}
 
 
 def _adequate(facts: Facts, needed: float) -> Judgement:
     drug, unit = facts.drug, dose_unit(facts.drug)
     assert drug is not None
     assert facts.min_dose is not None
-    improved = "no improvement" if facts.trial.outcome == "none" else "partial improvement"
-    text = (
-        f"{span_text(facts.dose)} {unit} (at least {amount(facts.min_dose)}), "
-        f"{span_text(facts.at_dose)} weeks at dose (at least {amount(needed)}), taken as prescribed, {improved}."
-    )
+    improved = "no improvement" if facts.outcome == "none" else "partial improvement"
+    dose = f"{span_text(facts.dose)} {unit} (at least {amount(facts.min_dose)})"
+    if facts.by_level:
+        dose = f"A documented level in the window ({drugs.level_windows()[drug.id]}), whatever the dose"
+    text = f"{dose}, {span_text(facts.at_dose)} weeks at dose (at least {amount(needed)}), taken as prescribed, {improved}."
     whys = [Why("adequate", text)]
-    detail = "adequate_failed" if facts.trial.outcome == "none" else "adequate_partial"
-    if drug.strict_min is not None and facts.dose.high < drug.strict_min - _SAME:
+    detail = "adequate_failed" if facts.outcome == "none" else "adequate_partial"
+    strict = None if facts.by_level or drug.strict_min is None else min(drug.strict_min, facts.max_dose or math.inf)
+    if strict is not None and facts.dose.high < strict - _SAME:
         detail = "low_dose_by_strict_source"
-        strict = amount(drug.strict_min)
-        whys.append(
-            Why(
-                "low_dose",
-                f"Low by the strictest source, which asks for {strict} {unit}. Clinician to confirm.",
-            )
-        )
-    return Judgement("adequate", detail, tuple(whys), ())
+        text = f"Low by the strictest source, which asks for {amount(strict)} {unit}. Clinician to confirm."
+        whys.append(Why("low_dose", text))
+    return Judgement("adequate", detail, (*whys, *_notes(facts)), ())
 
 
 # A row among the others
@@ -446,7 +661,8 @@ def _documented(row: Weighed) -> tuple[Any, ...]:
     """Order of the rows of one medicine: best documented first, then as they were entered."""
     facts = row.facts
     return (
-        len(row.judgement.missing),  # none for an adequate row
+        len(row.own.missing),  # none for an adequate row
+        GRADES.get(facts.trial.documentation or "patient"),
         facts.at_dose.high - facts.at_dose.low,
         facts.dose.high - facts.dose.low,
         -facts.at_dose.low,
@@ -459,10 +675,10 @@ def weigh(
     facts: Sequence[Facts], rules: RuleSet, *, min_weeks: float | None = None, any_episode: bool = False
 ) -> list[Weighed]:
     """Every row's verdict. One medicine counts once: the best documented row stands, the others are duplicates."""
-    rows = [
-        Weighed(index, each, judge(each, rules, min_weeks=min_weeks, any_episode=any_episode))
-        for index, each in enumerate(facts)
-    ]
+    rows = []
+    for index, each in enumerate(facts):
+        judgement = judge(each, rules, min_weeks=min_weeks, any_episode=any_episode)
+        rows.append(Weighed(index, each, judgement, judgement))
     groups: dict[str, list[Weighed]] = {}
     for row in rows:
         if row.verdict in ("adequate", "undetermined"):
@@ -487,9 +703,10 @@ def sources_for(drug_id: str | None) -> tuple[dict[str, Any], ...]:
     """Where the numbers behind a verdict come from and how sure each is."""
     found: list[dict[str, Any]] = []
     if drug_id is not None:
-        drug = drugs.table()[drug_id]
+        drug = drugs.entry(drug_id)
         titles = knowledge.antidepressants()["sources"]
-        found.append({"source": f"antidepressants.{drug.id}", "verified": drug.verified, "confidence": drug.confidence})
+        table = "antidepressants" if drug_id in drugs.table() else "other_medicines"
+        found.append({"source": f"{table}.{drug.id}", "verified": drug.verified, "confidence": drug.confidence})
         found += [
             {"source": name, "title": titles[name]["title"], "verified": titles[name]["verified"]} for name in drug.src
         ]

@@ -31,8 +31,13 @@ def test_a_name_is_found_as_people_write_it(text, ingredient):
     "text",
     [
         "Celebrex",
-        "Zolofft",
-        "fluoxetina",
+        "Tramadol",
+        "Lamisil",
+        "Lovenox",
+        "clomiphene",
+        "scitalopram",
+        "fluvoxetine",
+        "Paxel",
         "xyz",
         "",
         "50 mg",
@@ -44,6 +49,66 @@ def test_a_name_is_found_as_people_write_it(text, ingredient):
 )
 def test_an_uncertain_name_is_never_guessed(text):
     assert drugs.find(text).drug is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredient", "read_as"),
+    [
+        ("Zolofft", "sertraline", "Zoloft (sertraline)"),
+        ("Prozak 20mg", "fluoxetine", "Prozac (fluoxetine)"),
+        ("sertralin", "sertraline", "sertraline"),
+        ("amitryptiline", "amitriptyline", "amitriptyline"),
+        ("Wellbutin XL", "bupropion", "Wellbutrin (bupropion)"),
+        ("imipramin", "imipramine", "imipramine"),
+        ("trimipramin", "trimipramine", "trimipramine"),
+    ],
+)
+def test_one_unmistakable_slip_is_read_and_said(text, ingredient, read_as):
+    found = drugs.find(text)
+    assert (found.drug.id, found.read_as) == (ingredient, read_as)
+
+
+@pytest.mark.parametrize("text", ["fluoxetina", "Sertralina 50 mg", "LITIO", "bupropi\u00f3n"])
+def test_a_spanish_name_is_a_name_and_no_slip(text):
+    found = drugs.find(text)
+    assert found.drug is not None
+    assert found.read_as is None
+
+
+@pytest.mark.parametrize(
+    ("text", "strength"),
+    [
+        ("Zoloft 100 mg", 100),
+        ("venlafaxine ER 150", 150),
+        ("Effexor 37,5mg", 37.5),
+        ("Emsam 6 mg/24h patch", 6),
+        ("sertraline 2 x 50 mg", None),
+        ("sertraline", None),
+    ],
+)
+def test_the_one_strength_in_a_text_is_found(text, strength):
+    assert drugs.find(text).strength == strength
+
+
+@pytest.mark.parametrize(
+    ("text", "purpose"), [("trazodone for sleep", "sleep"), ("Wellbutrin for smoking", "smoking"), ("Zoloft", None)]
+)
+def test_a_purpose_in_the_text_is_found(text, purpose):
+    assert drugs.find(text).purpose == purpose
+
+
+@pytest.mark.parametrize("text", ["Xanax", "clonazepam 1 mg", "Ambien at night", "levothyroxine"])
+def test_another_medicine_is_known_for_what_it_is(run, make_trial, text):
+    row = run(trials=[make_trial(text)]).trials[0]
+    assert (row.verdict, row.judgement.detail) == ("not_counted", "not_an_antidepressant_trial")
+
+
+def test_every_other_medicine_and_every_look_alike_keeps_apart_from_our_names():
+    ours = {drugs.plain(name) for drug in drugs.table().values() for name in (drug.name, *drug.brands)}
+    look_alikes = {drugs.plain(name) for name in drugs._words().look_alikes}
+    assert not ours & look_alikes
+    assert not ours & {drugs.plain(name) for drug in drugs.others().values() for name in (drug.name, *drug.brands)}
+    assert all(drugs.find(name).drug is None for name in look_alikes)
 
 
 def test_celebrex_offers_celexa_and_stays_open(run, make_trial):

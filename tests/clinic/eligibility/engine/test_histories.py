@@ -97,7 +97,7 @@ def test_one_history_under_three_lengths(run, make_trial):
     verdicts = {}
     for ruleset in ("min_weeks_4", "default", "min_weeks_8"):
         result = run(trials=trials, using={"ruleset": ruleset})
-        assert result.to_json()["ruleset"] == {"id": ruleset, "version": "1.0"}
+        assert result.to_json()["ruleset"] == {"id": ruleset, "version": "1.1"}
         verdicts[ruleset] = (result.trd.verdict, [row.judgement.detail for row in result.trials])
     assert verdicts == {
         "min_weeks_4": ("met", ["adequate_failed", "adequate_failed"]),

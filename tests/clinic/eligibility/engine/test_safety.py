@@ -102,7 +102,14 @@ def test_an_age_that_only_informs_holds_nothing_up(run, age):
     assert verdicts(run(age=age)) == (E, E, E)
 
 
-@pytest.mark.parametrize("field", ["age", "mdq_positive", "audit_c", "cssrs"])
+def test_an_age_not_known_is_reviewed_where_the_young_are_ruled_out(run, make_record):
+    result = run(age=None)
+    assert verdicts(result) == (E, R, E)
+    assert result.trd.verdict == "met"
+    assert verdicts(run(age=None, safety=make_record()["safety"] | {"under_18": False})) == (E, E, E)
+
+
+@pytest.mark.parametrize("field", ["mdq_positive", "audit_c", "cssrs"])
 def test_other_missing_facts_are_asked_and_force_nothing(run, field):
     result = run(**{field: None})
     assert verdicts(result) == (E, E, E)
