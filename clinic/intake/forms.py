@@ -12,11 +12,11 @@ from wtforms import BooleanField, Form, RadioField, SelectField, SelectMultipleF
 from wtforms.fields import Field, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
-from clinic import instruments
 from clinic.errors import Invalid
 from clinic.intake import pages, record
 from clinic.intake.questions import QUESTIONS
 from clinic.patients.contact import checked_email, checked_phone
+from clinic.web import i18n, scales
 
 LONGEST_NAME = 200
 LONGEST_LINE = 300
@@ -182,7 +182,11 @@ def month_words(form: PageForm, name: str) -> str:
     month, year = form[f"{name}_month"].data, form[f"{name}_year"].data
     if not year:
         return ""
-    return f"{MONTHS[int(month) - 1]} {year}" if record.whole_of(month, 1, 12) else str(year)
+    return _month_year(int(month), year) if record.whole_of(month, 1, 12) else str(year)
+
+
+def _month_year(month: int, year: object) -> str:
+    return str(_("%(month)s %(year)s", month=MONTHS[month - 1], year=year))
 
 
 class AboutForm(PageForm):
@@ -218,7 +222,7 @@ class AboutForm(PageForm):
         name = f"{self.given.data or ''} {self.family.data or ''}".strip()
         yield Row(str(_("Your name")), name or None)
         born = self.birth()
-        yield Row(str(_("Born")), f"{MONTHS[born.month - 1]} {born.day}, {born.year}" if born else None)
+        yield Row(str(_("Born")), _date_words(born) if born else None)
         yield self.row(self.sex)
 
 
@@ -305,27 +309,21 @@ class BringsForm(PageForm):
 SKIP_OR_CHOOSE = _("Choose one answer, or skip this one for now.")
 
 
-def _items(key: str) -> dict[int, instruments.scoring.Item]:
-    return {item.number: item for item in instruments.load(key).items}
-
-
 def _labels(answers: Mapping[int, str]) -> dict[str, str]:
     return {str(value): label for value, label in answers.items()}
 
 
 def _phq9_form(number: int) -> type[PageForm]:
-    item = _items("phq9")[number]
+    item = scales.items("phq9")[number]
     answer = one_of(item.text, _labels(item.answers), required=SKIP_OR_CHOOSE)
     return type(f"Phq9Form{number}", (PageForm,), {"answer": answer})
 
 
 def _cssrs_form(*numbers: int) -> type[PageForm]:
-    items = _items("cssrs")
+    items = scales.items("cssrs")
     fields: dict[str, Any] = {f"item{n}": one_of(items[n].text, _labels(items[n].answers)) for n in numbers}
     if 6 in numbers:
-        rows = instruments.load("cssrs").data["items"]
-        follow_up = next(row["follow_up"] for row in rows if row.get("n") == 6)
-        fields["recent"] = one_of(follow_up, _labels(items[6].answers), _("Only if you said yes."))
+        fields["recent"] = one_of(scales.follow_up("cssrs"), _labels(items[6].answers), _("Only if you said yes."))
     drawn = {"cls": dict.fromkeys(fields, "row two"), "follow": {"recent": ("item6", "1")}}
     return type("CssrsForm", (PageForm,), fields | drawn)
 
@@ -449,7 +447,7 @@ class DoseForm(PageForm):
 
 def month_words_of(month: str, year: int) -> str:
     """`January 2026` from "2025-01" and another year."""
-    return f"{MONTHS[int(month[5:]) - 1]} {year}" if len(month) == 7 else str(year)
+    return _month_year(int(month[5:]), year) if len(month) == 7 else str(year)
 
 
 class OutcomeForm(PageForm):
@@ -589,7 +587,7 @@ def _screen_form(key: str, **more: Any) -> type[PageForm]:
 
 
 def _alcohol_form() -> type[PageForm]:
-    items = _items("audit_c")
+    items = scales.items("audit_c")
     audit = {f"audit{n}": one_of(items[n].text, _labels(items[n].answers)) for n in (1, 2, 3)}
     return type("AlcoholForm", (PageForm,), audit | _screen_fields("alcohol") | {"cls": {"alcohol": "row"}})
 
@@ -681,12 +679,13 @@ class TimesForm(PageForm):
         yield self.row(self.when)
         for weekday, spans in record.windows({"when": self.when.data, "windows": self.windows.data}).items():
             if self.when.data == "some":
-                yield Row(str(WEEKDAYS[weekday]), ", ".join(f"{_hour(a)} to {_hour(b)}" for a, b in spans))
+                hours = (str(_("%(start)s to %(end)s", start=_hour(a), end=_hour(b))) for a, b in spans)
+                yield Row(str(WEEKDAYS[weekday]), ", ".join(hours))
 
 
 def _hour(minute: int) -> str:
     hour = minute // 60
-    return f"{hour % 12 or 12} {'am' if hour < 12 else 'pm'}"
+    return f"{hour % 12 or 12} {i18n.HALVES[i18n.language()][hour >= 12]}"
 
 
 def _dates_form() -> type[PageForm]:
@@ -741,12 +740,15 @@ def _spans(days: Sequence[date]) -> list[str]:
         else:
             found.append([day])
     return [
-        _date_words(run[0]) if len(run) == 1 else f"{_date_words(run[0])} to {_date_words(run[-1])}" for run in found
+        _date_words(run[0])
+        if len(run) == 1
+        else str(_("%(start)s to %(end)s", start=_date_words(run[0]), end=_date_words(run[-1])))
+        for run in found
     ]
 
 
 def _date_words(day: date) -> str:
-    return f"{MONTHS[day.month - 1]} {day.day}, {day.year}"
+    return str(_("%(month)s %(day)s, %(year)s", month=MONTHS[day.month - 1], day=day.day, year=day.year))
 
 
 class PlacesForm(PageForm):

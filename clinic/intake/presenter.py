@@ -2,12 +2,10 @@
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import url_for
 from flask_babel import gettext as _
 
-from clinic import clock
 from clinic.intake import forms, pages, queries
 from clinic.intake.forms import FORMS, PageForm
 from clinic.intake.models import Intake
@@ -43,19 +41,13 @@ def promises(facts: queries.Help | None) -> list[str]:
     if facts is None:
         return []
     if facts.call_by is not None:
-        return [_("A person from the clinic will call you by %(time)s.", time=moment(facts.call_by, facts.tz))]
+        return [_("A person from the clinic will call you by %(time)s.", time=context.moment(facts.call_by, facts.tz))]
     if facts.is_open:
         return [_("We cannot say when someone at the clinic reads this. Call or text 988 now.")]
     if facts.opens_at is None:
         return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
-    opening = moment(facts.opens_at, facts.tz)
+    opening = context.moment(facts.opens_at, facts.tz)
     return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
-
-
-def moment(at: datetime, tz: str) -> str:
-    """`11:00 am` today, `Mon, Nov 30, 8:00 am` on another day."""
-    time = str(context.clock12(at, tz))
-    return time if at.astimezone(ZoneInfo(tz)).date() == clock.today(tz) else f"{context.day(at, tz)}, {time}"
 
 
 def medicine_list(intake: Intake) -> list[dict[str, Any]]:
@@ -84,8 +76,8 @@ def parts(intake: Intake, saved: dict[str, Leaf]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for key in pages.flow(answers, age(intake, answers)):
         about = pages.PAGES[key]
-        if not found or found[-1]["title"] != about.title:
-            found.append({"title": about.title, "pages": [], "medicines": None})
+        if not found or found[-1]["title"] != _(about.title):
+            found.append({"title": _(about.title), "pages": [], "medicines": None})
         part = found[-1]
         if key == pages.MEDICINES:
             part["medicines"] = medicine_rows(intake)
@@ -95,7 +87,8 @@ def parts(intake: Intake, saved: dict[str, Leaf]) -> list[dict[str, Any]]:
         leaf = saved.get(key, EMPTY)
         form = form_of(FORMS[key], intake, forms.stored(leaf.values) if leaf.values else None)
         rows = list(form.rows())
-        part["pages"].append({"key": key, "heading": about.heading, "rows": rows, "url": address(key, to=pages.REVIEW)})
+        heading = _(about.heading) if about.heading else ""
+        part["pages"].append({"key": key, "heading": heading, "rows": rows, "url": address(key, to=pages.REVIEW)})
     return found
 
 

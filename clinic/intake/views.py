@@ -9,7 +9,6 @@ from flask import Blueprint, current_app, flash, g, jsonify, make_response, redi
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from clinic import instruments
 from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
 from clinic.intake import forms, operations, pages, presenter, queries
 from clinic.intake.forms import FORMS, PageForm
@@ -22,7 +21,7 @@ from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
-from clinic.web import access, i18n
+from clinic.web import access, i18n, scales
 from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff
 from clinic.web.errors import problem
 from clinic.web.limits import limiter
@@ -592,14 +591,14 @@ def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str =
     answers = queries.values(intake.id)
     earlier = pages.before(page, answers, presenter.age(intake, answers))
     number = int(page.removeprefix("phq9-")) if page.startswith("phq9-") else 0
-    instrument = instruments.load("phq9") if number else instruments.load("cssrs") if "cssrs" in page else None
+    scale = "phq9" if number else {"cssrs": "cssrs", "alcohol": "audit_c"}.get(page.split("-")[0])
     values: dict[str, Any] = {
         "page": page,
         "about": about,
         "form": form,
         "leaf": leaf,
         "number": number,
-        "instrument": instrument,
+        "instrument": scales.shown(scale) if scale else None,
         "to": _to(),
         "form_id": secrets.token_hex(8),
         "saved_at": presenter.clock12(leaf.saved_at, intake),

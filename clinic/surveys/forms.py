@@ -7,15 +7,15 @@ from flask_wtf import FlaskForm
 from wtforms import RadioField
 from wtforms.validators import InputRequired, Optional
 
-from clinic.instruments import scoring
 from clinic.surveys.cadence import INSTRUMENT
+from clinic.web import scales
 
 SCREENER_STEPS = (("c1", "c2"), ("c3", "c4", "c5"), ("c6", "c6b"))
 
 
 def item_form(number: int, **values: Any) -> FlaskForm:
     """One item of the questionnaire with its own answers. Skipping is a link beside the form."""
-    item = scoring.load(INSTRUMENT).items[number - 1]
+    item = scales.items(INSTRUMENT)[number]
 
     class ItemForm(FlaskForm):
         answer = RadioField(
@@ -43,14 +43,15 @@ class AfterSafetyForm(FlaskForm):
 
 def screener_form(step: int, **values: Any) -> FlaskForm:
     """Questions of one page of the screener, word for word; any of them may stay open."""
-    data = scoring.load("cssrs").data["items"]
-    texts = {f"c{row['n']}": row["text"] for row in data} | {"c6b": data[5]["follow_up"]}
+    items = scales.items("cssrs")
+    texts = {f"c{number}": item.text for number, item in items.items()} | {"c6b": scales.follow_up("cssrs")}
 
     class ScreenerForm(FlaskForm):
         pass
 
     for key in SCREENER_STEPS[step - 1]:
-        answer = RadioField(texts[key], choices=[(1, "Yes"), (0, "No")], coerce=_whole, validators=[Optional()])
+        choices = list(items[int(key[1])].answers.items())
+        answer = RadioField(texts[key], choices=choices, coerce=_whole, validators=[Optional()])
         setattr(ScreenerForm, key, answer)
     return ScreenerForm(**values)
 

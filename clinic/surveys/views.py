@@ -19,7 +19,7 @@ from clinic.surveys.cadence import INSTRUMENT
 from clinic.surveys.forms import SCREENER_STEPS, AfterSafetyForm, item_form, screener_form
 from clinic.surveys.models import Survey, SurveyState
 from clinic.surveys.operations import ITEM9
-from clinic.web import access, charts, context
+from clinic.web import access, charts, context, scales
 from clinic.web.access import current_actor, current_patient
 
 READERS = (Role.NURSE, Role.THERAPIST, Role.PRESCRIBER)
@@ -115,7 +115,13 @@ def screener(survey_id: int, step: int) -> Any:
         over = _kept(survey, answers) if answers else None
         return over or redirect(_after_screener(survey, step, answers))
     page = render_template(
-        "surveys/screener.html", survey=survey, step=step, steps=len(SCREENER_STEPS), form=form, fields=keys
+        "surveys/screener.html",
+        survey=survey,
+        step=step,
+        steps=len(SCREENER_STEPS),
+        form=form,
+        fields=keys,
+        instrument=scales.shown("cssrs"),
     )
     return page, 422 if form.is_submitted() else 200
 
@@ -134,11 +140,9 @@ def send(survey_id: int) -> Any:
             return redirect(url_for(".done", survey_id=survey.id))
         except Invalid:
             problem = _("Answer at least one question.")
-    items = scoring.load(INSTRUMENT).items
-    rows = [(item.number, item.text, item.answers.get(draft.get(str(item.number), -1))) for item in items]
-    page = render_template(
-        "surveys/send.html", survey=survey, rows=rows, problem=problem, instrument=scoring.load(INSTRUMENT)
-    )
+    words = scales.shown(INSTRUMENT)
+    rows = [(n, text, words.answers[n].get(draft.get(str(n), -1))) for n, text in words.items.items()]
+    page = render_template("surveys/send.html", survey=survey, rows=rows, problem=problem, instrument=words)
     return page, 422 if problem else 200
 
 
@@ -180,7 +184,7 @@ def _item_page(survey: Survey, number: int, form: Any) -> str:
         survey=survey,
         number=number,
         form=form,
-        instrument=scoring.load(INSTRUMENT),
+        instrument=scales.shown(INSTRUMENT),
         promises=_promises(facts) if facts is not None and not facts.is_open else [],
     )
 
