@@ -1,18 +1,31 @@
 """The whole assessment of an intake record. No clock, no database: the same record gives the same bytes."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from clinic.eligibility.engine import counterfactual, knowledge, policies, safety, staging, together
+from clinic.eligibility.engine import (
+    counterfactual,
+    interactions,
+    knowledge,
+    other_causes,
+    policies,
+    safety,
+    staging,
+    together,
+)
 from clinic.eligibility.engine.criteria import Trd, trd
+from clinic.eligibility.engine.interactions import Interaction
+from clinic.eligibility.engine.other_causes import Cause
 from clinic.eligibility.engine.policies import Case, PolicyResult
-from clinic.eligibility.engine.record import IntakeRecord
+from clinic.eligibility.engine.record import IntakeRecord, Span
 from clinic.eligibility.engine.rules import RuleSet, ruleset
-from clinic.eligibility.engine.safety import PATHWAYS, Known, PathwayFinding, Reason
-from clinic.eligibility.engine.trials import Setting, Weighed, read, sources_for, weigh
+from clinic.eligibility.engine.safety import PATHWAYS, Flag, Known, PathwayFinding, Reason
+from clinic.eligibility.engine.together import Augmentation
+from clinic.eligibility.engine.trials import GRADES, Setting, Weighed, read, sources_for, weigh
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,10 @@ class Assessment:
     policies: tuple[PolicyResult, ...]
     ask: tuple[Ask, ...]
     next_steps: tuple[NextStep, ...]
+    augmentations: tuple[Augmentation, ...]
+    pseudo_resistance: tuple[Cause, ...]
+    interactions: tuple[Interaction, ...]
+    flags: tuple[Flag, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The public output, plain values in a fixed order."""
@@ -86,6 +103,11 @@ class Assessment:
             "policies": [policy.to_json() for policy in self.policies],
             "ask": [ask.to_json() for ask in self.ask],
             "next_steps": [step.to_json() for step in self.next_steps],
+            "augmentations": [each.to_json() for each in self.augmentations],
+            "combinations": [each.to_json() for each in self.trd.combinations],
+            "pseudo_resistance": [each.to_json() for each in self.pseudo_resistance],
+            "interactions": [each.to_json() for each in self.interactions],
+            "flags": [each.to_json() for each in self.flags],
         }
 
     def to_bytes(self) -> bytes:
@@ -105,7 +127,25 @@ def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str
         "why": [why.to_json() for why in row.judgement.why],
         "would_count_if": would_count_if,
         "sources": list(sources_for(drug.id if drug else None)),
+        "documentation": GRADES.get(row.facts.trial.documentation or ""),
+        "intolerance": _intolerance(row),
     }
+
+
+def _intolerance(row: Weighed) -> dict[str, Any] | None:
+    """What is on record of side effects that ended a trial, and what a reviewer will still ask for."""
+    trial = row.facts.trial
+    if trial.stopped_reason != "side_effects" and not trial.side_effect:
+        return None
+    dose, weeks = row.facts.dose, row.facts.all_weeks
+    found = {
+        "side_effect": trial.side_effect,
+        "on": trial.side_effect_on,
+        "dose_reached": None if dose.high == math.inf else dose.to_json(),
+        "days": None if weeks.high == math.inf else Span(round(weeks.low * 7), round(weeks.high * 7)).to_json(),
+        "confirmed": trial.side_effect_confirmed,
+    }
+    return found | {"missing": [name for name, value in found.items() if value is None]}
 
 
 def assess(record: IntakeRecord, *, ruleset: str = "default", policies: Sequence[str] = ()) -> Assessment:
@@ -128,6 +168,8 @@ def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -
     pathways: dict[str, PathwayResult] = {name: _pathway(name, known, history) for name in PATHWAYS}
     reasons = tuple(safety.urgent(known))
     stage = staging.stage(record, weighed, history.adequate, history.possible)
+    pairs = interactions.interactions(record)
+    causes = other_causes.causes(other_causes.Seen(record, weighed, known, pairs))
     return Assessment(
         record=record,
         rules=rules,
@@ -140,6 +182,10 @@ def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -
         policies=results,
         ask=tuple(_asks(case, history, pathways, results)),
         next_steps=tuple(_next_steps(case, history, pathways, reasons, named)),
+        augmentations=tuple(together.augmentations(weighed)),
+        pseudo_resistance=tuple(causes),
+        interactions=tuple(pairs),
+        flags=tuple(safety.flags(known)),
     )
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Literal
 
 from clinic.eligibility.engine import drugs, knowledge, logic, together
-from clinic.eligibility.engine.record import IntakeRecord
+from clinic.eligibility.engine.record import IntakeRecord, Psychotherapy
 from clinic.eligibility.engine.rules import RuleSet
 from clinic.eligibility.engine.safety import Known
 from clinic.eligibility.engine.trials import Weighed, amount
@@ -141,33 +141,40 @@ def _evidence_based() -> frozenset[str]:
     return frozenset(drugs.plain(row) for row in rows)
 
 
-def psychotherapy_status(record: IntakeRecord) -> Status:
+def psychotherapy_answer(record: IntakeRecord) -> bool | None:
     """Whether an adequate course of evidence-based psychotherapy is on record."""
-    courses = record.psychotherapy
-    if courses is None:
-        return "unknown"
-    sessions = knowledge.adequacy()["psychotherapy_adequacy"]["default_adequate"]["min_sessions"]
-    statuses: list[Status] = []
-    for course in courses:
-        if course.adequate is not None:
-            statuses.append("met" if course.adequate else "unmet")
-        elif course.sessions is not None and course.sessions < sessions:
-            statuses.append("unmet")
-        elif course.sessions is None or course.type is None:
-            statuses.append("unknown")
-        else:
-            statuses.append("met" if drugs.plain(course.type) in _evidence_based() else "unknown")
-    return "met" if "met" in statuses else "unknown" if "unknown" in statuses else "unmet"
+    if record.psychotherapy is None:
+        return None
+    return logic.any_of(_is_adequate(course) for course in record.psychotherapy)
+
+
+def _is_adequate(course: Psychotherapy) -> bool | None:
+    if course.adequate is not None:
+        return course.adequate
+    least = knowledge.adequacy()["psychotherapy_adequacy"]["default_adequate"]["min_sessions"]
+    if course.sessions is not None and course.sessions < least:
+        return False
+    if course.sessions is None or course.type is None:
+        return None
+    return True if drugs.plain(course.type) in _evidence_based() else None
+
+
+@cache
+def _psychotherapy_source() -> str:
+    table = knowledge.adequacy()["psychotherapy_adequacy"]
+    return f"trial_adequacy.psychotherapy_adequacy: {table['verified']}; confidence {table['confidence']}"
+
+
+_PSYCHOTHERAPY = {
+    True: "An adequate course of evidence-based psychotherapy is on record.",
+    False: "No adequate course of evidence-based psychotherapy is on record.",
+    None: "Not known whether evidence-based psychotherapy was tried.",
+}
 
 
 def _psychotherapy(record: IntakeRecord) -> Finding:
-    text = {
-        "met": "An adequate course of evidence-based psychotherapy is on record.",
-        "unmet": "No adequate course of evidence-based psychotherapy is on record.",
-    }.get(psychotherapy_status(record), "Not known whether evidence-based psychotherapy was tried.")
-    adequacy = knowledge.adequacy()["psychotherapy_adequacy"]
-    source = f"trial_adequacy.psychotherapy_adequacy: {adequacy['verified']}; confidence {adequacy['confidence']}"
-    return Finding("evidence_based_psychotherapy", "info", text, source)
+    text = _PSYCHOTHERAPY[psychotherapy_answer(record)]
+    return Finding("evidence_based_psychotherapy", "info", text, _psychotherapy_source())
 
 
 def _taken_together(pairs: Sequence[together.Combination]) -> list[Finding]:

@@ -1,16 +1,16 @@
 """Payer policies: each criterion of a policy file against the record. What a policy leaves open stays unknown."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
-from clinic.eligibility.engine import drugs, knowledge, logic
-from clinic.eligibility.engine.criteria import Finding, Status, Verdict, at_least, decide, psychotherapy_status
-from clinic.eligibility.engine.record import IntakeRecord
+from clinic.eligibility.engine import drugs, knowledge, logic, together
+from clinic.eligibility.engine.criteria import Finding, Status, Verdict, at_least, decide, psychotherapy_answer, status
+from clinic.eligibility.engine.record import IntakeRecord, partial_date
 from clinic.eligibility.engine.rules import RuleSet
 from clinic.eligibility.engine.safety import Known
+from clinic.eligibility.engine.together import Augmentation
 from clinic.eligibility.engine.trials import Facts, Weighed, amount, weigh
 
 CHECK = "not established here: check the policy"
@@ -26,6 +26,7 @@ class Case:
     known: Known
     rules: RuleSet
     _weighed: dict[tuple[float, bool], list[Weighed]] = field(default_factory=dict)
+    _counted: dict[int, "_Count"] = field(default_factory=dict)
 
     def weighed(self, min_weeks: float, any_episode: bool) -> list[Weighed]:
         """The trials by another least length, or with earlier episodes let in."""
@@ -33,6 +34,17 @@ class Case:
         if key not in self._weighed:
             self._weighed[key] = weigh(self.facts, self.rules, min_weeks=min_weeks, any_episode=any_episode)
         return self._weighed[key]
+
+    def counting(self, criteria: dict[str, Any]) -> "_Count":
+        """What counts under a policy's criteria, worked out once for all of them."""
+        found = self._counted.get(id(criteria))
+        if found is None:
+            found = self._counted[id(criteria)] = _counting(criteria, self)
+        return found
+
+    def augmentations(self, weeks: float | None) -> list[Augmentation]:
+        """Every add-on, judged by a policy's own weeks or the agent's."""
+        return together.augmentations(self.trials, weeks)
 
 
 @dataclass(frozen=True)
@@ -75,66 +87,124 @@ def _weeks_range(criteria: dict[str, Any]) -> tuple[float, float]:
     return min(options), max(options)
 
 
-def _failed(row: Weighed, limit: float | None) -> bool:
+def _failed(row: Weighed, limit: float | None) -> bool | None:
     """Whether an adequate row is a failure under a percent limit; partial is 25 to 49 percent."""
-    return limit is None or limit >= 49 or row.facts.trial.outcome == "none"
+    if limit is None:
+        return True
+    percent = row.facts.trial.improvement_percent
+    if percent is not None:
+        return logic.same_for_all(percent.low <= limit, percent.high <= limit)
+    return limit >= 49 or row.facts.outcome == "none"
+
+
+_YEARS = {"last_5_years": 5.0, "last_12_months": 1.0}
+
+
+def _years_back(criteria: dict[str, Any]) -> float | None:
+    """How far back a policy looks, where it looks at the calendar."""
+    found: float | None = criteria.get("lookback_years")
+    return found or _YEARS.get(criteria.get("episode_window") or "")
+
+
+def _recent(row: Weighed, years: float | None, case: Case) -> bool | None:
+    """Whether a row was still taken within so many years before the day of the record."""
+    trial, as_of = row.facts.trial, row.facts.as_of
+    if years is None or trial.stopped_reason == "ongoing":
+        return True
+    if as_of is None:
+        return None
+    first_day = as_of.toordinal() - years * 365.25
+    if trial.stopped_on is not None:
+        first, last = partial_date(trial.stopped_on)
+        return logic.same_for_all(first.toordinal() >= first_day, last.toordinal() >= first_day)
+    weeks = case.record.episode.onset_weeks_ago if case.record.episode else None
+    if row.facts.in_episode and weeks is not None and weeks * 7 <= years * 365.25:
+        return True
+    return None
 
 
 @dataclass(frozen=True)
 class _Count:
+    """Rows that count for sure and rows that may, one for each medicine; `once` are rows less for combinations."""
+
     certain: list[Weighed]
     possible: list[Weighed]
+    least: int
+    most: int
 
 
 def _windows(window: str | None) -> tuple[bool, bool]:
     """Whether earlier episodes count for sure, and whether they may."""
-    if window == "lifetime":
+    if window in ("lifetime", "current_episode_at_least_one", *_YEARS):
         return True, True
-    return False, window not in ("current_episode",)
+    return False, window != "current_episode"
 
 
 def _counting(criteria: dict[str, Any], case: Case) -> _Count:
-    """Rows that count under the policy for sure, and rows that may; one for each medicine."""
+    """What counts under the policy for sure, and what may."""
     least, most = _weeks_range(criteria)
     sure_any, may_any = _windows(criteria.get("episode_window"))
-    limit = criteria.get("failure_max_improvement_percent")
-    strict = case.weighed(most, sure_any)
-    loose = case.weighed(least, may_any)
-    certain = {row.group: row for row in strict if row.verdict == "adequate" and _failed(row, limit)}
-    possible = {
-        row.group: row
+    limit, years = criteria.get("failure_max_improvement_percent"), _years_back(criteria)
+    strict, loose = case.weighed(most, sure_any), case.weighed(least, may_any)
+    sure = [row for row in strict if row.verdict == "adequate" and _failed(row, limit) and _recent(row, years, case)]
+    may = [
+        row
         for row in loose
-        if row.verdict == "undetermined" or (row.verdict == "adequate" and _failed(row, limit))
-    }
-    possible = certain | {group: row for group, row in possible.items() if group not in certain}
-    intolerant = {row.group: row for row in case.trials if row.verdict == "intolerance"}
-    counts, agents = criteria.get("intolerance_counts"), criteria.get("intolerance_min_agents") or 1
-    if counts is not False and len(intolerant) >= agents:
-        possible = intolerant | possible
-        if counts and not criteria.get("intolerance_distinct_side_effects"):
-            certain = intolerant | certain
+        if (row.verdict == "undetermined" or (row.verdict == "adequate" and _failed(row, limit) is not False))
+        and _recent(row, years, case) is not False
+    ]
+    certain = {row.group: row for row in sure}
+    possible = certain | {row.group: row for row in may if row.group not in certain}
+    fewer, fewer_at_most = _joined(strict, certain, most, case), _joined(loose, possible, least, case)
+    tolerated, maybe = _intolerances(criteria, case)
+    certain, possible = tolerated | certain, maybe | possible
     if criteria.get("augmentation_may_count_as_trial"):
-        possible = {f"+{row.group}": row for row, _ in _augmentations(case)} | possible
-    return _Count(list(certain.values()), list(possible.values()))
+        added = {f"+{case.trials[each.index].group}": each for each in _augmentations(criteria, case)}
+        possible = {key: case.trials[each.index] for key, each in added.items()} | possible
+    low = len(certain) - fewer
+    return _Count(list(certain.values()), list(possible.values()), low, max(low, len(possible) - fewer_at_most))
 
 
-def _trial_count(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
-    if "min_failed_antidepressant_trials" not in criteria and "min_distinct_classes" not in criteria:
+def _joined(rows: Sequence[Weighed], counted: dict[str, Weighed], weeks: float, case: Case) -> int:
+    """How many of the counted medicines are the second of a combination that counts once."""
+    mine = [row for row in rows if row.group in counted and row.own.verdict == "adequate"]
+    if not case.rules.combination_counts_once or len(mine) < 2:
+        return 0
+    pairs = together.combinations(mine, weeks)
+    return len({row.group for row in mine}) - together.count(mine, pairs) if pairs else 0
+
+
+def _intolerances(criteria: dict[str, Any], case: Case) -> tuple[dict[str, Weighed], dict[str, Weighed]]:
+    """Medicines stopped early for side effects that stand in for failures: for sure, and perhaps."""
+    counts, agents = criteria.get("intolerance_counts"), criteria.get("intolerance_min_agents") or 1
+    found = {row.group: row for row in case.trials if row.verdict == "intolerance"}
+    if counts is False or len(found) < agents:
+        return {}, {}
+    certain = found
+    if criteria.get("intolerance_distinct_side_effects"):
+        effects = {drugs.plain(row.facts.trial.side_effect or ""): group for group, row in found.items()}
+        effects.pop("", None)
+        certain = {group: found[group] for group in sorted(effects.values())}
+        unsaid = {group: row for group, row in found.items() if not (row.facts.trial.side_effect or "").strip()}
+        found = certain | unsaid
+        if len(found) < agents:
+            return {}, {}
+    return (certain if counts and len(certain) >= agents else {}), found
+
+
+def _failed_trials(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
+    if "min_failed_antidepressant_trials" not in criteria:
         return []
-    counting = _counting(criteria, case)
-    needed = criteria.get("min_failed_antidepressant_trials")
-    certain, possible = len(counting.certain), len(counting.possible)
-    rows = tuple(sorted(row.index for row in counting.possible))
-    findings = []
+    counting = case.counting(criteria)
+    needed = criteria["min_failed_antidepressant_trials"]
+    rows = tuple(sorted({row.index for row in counting.possible}))
     if needed is None:
-        findings.append(Finding("failed_trials", "unknown", f"Number of trials {CHECK}.", source, rows))
-    else:
-        status: Status = "unknown" if case.record.trials is None else at_least(certain, possible, needed)
-        text = f"{certain} of {needed} trials count{_weeks_note(criteria)}"
-        if possible > certain:
-            text += f"; {possible - certain} more may"
-        findings.append(Finding("failed_trials", status, f"{text}.", source, rows))
-    return [*findings, *_classes(criteria, counting, case, source)]
+        return [Finding("failed_trials", "unknown", f"Number of trials {CHECK}.", source, rows)]
+    status: Status = "unknown" if case.record.trials is None else at_least(counting.least, counting.most, needed)
+    text = f"{counting.least} of {needed} trials count{_weeks_note(criteria)}"
+    if counting.most > counting.least:
+        text += f"; {counting.most - counting.least} more may"
+    return [Finding("failed_trials", status, f"{text}.", source, rows)]
 
 
 def _weeks_note(criteria: dict[str, Any]) -> str:
@@ -144,53 +214,73 @@ def _weeks_note(criteria: dict[str, Any]) -> str:
     return f" (weeks {CHECK}; sure from {amount(most)}, possible from {amount(least)})"
 
 
-def _classes(criteria: dict[str, Any], counting: _Count, case: Case, source: str) -> list[Finding]:
-    needed = criteria.get("min_distinct_classes")
+def _distinct_classes(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
     if "min_distinct_classes" not in criteria:
         return []
-    names = sorted({row.facts.drug.payer_class for row in counting.certain if row.facts.drug})
+    needed = criteria["min_distinct_classes"]
     if needed is None:
         return [Finding("distinct_classes", "unknown", f"Number of classes {CHECK}.", source)]
+    counting, named = case.counting(criteria), criteria.get("classes_named")
+    names = sorted({row.facts.drug.payer_class for row in counting.certain if _is_named(row, named)})  # type: ignore[union-attr]
     most = {row.facts.drug.payer_class if row.facts.drug else f"?{row.index}" for row in counting.possible}
     status: Status = "unknown" if case.record.trials is None else at_least(len(names), len(most), needed)
     text = f"{len(names)} of {needed} classes: {', '.join(names) or 'none'}."
     return [Finding("distinct_classes", status, text, source)]
 
 
+def _is_named(row: Weighed, named: Sequence[str] | None) -> bool:
+    """Whether the class or the medicine is among those that a policy names; all are where it names none."""
+    drug = row.facts.drug
+    return drug is not None and (named is None or drug.payer_class in named or drug.id in named)
+
+
+def _one_in_episode(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
+    if criteria.get("episode_window") != "current_episode_at_least_one":
+        return []
+    counting = case.counting(criteria)
+    certain = sum(1 for row in counting.certain if row.facts.in_episode)
+    possible = sum(1 for row in counting.possible if row.facts.in_episode is not False)
+    status: Status = "unknown" if case.record.trials is None else at_least(certain, possible, 1)
+    return [Finding("one_in_episode", status, "At least one of them in the current episode.", source)]
+
+
+def _dose_rule(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
+    """The highest labeled dose settles it; below it only a person knows what was tolerated."""
+    rule = criteria.get("dose_rule")
+    if not rule:
+        return []
+    needed = criteria.get("min_failed_antidepressant_trials") or 1
+    at_most = [row for row in case.counting(criteria).certain if _at_label_maximum(row)]
+    status: Status = "met" if len(at_most) >= needed else "unknown"
+    text = f"Dose: {rule}. {len(at_most)} at the highest labeled dose; a person checks the others."
+    return [Finding("dose_rule", status, text, source, tuple(row.index for row in at_most))]
+
+
+def _at_label_maximum(row: Weighed) -> bool:
+    most = row.facts.max_dose
+    return most is not None and row.facts.dose.low >= most - 1e-9
+
+
 # Augmentation and psychotherapy
 
 
-def _augmentations(case: Case) -> list[tuple[Weighed, bool]]:
-    """Augmentations in this episode that are long enough or may be, each with whether that is sure."""
-    found = []
-    for row in case.trials:
-        drug, trial = row.facts.drug, row.facts.trial
-        is_agent = drug is not None and drug.kind == "augmentation"
-        if not (is_agent or trial.role == "add_on") or row.facts.in_episode is False:
-            continue
-        if trial.purpose not in (None, "depression") or trial.outcome in ("response", "remission"):
-            continue
-        weeks = (drug.adequate_weeks if drug else None) or 6
-        minimum = drug.min_dose if drug and drug.min_dose is not None else math.inf
-        if row.facts.at_dose.high < weeks or (minimum < math.inf and row.facts.dose.high < minimum):
-            continue
-        sure = (
-            row.facts.at_dose.low >= weeks
-            and row.facts.dose.low >= minimum
-            and row.facts.in_episode is True
-            and trial.adherence == "good"
-            and trial.outcome in ("none", "partial")
-            and trial.purpose == "depression"
-        )
-        found.append((row, sure))
-    return found
+def _augmentations(criteria: dict[str, Any], case: Case) -> list[Augmentation]:
+    """Augmentations that are adequate under the policy or may be, of the kinds that it lists."""
+    kinds = criteria.get("augmentation_list")
+    return [
+        each
+        for each in case.augmentations(criteria.get("augmentation_weeks"))
+        if each.counts is not False and (kinds is None or each.agent_class in kinds or each.agent in kinds)
+    ]
 
 
-def _augmentation_status(needed: int, case: Case) -> Status:
+def _augmentation_answer(needed: int, criteria: dict[str, Any], case: Case) -> bool | None:
     if case.record.trials is None:
-        return "unknown"
-    rows = _augmentations(case)
-    return at_least(len({row.group for row, sure in rows if sure}), len({row.group for row, _ in rows}), needed)
+        return None
+    rows = _augmentations(criteria, case)
+    certain = {case.trials[each.index].group for each in rows if each.counts}
+    possible = {case.trials[each.index].group for each in rows}
+    return logic.at_least(len(certain), len(possible), needed)
 
 
 def _augmentation(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
@@ -198,7 +288,8 @@ def _augmentation(criteria: dict[str, Any], case: Case, source: str) -> list[Fin
     if not needed or criteria.get("psychotherapy") == "required_or_augmentation":
         return []
     text = f"{needed} augmentation {'trial' if needed == 1 else 'trials'} asked for."
-    return [Finding("augmentation", _augmentation_status(needed, case), text, source)]
+    rows = tuple(each.index for each in _augmentations(criteria, case))
+    return [Finding("augmentation", status(_augmentation_answer(needed, criteria, case)), text, source, rows)]
 
 
 def _psychotherapy(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
@@ -209,14 +300,14 @@ def _psychotherapy(criteria: dict[str, Any], case: Case, source: str) -> list[Fi
         return [Finding("psychotherapy", "unknown", f"Psychotherapy {CHECK}.", source)]
     if wanted == "not_required":
         return []
-    status = psychotherapy_status(case.record)
+    answer = psychotherapy_answer(case.record)
     if wanted == "if_available":
         return [Finding("psychotherapy", "info", "Psychotherapy is asked for if it is available.", source)]
     if wanted == "required_or_augmentation":
-        other = _augmentation_status(criteria.get("augmentation_trials_required") or 1, case)
-        best: Status = "met" if "met" in (status, other) else "unknown" if "unknown" in (status, other) else "unmet"
-        return [Finding("psychotherapy_or_augmentation", best, "Psychotherapy or an augmentation.", source)]
-    return [Finding("psychotherapy", status, "An adequate course of psychotherapy.", source)]
+        other = _augmentation_answer(criteria.get("augmentation_trials_required") or 1, criteria, case)
+        either = status(logic.any_of([answer, other]))
+        return [Finding("psychotherapy_or_augmentation", either, "Psychotherapy or an augmentation.", source)]
+    return [Finding("psychotherapy", status(answer), "An adequate course of psychotherapy.", source)]
 
 
 # The person and the illness
@@ -302,11 +393,10 @@ def _oral(criteria: dict[str, Any], case: Case, source: str) -> list[Finding]:
 
 
 _NOT_IN_RECORD = {
-    "dose_rule": "Dose rule",
     "trial_mix": "Kinds of trial",
-    "lookback_years": "Look-back in years",
     "failure_definitions": "Definition of failure",
     "oral_antidepressant_stable_weeks": "Weeks on a stable oral antidepressant",
+    "oral_antidepressant_must_not_be_a_failed_one": "Oral antidepressant other than a failed one",
     "same_criteria_as": "Criteria shared with",
 }
 
@@ -314,25 +404,39 @@ _NOT_IN_RECORD = {
 def _by_hand(criteria: dict[str, Any], _case: Case, source: str) -> list[Finding]:
     """Conditions that the record cannot answer."""
     return [
-        Finding(key, "unknown", f"{name}: {criteria[key]}. A person checks this.", source)
+        Finding(key, "unknown", f"{name}: {_said(criteria[key])}. A person checks this.", source)
         for key, name in _NOT_IN_RECORD.items()
         if criteria.get(key)
-    ] + [
-        Finding("alternative", "info", f"Instead of the trials: {words}.", source)
+    ]
+
+
+def _said(value: Any) -> str:
+    return "; ".join(value) if isinstance(value, list) else "asked for" if value is True else str(value)
+
+
+def _alternatives(criteria: dict[str, Any], _case: Case, source: str) -> list[Finding]:
+    """What replaces the trials where it is documented; the record does not hold it, a person looks."""
+    return [
+        Finding("alternative", "info", f"Instead of the trials, where documented: {words}.", source)
         for words in criteria.get("alternatives_to_drug_trials") or ()
     ]
 
 
-CRITERIA: tuple[Criterion, ...] = (
-    _age,
-    _diagnosis,
-    _severity,
-    _trial_count,
-    _augmentation,
-    _psychotherapy,
-    _oral,
-    _by_hand,
-)
+# Every kind of condition that a policy can set, by name; a new kind is one more function here.
+CRITERIA: dict[str, Criterion] = {
+    "age": _age,
+    "diagnosis": _diagnosis,
+    "severity": _severity,
+    "failed_trials": _failed_trials,
+    "distinct_classes": _distinct_classes,
+    "one_in_episode": _one_in_episode,
+    "dose_rule": _dose_rule,
+    "augmentation": _augmentation,
+    "psychotherapy": _psychotherapy,
+    "oral_antidepressant": _oral,
+    "by_hand": _by_hand,
+    "alternatives": _alternatives,
+}
 
 
 # Exclusions
@@ -407,20 +511,18 @@ def evaluate_policy(policy: dict[str, Any], case: Case, verified_on: str | None 
     number = policy.get("policy_number") or policy["payer"]
     source = f"{number}, in force {policy.get('effective_date') or 'from a date not known'}; confidence {policy['confidence']}"
     criteria = policy["criteria"]
-    findings = [finding for criterion in CRITERIA for finding in criterion(criteria, case, source)]
+    findings = [finding for criterion in CRITERIA.values() for finding in criterion(criteria, case, source)]
     findings += _exclusions(policy, case, source)
     return PolicyResult(policy["id"], str(policy["version"]), verified_on, decide(findings), tuple(findings))
 
 
-@cache
-def _payer_names() -> dict[str, tuple[str, ...]]:
+@lru_cache(maxsize=4)
+def _payer_names(policy_ids: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Plain payer name, policy number and id to policy ids."""
     found: dict[str, list[str]] = {}
-    for policy_id in knowledge.policy_ids():
-        policy = knowledge.policy(policy_id)
-        payer = str(policy["payer"])
-        short = payer.split("(")[0]
-        names = {payer, short, *short.split("/"), policy_id, str(policy.get("policy_number") or "")}
+    for policy_id in policy_ids:
+        number = str(knowledge.policy(policy_id).get("policy_number") or "")
+        names = {*knowledge.payer_names(policy_id), policy_id, number}
         for name in {drugs.plain(name) for name in names} - {""}:
             found.setdefault(name, []).append(policy_id)
     return {name: tuple(ids) for name, ids in found.items()}
@@ -430,4 +532,4 @@ def find_policies(payer: str) -> tuple[str, ...]:
     """Policies of a payer, named by id, policy number or name; empty where none is held."""
     if payer in knowledge.policy_ids():
         return (payer,)
-    return _payer_names().get(drugs.plain(payer), ())
+    return _payer_names(knowledge.policy_ids()).get(drugs.plain(payer), ())

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
-from clinic.eligibility.engine import knowledge
+from clinic.eligibility.engine import drugs, interactions, knowledge
 from clinic.eligibility.engine.record import IntakeRecord
 from clinic.eligibility.engine.rules import RuleSet
 from clinic.eligibility.engine.trials import Weighed
@@ -25,9 +25,20 @@ class PathwayFinding:
     text: str
     source: str
     field: str | None = None
+    level: str | None = None
+    action: str | None = None
+    system_must: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"code": self.code, "kind": self.kind, "text": self.text, "source": self.source}
+        return {
+            "code": self.code,
+            "kind": self.kind,
+            "text": self.text,
+            "source": self.source,
+            "level": self.level,
+            "action": self.action,
+            "system_must": self.system_must,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,16 @@ class Condition:
     kind: Kind
     text: str
     source: str
-    is_present: Fact
+    is_present: Fact | None  # None: the answer to its own question
+    level: str | None = None
+    action: str | None = None
+    system_must: str | None = None
+
+    @property
+    def finding(self) -> PathwayFinding:
+        return PathwayFinding(
+            self.code, self.kind, self.text, self.source, None, self.level, self.action, self.system_must
+        )
 
 
 # The facts of the record, by the names of the contract, each with the screen ids that ask the same.
@@ -54,6 +74,15 @@ _SAME_QUESTION = {
     "intracerebral_haemorrhage": (),
     "psychosis_history": ("psychosis",),
 }
+_CLUSTERS = {fact: (fact, *ids) for fact, ids in _SAME_QUESTION.items() if ids}
+
+
+@cache
+def _clusters() -> dict[str, tuple[str, ...]]:
+    """Every id of a question that is asked under more than one, with all of them."""
+    return {name: names for names in _CLUSTERS.values() for name in names}
+
+
 _FACT_OF_ID = {screen: fact for fact, ids in _SAME_QUESTION.items() for screen in (fact, *ids)}
 
 MATTERS: dict[Pathway, tuple[str, ...]] = {
@@ -104,6 +133,9 @@ class Known:
         self.rules = rules
         answers = record.safety.__dict__ if record.safety else {}
         self._answers = {name: value for name, value in answers.items() if value is True or value is False}
+        self.present = {
+            same for name, value in self._answers.items() if value for same in _clusters().get(name, (name,))
+        }
 
     def answer(self, name: str) -> bool | None:
         """A yes or no answer of the safety part under one name."""
@@ -188,7 +220,15 @@ class Known:
         return any(
             row.facts.trial.stopped_reason == "ongoing" and row.facts.drug is not None and row.facts.drug.tms_flag
             for row in self.trials
-        )
+        ) or self.takes("lowers_seizure_threshold")
+
+    def takes(self, *names: str) -> bool:
+        """Whether a medicine of one of these classes or groups is taken now."""
+        return bool(self._taken) and any(not interactions.tags(drug).isdisjoint(names) for drug in self._taken)
+
+    @cached_property
+    def _taken(self) -> tuple[drugs.Drug, ...]:
+        return tuple(each.drug for each in interactions.taken(self.record) if each.days_since is None)
 
     def could_be_pregnant(self) -> bool:
         """Whether not knowing of a pregnancy matters: sex female or not known, age within the range or not known."""
@@ -225,7 +265,7 @@ def _either(*facts: Fact) -> Fact:
         answers = [fact(known) for fact in facts]
         if True in answers:
             return True
-        return False if False in answers else None
+        return False if False in answers else None  # one question asked in several ways: any answer answers it
 
     return is_present
 
@@ -254,6 +294,12 @@ _DERIVED: dict[tuple[str, str], Fact] = {
     ("esketamine", "hepatic_moderate"): lambda known: known.liver("moderate"),
     ("esketamine", "hepatic_severe"): lambda known: known.liver("severe"),
     ("esketamine", "age_65"): lambda known: known.record.age is not None and known.record.age >= 65,
+    ("esketamine", "cns_depressants"): _either(
+        _asked("cns_depressants"), lambda known: known.takes("sedative") or None
+    ),
+    ("esketamine", "stimulants_maoi"): _either(
+        _asked("stimulants_maoi"), lambda known: known.takes("any_stimulant", "any_maoi") or None
+    ),
     ("esketamine", "under_18"): _either(_asked("under_18"), Known.under_age),
     ("esketamine", "boxed_young_adults"): lambda known: known.record.age is not None and 18 <= known.record.age <= 24,
     ("iv_ketamine", "active_psychosis_or_schizophrenia"): _either(
@@ -296,7 +342,10 @@ def _condition(pathway: Pathway, section: str, row: dict[str, Any], default: dic
         kind=_kind(row),
         text=_text(row),
         source=f"safety_screens.{section}.{row['id']}: {', '.join(src) or 'clinic'}; {sure}{confidence}",
-        is_present=_DERIVED.get((pathway, row["id"])) or _asked(row["id"]),
+        is_present=_DERIVED.get((pathway, row["id"])),
+        level=row["level"],
+        action=row.get("action"),
+        system_must=row.get("system_must") or row.get("clinic_does"),
     )
 
 
@@ -314,6 +363,8 @@ def _added() -> dict[Pathway, list[Condition]]:
                 f"A bleeding in the brain before. {review}",
                 label,
                 _asked("intracerebral_haemorrhage"),
+                "relative",
+                "clinician_review",
             ),
             Condition(
                 "stroke_or_brain_lesion",
@@ -321,48 +372,58 @@ def _added() -> dict[Pathway, list[Condition]]:
                 f"Stroke or another disease of the brain; a recent stroke rules it out. {review}",
                 "safety_screens.iv_ketamine.unstable_cardiac_aneurysm_raised_icp_recent_stroke: recalled",
                 _asked("stroke_or_brain_lesion"),
+                "relative",
+                "clinician_review",
             ),
         ],
     }
 
 
 _BIPOLAR = "trial_adequacy.counting_rules.bipolar: recalled"
+_REVIEW, _TODAY = "clinician_review", "same_day_review"
+
+
+def _common(code: str, text: str, source: str, is_present: Fact, action: str, kind: Kind = "co_occurring") -> Condition:
+    return Condition(code, kind, text, source, is_present, "relative", action, None)
+
+
 _COMMON = (
-    Condition("bipolar_disorder", "co_occurring", "Bipolar disorder. A clinician decides.", _BIPOLAR, Known.bipolar),
-    Condition(
+    _common("bipolar_disorder", "Bipolar disorder. A clinician decides.", _BIPOLAR, Known.bipolar, _REVIEW),
+    _common(
         "mdq_positive",
-        "co_occurring",
         "The mood questionnaire is positive: bipolar review first.",
         "instruments.mdq: recalled",
         lambda known: known.record.mdq_positive,
+        _REVIEW,
     ),
-    Condition(
+    _common(
         "current_mania",
-        "co_occurring",
         "Mania now. Treatment waits for a review.",
         "safety_screens.urgent_flags.psychosis_or_mania",
         Known.mania_now,
+        _TODAY,
     ),
-    Condition(
+    _common(
         "current_psychosis",
-        "co_occurring",
         "Psychosis now. Treatment waits for a review.",
         "safety_screens.urgent_flags.psychosis_or_mania",
         Known.psychosis_now,
+        _TODAY,
     ),
-    Condition(
+    _common(
         "schizoaffective_disorder",
-        "co_occurring",
         "Schizoaffective disorder. A clinician decides.",
         "safety_screens.tms_screen.psychosis_now: payer_policies; seen",
         lambda known: known.diagnosis() == "schizoaffective",
+        _REVIEW,
     ),
-    Condition(
+    _common(
         "under_18",
-        "precaution",
         "Under 18: the rules are for adults. A clinician decides.",
         "safety_screens.tms_screen.age_band: seen for 15-21; recalled for the rest",
         Known.under_age,
+        _REVIEW,
+        "precaution",
     ),
 )
 
@@ -386,12 +447,18 @@ def conditions(pathway: Pathway) -> tuple[Condition, ...]:
     return (*own, *_added()[pathway], *common)
 
 
+@cache
+def _checks(pathway: Pathway) -> tuple[tuple[str, Fact | None, PathwayFinding], ...]:
+    return tuple((each.code, each.is_present, each.finding) for each in conditions(pathway))
+
+
 def findings(pathway: Pathway, known: Known) -> list[PathwayFinding]:
     """Conditions that are present and facts that matter and are missing."""
+    present = known.present
     found = [
-        PathwayFinding(each.code, each.kind, each.text, each.source)
-        for each in conditions(pathway)
-        if each.is_present(known)
+        finding
+        for code, is_present, finding in _checks(pathway)
+        if (code in present if is_present is None else is_present(known))
     ]
     for fact in MATTERS[pathway]:
         if fact == "pregnant" and not known.could_be_pregnant():
@@ -443,4 +510,58 @@ def urgent(known: Known) -> list[Reason]:
         found.append(Reason("current_psychosis", "urgent", "Psychosis now."))
     if known.mania_now():
         found.append(Reason("current_mania", "urgent", "Mania now."))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A safety answer with its level in the table of who is told and when: urgent, same_day or lit."""
+
+    code: str
+    level: Literal["urgent", "same_day", "lit"]
+    action: str
+    text: str
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "level": self.level,
+            "action": self.action,
+            "text": self.text,
+            "source": self.source,
+        }
+
+
+_TABLE_LEVELS: dict[str, Literal["urgent", "same_day", "lit"]] = {
+    "immediate": "urgent",
+    "same_day": "same_day",
+    "routine_plus": "lit",
+}
+
+
+@cache
+def _flag(flag_id: str) -> Flag:
+    rows = knowledge.safety_screens()["urgent_flags"]["flags"]
+    row = next(row for row in rows if row["id"] == flag_id)
+    level = "urgent" if flag_id == "psychosis_or_mania" else _TABLE_LEVELS[row["level"]]
+    source = f"safety_screens.urgent_flags.{flag_id}: {', '.join(row.get('src', ())) or 'clinic'}"
+    return Flag(flag_id, level, row["action"], f"{row['trigger']}.", f"{source}; {row.get('verified', 'recalled')}")
+
+
+def flags(known: Known) -> list[Flag]:
+    """Every flag of the screens that the record raises, most urgent first; a flag never changes another verdict."""
+    scale, items = known.record.cssrs, known.record.phq9
+    item9 = items[8] if items else None
+    found = []
+    if scale and (scale.intent or scale.plan or scale.behaviour_3mo):
+        found.append(_flag("suicide_plan_or_intent"))
+    if known.psychosis_now() or known.mania_now():
+        found.append(_flag("psychosis_or_mania"))
+    if scale and (scale.method or (scale.behaviour_lifetime and not scale.behaviour_3mo)):
+        found.append(_flag("suicide_method_no_intent"))
+    if item9 is not None and item9 >= 2:
+        found.append(_flag("phq9_item9_high"))
+    if (scale and (scale.wish_dead or scale.thoughts)) or item9 == 1:
+        found.append(_flag("suicide_passive"))
     return found

@@ -20,6 +20,11 @@ EXPECTED_KEYS = [
     "policies",
     "ask",
     "next_steps",
+    "augmentations",
+    "combinations",
+    "pseudo_resistance",
+    "interactions",
+    "flags",
 ]
 
 
@@ -29,10 +34,18 @@ def test_the_output_has_the_keys_that_scripts_rely_on(run):
     assert set(found["ruleset"]) == {"id", "version"}
     assert set(found["trd"]) == {"verdict", "adequate_trials", "findings"}
     row = {"index", "entered", "ingredient", "drug_class", "verdict", "detail", "why", "would_count_if", "sources"}
-    assert set(found["trials"][0]) == row
+    assert set(found["trials"][0]) == row | {"documentation", "intolerance"}
     assert set(found["pathways"]) == {"tms", "esketamine", "iv_ketamine"}
     assert set(found["pathways"]["tms"]) == {"verdict", "findings"}
-    assert set(found["pathways"]["tms"]["findings"][0]) == {"code", "kind", "text", "source"}
+    assert set(found["pathways"]["tms"]["findings"][0]) == {
+        "code",
+        "kind",
+        "text",
+        "source",
+        "level",
+        "action",
+        "system_must",
+    }
     assert set(found["urgent"]) == {"flag", "reasons"}
     assert set(found["staging"]["maudsley"]) == {"score", "band", "points"}
     assert set(found["policies"][0]) == {"id", "version", "verified_on", "verdict", "findings"}
