@@ -97,6 +97,7 @@ def _add_features(app: Flask) -> None:
 def _blueprints() -> list[Blueprint]:
     from clinic.api import views as api
     from clinic.care import views as care
+    from clinic.eligibility import ask_views as asks
     from clinic.eligibility import views as eligibility
     from clinic.intake import views as intake
     from clinic.locations import views as locations
@@ -116,6 +117,7 @@ def _blueprints() -> list[Blueprint]:
         intake.bp,
         eligibility.bp,
         tasks.bp,
+        asks.bp,
         scheduling.bp,
         surveys.bp,
         care.bp,

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from clinic import audit, clock, jobs
 from clinic.audit import Actor, ActorKind
 from clinic.db import broken_constraint, db, transaction
-from clinic.eligibility import queries, rule_versions, summary, verification
+from clinic.eligibility import packets, queries, rule_versions, summary, verification
 from clinic.eligibility.engine import IntakeRecord, assess
 from clinic.eligibility.engine.policies import find_policies
 from clinic.eligibility.models import Assessment, Decision, DecisionKind, Pathway, Verdict
@@ -89,6 +89,16 @@ def assess_intake(intake_id: int, *, by: Actor) -> int:
         return assessment.id
 
 
+def assess_within_transaction(
+    patient: Patient, intake: Intake, *, by: Actor, safety_key: str | None = None
+) -> Assessment:
+    """Assess a sent intake as a step of another operation that holds the person's lock.
+
+    `safety_key` names the form whose safety answers were told already, as in `safety.raise_within_transaction`.
+    """
+    return _assess(patient, intake, checked_record(intake.record), by=by, safety_key=safety_key)
+
+
 def submit_record(patient_id: int, data: Any, *, by: Actor) -> tuple[int, int]:
     """Store a whole record as a sent intake and assess it; answers intake id, assessment id. Raises Invalid, NotFound."""
     record = checked_record(data)
@@ -131,7 +141,13 @@ def answer(record: IntakeRecord, verified: Mapping[str, date]) -> dict[str, Any]
 
 
 def _assess(
-    patient: Patient, intake: Intake, record: IntakeRecord, *, by: Actor, reason: str | None = None
+    patient: Patient,
+    intake: Intake,
+    record: IntakeRecord,
+    *,
+    by: Actor,
+    reason: str | None = None,
+    safety_key: str | None = None,
 ) -> Assessment:
     verified = verification.verified_on(clock.today(patient.tz))
     entries = rule_versions.used_by(RULESET, sorted(verified))
@@ -166,15 +182,19 @@ def _assess(
     audit.record(row, "assessed", by=by, reason=reason, ruleset=row.ruleset, version=row.ruleset_version)
     if settled and row.waits:
         _ask_for_review(patient, row, by=by)
-    safety.raise_within_transaction(
-        _safety_answers(record, {each["code"] for each in result["urgent"]["reasons"]}),
-        source_key=f"intake:{intake.id}",
-        openings=openings(patient.preferred_location_id, clock.today(patient.tz), SEE_OPENINGS_FOR_DAYS),
-        patient_id=patient.id,
-        intake_id=intake.id,
-        location_id=patient.preferred_location_id,
-        by=by,
-    )
+    given = _safety_answers(record, {each["code"] for each in result["urgent"]["reasons"]})
+    is_a_change = intake.corrects_id is not None or reason is not None
+    if not (is_a_change and present is not None and given == _safety_answers_of(present)):  # said again: it was told
+        safety.raise_within_transaction(
+            given,
+            source_key=safety_key or f"intake:{intake.id}",
+            openings=openings(patient.preferred_location_id, clock.today(patient.tz), SEE_OPENINGS_FOR_DAYS),
+            patient_id=patient.id,
+            intake_id=intake.id,
+            location_id=patient.preferred_location_id,
+            by=by,
+        )
+    packets.close_filled_within_transaction(patient, by=by)
     return row
 
 
@@ -209,6 +229,12 @@ def _ask_for_review(patient: Patient, row: Assessment, *, by: Actor) -> None:
         location_id=patient.preferred_location_id,
         note="A verdict changed after the decision.",
     )
+
+
+def _safety_answers_of(present: Assessment) -> safety.SafetyAnswers:
+    """What the record of an earlier assessment said that calls for a person."""
+    urgent = {each["code"] for each in present.result["urgent"]["reasons"]}
+    return _safety_answers(checked_record(present.record), urgent)
 
 
 def _safety_answers(record: IntakeRecord, urgent: set[str]) -> safety.SafetyAnswers:
@@ -251,6 +277,7 @@ def decide(command: Decide, *, staff_id: int | None = None, token_id: int | None
                 return repeated.id
             row = _append(command, assessment, staff_id=staff_id, token_id=token_id, by=by)
             _follow(command, patient, row, by=by)
+            packets.close_filled_within_transaction(patient, by=by)
             after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
             return row.id
     except IntegrityError as error:

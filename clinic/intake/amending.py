@@ -57,13 +57,12 @@ def amend_within_transaction(
     staff_id: int | None,
     after_commit: AfterCommit,
     check: Check | None = None,
-    opens_review: bool = True,
 ) -> Intake:
     """As `amend`, as a step of another operation.
 
     The new intake supersedes the present one: pages, medicines, a record that was sent whole and earlier facts are
-    copied, these are laid over. The assessment follows as for any sent intake. Its review opens where the record
-    changed (`opens_review` False: only where that of the older one was still open).
+    copied, these are laid over. The assessment follows as for any sent intake. A review that was open goes on with the
+    new one; one that was closed opens again with an assessment that says something else.
     Raises Conflict where nothing was sent yet, Invalid whose `fields` name the facts that cannot be so.
     """
     if not reason.strip() or len(reason) > MAX_REASON:
@@ -103,8 +102,7 @@ def amend_within_transaction(
         facts=len(changes),
         sources=sorted({str(change.source) for change in changes}),
     )
-    is_news = opens_review and _said(record) != _said(present.record)
-    operations.send_within_transaction(intake, record, by=by, after_commit=after_commit, opens_review=is_news)
+    operations.send_within_transaction(intake, record, by=by, after_commit=after_commit, opens_review=False)
     return intake
 
 
@@ -120,10 +118,6 @@ def _whole(intake: Intake) -> dict[str, Any]:
         return queries.record_of(intake.id)
     except facts.NoPlace as error:
         raise Invalid("nothing can stand there", fields=[str(error)]) from None
-
-
-def _said(record: Any) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in ("id", "as_of")}
 
 
 def copy_within_transaction(sent: Intake, *, reason: str, entered_by: int | None) -> Intake:

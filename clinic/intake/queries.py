@@ -274,10 +274,13 @@ def help_of(intake_id: int) -> Help | None:
     whose phone number we have.
     """
     task = safety_task(intake_id)
-    if task is None:
-        return None
-    facts, profile = hours_of(get(intake_id)), locations.profile()
+    return None if task is None else promised(hours_of(get(intake_id)), task)
+
+
+def promised(facts: Help, task: Task | None) -> Help:
+    """The facts with the call that this safety task promises, where it does."""
+    profile = locations.profile()
     is_promised = facts.is_open and facts.has_phone and profile is not None and profile.promises_safety_call
-    if is_promised and task.closed_at is None and task.due_at > clock.now():
+    if is_promised and task is not None and task.closed_at is None and task.due_at > clock.now():
         return replace(facts, call_by=task.due_at)
     return facts

@@ -11,7 +11,6 @@ from clinic.errors import Conflict, Invalid
 from clinic.intake import amending, facts, operations, queries
 from clinic.intake.amending import Change
 from clinic.intake.models import Amendment, AmendmentSource, Intake
-from clinic.patients import queries as patients
 from clinic.tasks.models import Task
 from tests.builders import TESTER, eligible_record, make_patient
 
@@ -135,31 +134,10 @@ def test_the_open_review_moves_to_the_new_intake(sent) -> None:
     assert (closed.outcome, open_reviews()) == ("superseded", [found.id])
 
 
-def close_reviews() -> None:
+def test_a_closed_review_stays_closed_until_an_assessment_says_something_else(sent) -> None:
     for task in db.session.scalars(select(Task).where(Task.closed_at.is_(None))):
         task.closed_at, task.outcome = task.due_at, "seen"
-
-
-def test_a_closed_review_opens_again_only_where_something_changed(sent) -> None:
-    close_reviews()
-    amend(sent.patient_id, change("age", sent.record["age"]))
-    assert open_reviews() == []
-    found = amend(sent.patient_id, change("age", 30))
-    assert open_reviews() == [found.id]
-
-
-def test_a_caller_with_a_task_of_its_own_opens_no_second_one(sent) -> None:
-    close_reviews()
-    with transaction() as after_commit:
-        amending.amend_within_transaction(
-            patients.get(sent.patient_id),
-            [change("age", 30)],
-            reason="answers",
-            by=TESTER,
-            staff_id=None,
-            after_commit=after_commit,
-            opens_review=False,
-        )
+    amend(sent.patient_id, change("age", 30))
     assert open_reviews() == []
 
 
