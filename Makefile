@@ -11,7 +11,7 @@ SEED := $(shell date +%s)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test soak lint fmt bench migration lock
+.PHONY: help setup setup-dev run test soak lint fmt bench messages migration lock
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 ~/p' Makefile | awk -F'~' '{printf "%-20s%s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ fmt: setup-dev ## put the code in order
 
 bench: setup-dev ## what speed is measured: each question prints a ratio and its parts
 	@exec $(BIN)/python benchmarks/run.py $(ARGS)
+
+messages: setup ## collect what patients read, bring the translations up to date
+	@exec $(BIN)/python scripts/messages.py $(ARGS)
 
 migration: setup ## a new migration from the models: make migration NAME=add_rooms
 	@exec $(BIN)/clinic db migration "$(NAME)"

@@ -29,7 +29,22 @@ REFUSALS = dict.fromkeys(("Invalid", "Conflict", "AlreadyOver", "Expired", "NotF
 REFUSING = ("intake", "patients", "surveys", "care")
 TITLES = "intake/pages.py"  # the titles and headings of the form's pages stand in its one list: Page(key, part, title, heading)
 STAFF_FOLDERS = {"security", "dev"}
-STAFF_PARTS = {"base_staff.html", "macros/board.html"}
+# Parts of staff pages, which no frame names as such.
+STAFF_PARTS = {
+    "base_staff.html",
+    "eligibility/_ask_panel.html",
+    "eligibility/_packet_panel.html",
+    "eligibility/_section.html",
+    "intake/section.html",
+    "macros/board.html",
+    "reminders/chart.html",
+    "reminders/outbox.html",
+    "scheduling/chart.html",
+    "surveys/chart.html",
+    "tasks/_row.html",
+    "tasks/banner.html",
+    "tasks/chart.html",
+}
 VOLATILE = re.compile(
     r'^"(POT-Creation-Date|PO-Revision-Date|Last-Translator|Language-Team|Report-Msgid.*|Generated-By):.*\n', re.M
 )

@@ -4,11 +4,13 @@ import logging
 from typing import Any
 
 from flask import Flask, g, render_template, request
+from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from clinic.errors import ClinicError, Conflict, Invalid, NotFound, Refused
+from clinic.web import i18n
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,12 @@ def _page(status: int, message: str = "") -> tuple[str, int]:
     ), status
 
 
+def _in_words(message: str) -> str:
+    """A refusal in the page's language. What has no words there gives way to the page's own advice."""
+    words = _(message)
+    return words if words != message or i18n.language() == i18n.DEFAULT else ""
+
+
 def _is_api() -> bool:
     return request.path.startswith("/api/")
 
@@ -38,7 +46,7 @@ def init_app(app: Flask) -> None:
         status = status_of(error)
         if _is_api():
             return problem(status, error.code, error.message, **error.details)
-        return _page(status, error.message)
+        return _page(status, _in_words(error.message))
 
     def http(error: HTTPException) -> Any:
         status = error.code or 500
@@ -49,7 +57,7 @@ def init_app(app: Flask) -> None:
         return _page(status)
 
     def csrf(error: CSRFError) -> Any:
-        return _page(400, "This page was open for too long. Go back, reload it and send it again.")
+        return _page(400, _("This page was open for too long. Go back, reload it and send it again."))
 
     def database_down(error: OperationalError) -> Any:
         log.error("database does not answer: %s", type(error.orig).__name__)
