@@ -181,6 +181,7 @@ class ScreenScore(Base):
     total: Mapped[int] = mapped_column(SmallInteger)
     parts: Mapped[Any | None] = mapped_column(EncryptedJSON)
     taken_on: Mapped[date] = mapped_column(EncryptedDate)
+    note: Mapped[str | None] = mapped_column(Encrypted)
     entered_by: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
     entered_at: Mapped[Instant]
     superseded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -572,6 +572,7 @@ def upgrade() -> None:
         sa.Column("total", sa.SmallInteger(), nullable=False),
         sa.Column("parts", sa.LargeBinary(), nullable=True),
         sa.Column("taken_on", sa.LargeBinary(), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=True),
         sa.Column("entered_by", sa.Integer(), nullable=False),
         sa.Column("entered_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
