@@ -3,22 +3,18 @@
 The labels were read off the rules and the drug table by a person; nothing here computes an expected answer.
 """
 
-from pathlib import Path
+from collections import defaultdict
 from typing import Any
 
 import pytest
-import yaml
 
 from clinic.eligibility.engine import IntakeRecord, assess
+from tests.data.histories.read import BASE, cases, record_of
 
-FOLDER = Path(__file__).parents[2] / "data" / "histories"
-BASE = yaml.safe_load((FOLDER / "base.yaml").read_text())
-CASES = [
-    case
-    for path in sorted(FOLDER.glob("*.yaml"))
-    if path.name != "base.yaml"
-    for case in yaml.safe_load(path.read_text())
-]
+THEMES: dict[str, list[dict[str, Any]]] = defaultdict(list)
+for case in cases():
+    THEMES[case["theme"]].append(case)
+CASES = [case for theme in THEMES.values() for case in theme]
 # The clinical detail of a row and the public verdict that goes with it.
 VERDICT_OF = {
     "adequate_failed": "adequate",
@@ -40,26 +36,6 @@ VERDICT_OF = {
 }
 CRITERION_OF = {"met": "met", "not_met": "unmet", "undetermined": "unknown"}
 TREATMENTS = ("tms", "esketamine", "iv_ketamine")
-
-
-def merged(base: Any, change: Any) -> Any:
-    if isinstance(base, dict) and isinstance(change, dict):
-        return base | {key: merged(base.get(key), value) for key, value in change.items()}
-    return change
-
-
-def record_of(case: dict[str, Any]) -> dict[str, Any]:
-    """The whole record of a case: the base person, its changes, and each trial written out."""
-    record = merged(BASE["record"], case.get("record", {}))
-    trials = case["trials"]
-    if trials is not None:
-        trials = [
-            BASE["trial"]
-            | dict(zip(("drug", "dose_mg_per_day", "weeks_at_dose"), row[:3], strict=True))
-            | (row[3] if len(row) > 3 else {})
-            for row in trials
-        ]
-    return record | {"id": case["id"], "trials": trials}
 
 
 def agrees(got: str, label: str) -> bool:
@@ -148,13 +124,19 @@ def differences(case: dict[str, Any], found: dict[str, Any]) -> list[str]:
     return wrong + [f"{field} is not asked" for field in label.get("ask", []) if field not in asked]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_history(case):
+def broken_labels(case: dict[str, Any]) -> list[str]:
     by_payer_name = (case.get("record") or {}).get("payer")
     policies = () if by_payer_name else tuple(case["label"].get("policies", ()))
     record = IntakeRecord.model_validate(record_of(case))
     found = assess(record, ruleset=case.get("ruleset", "default"), policies=policies).to_json()
-    assert not (wrong := differences(case, found)), "\n".join([case["story"], *wrong])
+    return differences(case, found)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_histories(theme):
+    wrong = {f"{case['id']}, {case['story']}": broken_labels(case) for case in THEMES[theme]}
+    wrong = {story: labels for story, labels in wrong.items() if labels}
+    assert not wrong, "\n".join(f"{story}: {'; '.join(labels)}" for story, labels in wrong.items())
 
 
 def test_there_are_enough_histories_and_every_name_is_its_own():
