@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -429,11 +430,10 @@ def make_tasks(assessment_id: int, policy_id: str, assignments: Iterable[Assignm
 def _open(hole: Hole, each: Assignment, assessment: Assessment, policy_id: str, patient: Patient, *, by: Actor) -> bool:
     now = clock.now()
     due_at = datetime.combine(each.due_on, time(17), tzinfo=ZoneInfo(patient.tz)).astimezone(now.tzinfo)
-    digest = hashlib.sha256(f"{policy_id}:{hole.key}".encode()).hexdigest()[:24]
     task_id = tasks.open_within_transaction(
         kind=TaskKind.PACKET_HOLE,
         level=TaskLevel.ROUTINE,
-        dedupe_key=f"hole:{patient.id}:{digest}:{int(now.timestamp() * 1000)}",
+        dedupe_key=f"hole:{uuid.uuid4()}",  # one at a time is seen to under the person's lock
         for_role=each.role or hole.role,
         due_at=due_at,
         by=by,

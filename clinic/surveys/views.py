@@ -19,6 +19,7 @@ from clinic.surveys.cadence import INSTRUMENT
 from clinic.surveys.forms import SCREENER_STEPS, AfterSafetyForm, item_form, screener_form
 from clinic.surveys.models import Survey, SurveyState
 from clinic.surveys.operations import ITEM9
+from clinic.tasks.help import promises
 from clinic.web import access, charts, context, scales
 from clinic.web.access import current_actor, current_patient
 
@@ -97,7 +98,7 @@ def safety(survey_id: int) -> Any:
         if form.next.data == "person":
             flash(_("To talk to a person now: call or text 988, or call the clinic. You can go on here any time."))
         return redirect(url_for(".send", survey_id=survey.id))
-    page = render_template("surveys/safety.html", survey=survey, form=form, promises=_promises(queries.help_of(survey)))
+    page = render_template("surveys/safety.html", survey=survey, form=form, promises=promises(queries.help_of(survey)))
     return page, 422 if form.is_submitted() else 200
 
 
@@ -185,7 +186,7 @@ def _item_page(survey: Survey, number: int, form: Any) -> str:
         number=number,
         form=form,
         instrument=scales.shown(INSTRUMENT),
-        promises=_promises(facts) if facts is not None and not facts.is_open else [],
+        promises=promises(facts) if facts is not None and not facts.is_open else [],
     )
 
 
@@ -203,18 +204,6 @@ def _after_screener(survey: Survey, step: int, answers: dict[str, int | None]) -
     if step < len(SCREENER_STEPS):
         return url_for(".screener", survey_id=survey.id, step=following)
     return url_for(".send", survey_id=survey.id)
-
-
-def _promises(facts: queries.Help) -> list[str]:
-    """What happens next, as far as it is true: the fixed words of the safety table."""
-    if facts.call_by is not None:
-        return [_("A person from the clinic will call you by %(time)s.", time=context.moment(facts.call_by, facts.tz))]
-    if facts.is_open:
-        return [_("We cannot say when someone at the clinic reads this. Call or text 988 now.")]
-    if facts.opens_at is None:
-        return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
-    opening = context.moment(facts.opens_at, facts.tz)
-    return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
 
 
 # -- parts of other pages ---------------------------------------------------------------------------------------------

@@ -1,0 +1,42 @@
+"""What a page may say after a safety answer: the fixed words of the safety table, the same for every form."""
+
+from datetime import datetime
+from typing import Protocol
+
+from flask import g
+from flask_babel import gettext as _
+
+from clinic.web import context
+
+
+class Facts(Protocol):
+    """What the words depend on; instants in UTC. `call_by` only where the clinic promises a call, and in its hours."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    @property
+    def call_by(self) -> datetime | None: ...
+
+    @property
+    def opens_at(self) -> datetime | None: ...
+
+    @property
+    def tz(self) -> str: ...
+
+
+def promises(facts: Facts | None) -> list[str]:
+    """What happens next, as far as it is true. At a device of the clinic in its hours, people are near."""
+    if facts is None:
+        return []
+    caller = g.get("patient")
+    if caller is not None and caller.is_kiosk and facts.is_open:
+        return [_("You are at the clinic. Please tell anyone who works here, now. They will bring someone to you.")]
+    if facts.call_by is not None:
+        return [_("A person from the clinic will call you by %(time)s.", time=context.moment(facts.call_by, facts.tz))]
+    if facts.is_open:
+        return [_("We cannot say when someone at the clinic reads this. Call or text 988 now.")]
+    if facts.opens_at is None:
+        return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
+    opening = context.moment(facts.opens_at, facts.tz)
+    return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
