@@ -98,6 +98,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.api import views as api
     from clinic.care import views as care
     from clinic.eligibility import ask_views as asks
+    from clinic.eligibility import packet_views as packets
     from clinic.eligibility import views as eligibility
     from clinic.intake import views as intake
     from clinic.locations import views as locations
@@ -118,6 +119,7 @@ def _blueprints() -> list[Blueprint]:
         eligibility.bp,
         tasks.bp,
         asks.bp,
+        packets.bp,
         scheduling.bp,
         surveys.bp,
         care.bp,
