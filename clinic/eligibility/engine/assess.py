@@ -20,12 +20,14 @@ from clinic.eligibility.engine import (
 from clinic.eligibility.engine.criteria import Trd, trd
 from clinic.eligibility.engine.interactions import Interaction
 from clinic.eligibility.engine.other_causes import Cause
+from clinic.eligibility.engine.pathways import PathwayResult, assess_pathway
 from clinic.eligibility.engine.policies import Case, PolicyResult
 from clinic.eligibility.engine.record import IntakeRecord, Span
 from clinic.eligibility.engine.rules import RuleSet, ruleset
-from clinic.eligibility.engine.safety import PATHWAYS, Flag, Known, PathwayFinding, Reason
+from clinic.eligibility.engine.safety import PATHWAYS, Flag, Reason
 from clinic.eligibility.engine.together import Augmentation
-from clinic.eligibility.engine.trials import GRADES, Setting, Weighed, read, sources_for, weigh
+from clinic.eligibility.engine.trials import GRADES, Setting, Weighed, read, sources_for
+from clinic.eligibility.engine.turning import Change, Turn, Turning, case_of
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,15 @@ class NextStep:
 
     code: str
     text: str
+    about: str | None = None  # trd, a treatment or a policy, where the step would turn its verdict
+    changes: tuple[Change, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"code": self.code, "text": self.text}
-
-
-@dataclass(frozen=True)
-class PathwayResult:
-    """One treatment: contraindicated, needs_review, not_yet or likely_eligible, with everything that bears on it."""
-
-    verdict: str
-    findings: tuple[PathwayFinding, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"verdict": self.verdict, "findings": [finding.to_json() for finding in self.findings]}
+        found: dict[str, Any] = {"code": self.code, "text": self.text}
+        if self.about is not None:
+            found["about"] = self.about
+            found["changes"] = None if self.changes is None else [each.to_json() for each in self.changes]
+        return found
 
 
 @dataclass(frozen=True)
@@ -117,6 +114,9 @@ class Assessment:
 
 def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str, Any]:
     drug = row.facts.drug
+    why = [each.to_json() for each in row.judgement.why]
+    if would_count_if is None and counterfactual.could_ever_change(row):
+        why.append({"code": "no_small_change", "text": counterfactual.NO_CHANGE})
     return {
         "index": row.index,
         "entered": row.facts.trial.drug,
@@ -124,7 +124,7 @@ def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str
         "drug_class": drug.drug_class if drug else None,
         "verdict": row.verdict,
         "detail": row.judgement.detail,
-        "why": [why.to_json() for why in row.judgement.why],
+        "why": why,
         "would_count_if": would_count_if,
         "sources": list(sources_for(drug.id if drug else None)),
         "documentation": GRADES.get(row.facts.trial.documentation or ""),
@@ -158,16 +158,22 @@ _rules = ruleset
 
 def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -> Assessment:
     setting = Setting.of(record, rules)
-    facts = together.without_cross_taper([read(trial, setting, rules) for trial in record.trials or ()], rules)
-    weighed = weigh(facts, rules)
-    known = Known(record, weighed, rules)
+    raw = [read(trial, setting, rules) for trial in record.trials or ()]
+    case = case_of(record, rules, raw)
+    known, weighed = case.known, case.trials
     history = trd(record, weighed, known, rules)
-    case = Case(record, facts, weighed, known, rules)
     named = policies.find_policies(record.payer) if record.payer else ()
     results = tuple(policies.evaluate(each, case) for each in dict.fromkeys((*policy_ids, *named)))
-    pathways: dict[str, PathwayResult] = {name: _pathway(name, known, history) for name in PATHWAYS}
+    found = {name: assess_pathway(name, known, history) for name in PATHWAYS}
+    pathways: dict[str, PathwayResult] = {str(name): each for name, each in found.items()}
     reasons = tuple(safety.urgent(known))
     stage = staging.stage(record, weighed, history.adequate, history.possible)
+    turning = Turning(case, raw, setting, history)
+    turns = [
+        turning.history,
+        *(turning.pathway(name, each, _SHOWN[name]) for name, each in found.items()),
+        *(turning.policy(each) for each in results),
+    ]
     pairs = interactions.interactions(record)
     causes = other_causes.causes(other_causes.Seen(record, weighed, known, pairs))
     return Assessment(
@@ -175,37 +181,21 @@ def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -
         rules=rules,
         trd=history,
         trials=tuple(weighed),
-        would_count_if=tuple(counterfactual.would_count_if(row, setting, rules) for row in weighed),
+        would_count_if=tuple(
+            counterfactual.would_count_if(row, changes, rules)
+            for row, changes in zip(weighed, turning.trials, strict=True)
+        ),
         pathways=pathways,
         urgent=reasons,
         staging=stage,
         policies=results,
         ask=tuple(_asks(case, history, pathways, results)),
-        next_steps=tuple(_next_steps(case, history, pathways, reasons, named)),
+        next_steps=(*_next_steps(case, history, pathways, reasons, named), *_turning_steps(turns)),
         augmentations=tuple(together.augmentations(weighed)),
         pseudo_resistance=tuple(causes),
         interactions=tuple(pairs),
         flags=tuple(safety.flags(known)),
     )
-
-
-_TRD_FINDING = {
-    "met": PathwayFinding("trd_met", "criterion", "The history meets the rule set.", "trd"),
-    "not_met": PathwayFinding("trd_not_met", "criterion", "The history does not meet the rule set yet.", "trd"),
-    "undetermined": PathwayFinding("trd_undetermined", "missing", "The history cannot be told yet.", "trd"),
-}
-
-
-def _pathway(name: safety.Pathway, known: Known, history: Trd) -> PathwayResult:
-    found = [*safety.findings(name, known), _TRD_FINDING[history.verdict]]
-    kinds = {finding.kind for finding in found}
-    if "contraindication" in kinds:
-        verdict = "contraindicated"
-    elif kinds & {"precaution", "co_occurring", "missing"}:
-        verdict = "needs_review"
-    else:
-        verdict = "likely_eligible" if history.verdict == "met" else "not_yet"
-    return PathwayResult(verdict, tuple(found))
 
 
 # What to ask
@@ -346,6 +336,15 @@ def _next_steps(
     if any(pathway.verdict == "likely_eligible" for pathway in pathways.values()):
         steps.append(NextStep("prescriber_decision", "A prescriber decides, with the person, on the options."))
     return steps
+
+
+def _turning_steps(turns: Sequence[Turn | None]) -> list[NextStep]:
+    """What would turn each verdict, or that nothing up to three facts does."""
+    return [
+        NextStep("would_turn" if turn.changes else "no_small_change", turn.text, turn.about, turn.changes)
+        for turn in turns
+        if turn is not None
+    ]
 
 
 @cache

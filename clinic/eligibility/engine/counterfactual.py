@@ -1,27 +1,35 @@
-"""The smallest change of still-open facts by which a trial would count."""
+"""The fewest changes of facts that can still change by which a trial would count, searched up to three."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import combinations
 from typing import Any
 
 from clinic.eligibility.engine.record import Span, Step, Trial, tidy
 from clinic.eligibility.engine.rules import RuleSet
 from clinic.eligibility.engine.trials import Facts, Setting, Weighed, amount, dose_unit, judge, read, weeks_text
 
+MOST = 3  # changed facts; beyond these nobody acts on the answer
+NO_CHANGE = f"No change of up to {('no', 'one', 'two', 'three')[MOST]} facts would make this trial count."
+
 # Verdicts that more weeks, a higher dose or an answer could have turned. The others stand whatever is learned.
 _CHANGEABLE = ("inadequate_dose", "inadequate_duration", "inadequate_adherence", "undetermined")
+_ON_RECORD = ("pharmacy", "chart")  # what these say of the past is not corrected by asking
+_SAME = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field of the row and the value that it would need."""
+    """One field of the row and the value that it would need. `is_past` where it replaces what was stated of the past."""
 
     field: str
     before: Any
     after: Any
     words: str
     parsed: Any  # the value as the row holds it
+    is_past: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {"field": self.field, "from": self.before, "to": self.after}
@@ -31,26 +39,41 @@ def _plain(value: Any) -> Any:
     return value.to_json() if isinstance(value, Span) else value
 
 
-def would_count_if(row: Weighed, setting: Setting, rules: RuleSet) -> dict[str, Any] | None:
-    """Changes that make the row adequate by itself, none of them needless; null where nothing open could."""
+def changes_to_count(row: Weighed, setting: Setting, rules: RuleSet) -> tuple[Change, ...] | None:
+    """The fewest changes that make the row adequate by itself; None where no change of up to three facts does."""
     if row.verdict not in _CHANGEABLE or row.facts.drug is None or row.facts.drug.kind != "antidepressant":
         return None
-    trial = row.facts.trial
-    amounts, answers = _amounts(row.facts, rules), _answers(row.facts)
-    if not _turns(trial, (*amounts, *answers), setting, rules):
+    answers = _answers(row.facts, rules)
+    if len(answers) > MOST or (any(each.is_past for each in answers) and not _can_be_corrected(row.facts.trial)):
         return None
-    # An answer is needed whenever it is listed; of the amounts one can stand for another.
-    for change in reversed(amounts) if len(amounts) > 1 else ():
-        fewer = [each for each in amounts if each is not change]
-        if _turns(trial, (*fewer, *answers), setting, rules):
-            amounts = fewer
-    chosen = (*amounts, *answers)
-    return {"changes": [each.to_json() for each in chosen], "text": _sentence(row.facts, chosen)}
+    amounts = _amounts(row.facts, rules)
+    for size in range(MOST - len(answers) + 1):
+        for chosen in combinations(amounts, size):
+            found = (*chosen, *answers)
+            if found and _turns(row.facts.trial, found, setting, rules):
+                return found
+    return None
 
 
-def _turns(trial: Trial, changes: tuple[Change, ...], setting: Setting, rules: RuleSet) -> bool:
-    changed = trial.model_copy(update={each.field: each.parsed for each in changes})
-    return judge(read(changed, setting, rules), rules).verdict == "adequate"
+def would_count_if(row: Weighed, changes: tuple[Change, ...] | None, rules: RuleSet) -> dict[str, Any] | None:
+    """The changes as the output shows them."""
+    if changes is None:
+        return None
+    return {"changes": [each.to_json() for each in changes], "text": _sentence(row.facts, changes, rules.min_weeks)}
+
+
+def could_ever_change(row: Weighed) -> bool:
+    """Whether the verdict is of a kind that other facts could have turned."""
+    return row.verdict in _CHANGEABLE
+
+
+def with_changes(trial: Trial, changes: Iterable[Change]) -> Trial:
+    """The row with the changes made."""
+    return trial.model_copy(update={each.field: each.parsed for each in changes})
+
+
+def _turns(trial: Trial, changes: Sequence[Change], setting: Setting, rules: RuleSet) -> bool:
+    return judge(read(with_changes(trial, changes), setting, rules), rules).verdict == "adequate"
 
 
 def apply(trial: Trial, values: dict[str, Any]) -> Trial:
@@ -62,37 +85,91 @@ def _exactly(number: float) -> Span:
     return Span(number, number)
 
 
+def _can_be_corrected(trial: Trial) -> bool:
+    """Whether what is stated of the past may turn out to be otherwise, or is not yet the past."""
+    return trial.stopped_reason == "ongoing" or trial.documentation not in _ON_RECORD
+
+
+def _is_past(trial: Trial, value: Span | None, target: float) -> bool:
+    """Whether a value that was stated rules the target out, and the attempt is over."""
+    return (
+        trial.stopped_reason != "ongoing"
+        and value is not None
+        and not value.low - _SAME <= target <= value.high + _SAME
+    )
+
+
 def _amounts(facts: Facts, rules: RuleSet) -> list[Change]:
-    """Dose and length as they would need to be; those that another one makes needless come last."""
+    """Dose and length as they would need to be, those that most often suffice first."""
     trial, found = facts.trial, []
     assert facts.min_dose is not None
-    short_dose = facts.dose.low < facts.min_dose
-    short_weeks = facts.at_dose.low < rules.min_weeks
+    short_dose = facts.dose.low < facts.min_dose - _SAME and not facts.by_level
+    short_weeks = facts.at_dose.low < rules.min_weeks - _SAME
     if trial.steps and (short_dose or short_weeks):
         found.append(_steps(facts, rules))
     if short_dose and (not trial.steps or trial.dose_mg_per_day is not None):
         words = f"the dose was {amount(facts.min_dose)} {dose_unit(facts.drug)}"
         before, after = _plain(trial.dose_mg_per_day), tidy(facts.min_dose)
-        found.append(Change("dose_mg_per_day", before, after, words, _exactly(facts.min_dose)))
-    if short_weeks and not trial.steps:
+        past = _is_past(trial, trial.dose_mg_per_day, facts.min_dose)
+        found.append(Change("dose_mg_per_day", before, after, words, _exactly(facts.min_dose), past))
+    if short_weeks and (not trial.steps or trial.weeks_at_dose is not None):
         words = f"it was held for {weeks_text(rules.min_weeks)}"
         before, after = _plain(trial.weeks_at_dose), tidy(rules.min_weeks)
-        found.append(Change("weeks_at_dose", before, after, words, _exactly(rules.min_weeks)))
-    return [*found, *_longer(facts, rules)] if short_weeks else found
+        past = _is_past(trial, trial.weeks_at_dose, rules.min_weeks)
+        found.append(Change("weeks_at_dose", before, after, words, _exactly(rules.min_weeks), past))
+    if short_weeks:
+        found += _longer(facts, rules)
+    return [each for each in found if not each.is_past or _can_be_corrected(trial)]
 
 
-def _answers(facts: Facts) -> list[Change]:
+def _answers(facts: Facts, rules: RuleSet) -> list[Change]:
+    """What is open or in doubt and has to be answered, each by one change."""
     trial = facts.trial
+    found = [*_taken_as_prescribed(facts, rules), *_did_not_help(facts)]
     rows: tuple[tuple[str, Any, bool, str], ...] = (
-        ("adherence", "good", facts.adherence != "good", "it was taken as prescribed"),
-        ("outcome", "none", facts.outcome not in ("none", "partial"), "it did not help enough"),
         ("in_current_episode", True, facts.in_episode is None, "it was in the current episode"),
         ("purpose", "depression", facts.purpose is None, "it was taken for depression"),
         ("role", "alone", trial.role is None, "it was taken alone"),
     )
-    return [
-        Change(field, getattr(trial, field), value, words, value) for field, value, is_open, words in rows if is_open
-    ]
+    for name, value, is_open, words in rows:
+        if not is_open:
+            continue
+        if name == "in_current_episode" and trial.in_current_episode and trial.weeks_well_after is not None:
+            before = trial.weeks_well_after.to_json()
+            found.append(Change("weeks_well_after", before, 0, "there was no time well after it", Span(0, 0)))
+        else:
+            found.append(Change(name, getattr(trial, name), value, words, value))
+    return found
+
+
+def _taken_as_prescribed(facts: Facts, rules: RuleSet) -> list[Change]:
+    if facts.adherence == "good":
+        return []
+    trial, found = facts.trial, []
+    missed, stated = trial.missed_doses_per_week, trial.adherence
+    most = math.floor(7 * (100 - rules.adherence_min_percent)) / 100
+    said_good = stated == "good"
+    if missed is not None and missed.high > most + _SAME:
+        after = missed.low if missed.low <= most else 0
+        words = f"no more than {amount(after)} doses a week were missed" if after else "no doses were missed"
+        is_past = _is_past(trial, missed, after)
+        found.append(Change("missed_doses_per_week", _plain(missed), tidy(after), words, _exactly(after), is_past))
+    if not said_good and (missed is None or missed.high <= most + _SAME or stated in ("partial", "poor")):
+        is_past = stated in ("partial", "poor") and trial.stopped_reason != "ongoing"
+        found.append(Change("adherence", stated, "good", "it was taken as prescribed", "good", is_past))
+    return found
+
+
+def _did_not_help(facts: Facts) -> list[Change]:
+    if facts.outcome is not None:
+        return []
+    trial = facts.trial
+    percent, words = trial.improvement_percent, "it did not help enough"
+    if percent is not None and percent.high >= 50 and trial.outcome in (None, "unknown", "none", "partial"):
+        after = percent.low if percent.low < 50 else 0
+        said = f"it helped by {amount(after)} percent or less"
+        return [Change("improvement_percent", _plain(percent), tidy(after), said, _exactly(after))]
+    return [Change("outcome", trial.outcome, "none", words, "none")]
 
 
 def _steps(facts: Facts, rules: RuleSet) -> Change:
@@ -110,7 +187,11 @@ def _steps(facts: Facts, rules: RuleSet) -> Change:
     parsed = [*steps[:at], Step.model_validate(step), *steps[at + 1 :]]
     unit = dose_unit(facts.drug)
     words = f"at least {amount(facts.min_dose)} {unit} was held for {weeks_text(rules.min_weeks)}"
-    return Change("steps", before, after, words, parsed)
+    trial = facts.trial
+    past = _is_past(trial, dose, max(facts.min_dose, dose.low if dose else 0)) or _is_past(
+        trial, weeks, max(rules.min_weeks, weeks.low if weeks else 0)
+    )
+    return Change("steps", before, after, words, parsed, past)
 
 
 def _longer(facts: Facts, rules: RuleSet) -> list[Change]:
@@ -120,20 +201,19 @@ def _longer(facts: Facts, rules: RuleSet) -> list[Change]:
     total = math.ceil(total * 100 - 1e-6) / 100  # shown with two decimals: rounded down it would be too short
     if trial.weeks is not None and trial.weeks.low < total:
         words = f"it was taken for {weeks_text(total)} in all"
-        found.append(Change("weeks", _plain(trial.weeks), tidy(total), words, _exactly(total)))
-    if trial.stopped_on is not None and trial.started_on is not None:
-        found.append(Change("stopped_on", trial.stopped_on, None, "the last day was later", None))
-        if len(trial.started_on) == 10:
-            try:
-                day = date.fromisoformat(trial.started_on) + timedelta(days=round(total * 7 + 0.5))
-            except OverflowError:
-                return found
-            words = f"it was taken until {day.isoformat()}"
-            found[-1] = Change("stopped_on", trial.stopped_on, day.isoformat(), words, day.isoformat())
+        past = _is_past(trial, trial.weeks, total)
+        found.append(Change("weeks", _plain(trial.weeks), tidy(total), words, _exactly(total), past))
+    if trial.stopped_on is not None and trial.started_on is not None and len(trial.started_on) == 10:
+        try:
+            day = (date.fromisoformat(trial.started_on) + timedelta(days=round(total * 7 + 0.5))).isoformat()
+        except OverflowError:
+            return found
+        past = trial.stopped_reason != "ongoing" and not day.startswith(trial.stopped_on)
+        found.append(Change("stopped_on", trial.stopped_on, day, f"it was taken until {day}", day, past))
     return found
 
 
-def _sentence(facts: Facts, changes: tuple[Change, ...]) -> str:
+def _sentence(facts: Facts, changes: tuple[Change, ...], needed: float) -> str:
     """Ongoing and only too short: what is still to come. Else: what would have made it count."""
     fields = {each.field for each in changes}
     held = facts.at_dose
@@ -143,6 +223,12 @@ def _sentence(facts: Facts, changes: tuple[Change, ...]) -> str:
         exact = facts.dose.low == facts.dose.high
         dose = f" at {amount(facts.dose.low)} {dose_unit(facts.drug)}" if exact else ""
         return f"{weeks_text(weeks - held.low)} more{dose} and this trial counts."
+    if facts.trial.stopped_reason == "ongoing" and fields <= {"dose_mg_per_day", "weeks_at_dose", "weeks", "steps"}:
+        assert facts.min_dose is not None
+        least = f"{amount(facts.min_dose)} {dose_unit(facts.drug)}"
+        return f"Counts once at least {least} has been held for {weeks_text(needed)}."
     words = [each.words for each in changes if each.field != "weeks" or len(changes) == 1]
     listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    if any(each.is_past for each in changes):
+        return f"Counts if a pharmacy or chart record shows that {listed}."
     return f"Counts if {listed}."

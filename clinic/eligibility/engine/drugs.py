@@ -292,7 +292,8 @@ def nearest(text: str, limit: int = 3, *, likeness: float = 62) -> tuple[str, ..
 
 _SURE_LENGTH = 6  # a name shorter than this is one slip away from too many words
 _LONG = 9  # from here two slips may still be unmistakable
-_APART = 2  # how many slips farther off every other medicine must be
+_APART = 2  # how many slips farther off every other medicine with the same beginning must be
+_BEGINNING = 3
 
 
 def _misspelled(written: str) -> str | None:
@@ -313,7 +314,9 @@ def _misspelled(written: str) -> str | None:
     away, key, which = min(near)
     if away > (2 if len(key) >= _LONG else 1) or len(key) < _SURE_LENGTH or (which == key and key not in _index()):
         return None
-    return None if any(which != other and far < away + _APART for far, _, other in near) else key
+    rivals = [(far, name) for far, name, other in near if other != which and far < away + _APART]
+    alike = any(far <= away or name[:_BEGINNING] == written[:_BEGINNING] for far, name in rivals)
+    return None if alike else key
 
 
 def _strength(text: str) -> float | None:

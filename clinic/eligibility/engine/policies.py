@@ -365,14 +365,14 @@ def _words(code: Any) -> str:
     return str(code).replace("_", " ")
 
 
-_SCORES = {"hamd": "hamd17", "bdi": "bdi2", "qids": "qids_sr16"}
+SCORES = {"hamd": "hamd17", "bdi": "bdi2", "qids": "qids_sr16"}
 
 
 def _score(record: IntakeRecord, name: str) -> int | None:
     """A total by the name that a policy uses."""
     if name == "phq9":
         return _phq9_total(record)
-    found: int | None = getattr(record.scores, _SCORES.get(name, name), None)
+    found: int | None = getattr(record.scores, SCORES.get(name, name), None)
     return found
 
 

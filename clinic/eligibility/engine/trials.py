@@ -323,6 +323,7 @@ def read(trial: Trial, setting: Setting, rules: RuleSet) -> Facts:
         stated = trial.weeks_at_dose
         if stated is not None and stated.low > at_dose.high + _ROUNDING_WEEKS:
             at_dose = Span(at_dose.low, stated.high)  # the two contradict each other
+            total = Span(min(total.low, stated.low), max(total.high, stated.high))
     else:
         at_dose = trial.weeks_at_dose or ANY
     # What contradicts the weeks at dose leaves them open; nobody knows which of the two is wrong.

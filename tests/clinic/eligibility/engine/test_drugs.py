@@ -38,6 +38,8 @@ def test_a_name_is_found_as_people_write_it(text, ingredient):
         "scitalopram",
         "fluvoxetine",
         "Paxel",
+        "Lamictil",
+        "tramadone",
         "xyz",
         "",
         "50 mg",
@@ -55,6 +57,7 @@ def test_an_uncertain_name_is_never_guessed(text):
     ("text", "ingredient", "read_as"),
     [
         ("Zolofft", "sertraline", "Zoloft (sertraline)"),
+        ("Zolof", "sertraline", "Zoloft (sertraline)"),
         ("Prozak 20mg", "fluoxetine", "Prozac (fluoxetine)"),
         ("sertralin", "sertraline", "sertraline"),
         ("amitryptiline", "amitriptyline", "amitriptyline"),
