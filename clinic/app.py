@@ -47,7 +47,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     headers.init_app(app)
     errors.init_app(app)
     _add_features(app)
+    _use_own_policies(settings)
     return app
+
+
+def _use_own_policies(settings: Settings) -> None:
+    from clinic.eligibility import rule_versions
+
+    rule_versions.use_policies_of(settings.policy_folder, is_wanted=bool(settings.policy_dir))
 
 
 def _configure(app: Flask, settings: Settings) -> None:
@@ -98,8 +105,9 @@ def _blueprints() -> list[Blueprint]:
     from clinic.api import views as api
     from clinic.care import views as care
     from clinic.eligibility import ask_views as asks
-    from clinic.eligibility import packet_views as packets
+    from clinic.eligibility import policy_views as policies
     from clinic.eligibility import views as eligibility
+    from clinic.intake import score_views as scores
     from clinic.intake import views as intake
     from clinic.locations import views as locations
     from clinic.patients import views as patients
@@ -116,10 +124,11 @@ def _blueprints() -> list[Blueprint]:
         staff.bp,
         patients.bp,
         intake.bp,
+        scores.bp,
         eligibility.bp,
-        tasks.bp,
         asks.bp,
-        packets.bp,
+        policies.bp,
+        tasks.bp,
         scheduling.bp,
         surveys.bp,
         care.bp,

@@ -68,6 +68,11 @@ class Settings:
     on_call: tuple[str, ...] = _setting(
         "ON_CALL", (), "Who is told of a safety answer: email addresses or E.164 numbers, comma separated."
     )
+    policy_dir: str = _setting(
+        "POLICY_DIR",
+        "",
+        "Folder with payer policies of the clinic's own, one YAML file each. Default: policies in INSTANCE.",
+    )
     clock_start: str = _setting(
         "CLOCK_START", "", "An ISO instant at which the clinic's clock starts. Never in production."
     )
@@ -83,6 +88,11 @@ class Settings:
     def base_url(self) -> str:
         """What links are built from, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def policy_folder(self) -> Path:
+        """Where the clinic keeps policy files of its own; it need not exist."""
+        return Path(self.policy_dir) if self.policy_dir else self.instance / "policies"
 
     def check(self) -> None:
         """Raise SettingsError naming every problem at once."""

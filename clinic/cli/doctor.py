@@ -165,13 +165,25 @@ def _behind_the_web(settings: Settings) -> Iterator[Finding]:
             found = set(db.session.scalars(text("SELECT version_num FROM alembic_version")))
         except SQLAlchemyError:
             found = set()
+        wanted = _newest_migrations()
+        is_whole = found == wanted
+        yield Finding("schema", ", ".join(sorted(found)) or "empty", "" if is_whole else "run `clinic db upgrade`")
+        try:
+            yield from _rules() if is_whole else ()
         finally:
             db.session.remove()
             db.engine.dispose()
-        wanted = _newest_migrations()
-        yield Finding(
-            "schema", ", ".join(sorted(found)) or "empty", "" if found == wanted else "run `clinic db upgrade`"
-        )
+
+
+def _rules() -> Iterator[Finding]:
+    """Rules that were changed in place after an assessment used them, and policy files that cannot be used."""
+    from clinic.eligibility import rule_versions
+
+    changed = rule_versions.changed()
+    state = "as they were used" if not changed else "histories are not assessed"
+    yield Finding("rules", state, rule_versions.advice(changed) if changed else "")
+    for fault in rule_versions.refused_policies():
+        yield Finding("policies", "a file was left out", fault)
 
 
 def _newest_migrations() -> set[str]:

@@ -1,13 +1,21 @@
-"""What the review page says: the stored result in words, and the medicine history as bars. No rules here."""
+"""What the review page says first: the answer as a sentence, the smallest change, the trials, the treatments. No rules here."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
+from clinic.eligibility import history, rule_versions, words
+from clinic.eligibility.engine import knowledge
+from clinic.eligibility.engine.rules import RuleSet, ruleset
+from clinic.eligibility.engine.trials import Facts
 from clinic.eligibility.forms import PATHWAY_WORDS
-from clinic.web.charts import Level, Segment, Timeline, timeline
+from clinic.eligibility.history import Evidence
+from clinic.eligibility.models import Assessment, RuleKind
+from clinic.eligibility.verification import PolicyState, Standing
+from clinic.web.charts import Timeline, timeline
 
 _TRIAL = re.compile(r"trials\[(\d+)\]")
 
@@ -35,6 +43,15 @@ CRITERION_STATES = {
     "unknown": ("unsure", "Can't tell"),
     "undetermined": ("unsure", "Can't tell"),
 }
+FILTER_VERDICTS = {
+    **{f"trd:{key}": f"History: {CRITERION_STATES[key][1].lower()}" for key in ("met", "not_met", "undetermined")},
+    **{
+        f"{key}:{verdict}": f"{name}: {state[1].lower()}"
+        for key, name in PATHWAY_WORDS.items()
+        for verdict, state in PATHWAY_STATES.items()
+    },
+}
+MOST_WEEKS = 5200
 # Most serious first; the order of the list.
 FINDING_STATES = {
     "contraindication": ("stop", "Contraindication", "warn"),
@@ -43,19 +60,11 @@ FINDING_STATES = {
     "criterion": ("stop", "Not met"),
     "info": ("", "Note", "clock"),
 }
-OUTCOME_WORDS = {
-    "none": "No change",
-    "partial": "Partial",
-    "response": "Helped well",
-    "remission": "Symptoms gone",
-    "lost_response": "Lost response",
-    "unknown": "Not known",
-}
 
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One row of the medicine table; the names are those of charts/timeline.svg.html."""
+    """One row of the medicine table; the first names are those of charts/timeline.svg.html."""
 
     name: str
     note: str
@@ -71,138 +80,234 @@ class TrialRow:
     why: tuple[str, ...]
     would_count_if: str
     sources: tuple[str, ...]
+    facts: tuple[Evidence, ...] = ()
+    detail: str = ""
     scores: str = ""
 
 
 @dataclass(frozen=True)
 class Review:
-    """Everything that the page shows, verdict first."""
+    """What stands above the evidence, and the trials. `lines` follow the title: payer, then treatments."""
 
     title: str
+    lines: tuple[str, ...]
     smallest_change: str
     chart: Timeline
     trials: tuple[TrialRow, ...]
 
 
-def review(result: Mapping[str, Any], record: Mapping[str, Any], *, initials: str, today: date) -> Review:
-    """The page of one stored assessment."""
+def review(
+    result: Mapping[str, Any], record: Mapping[str, Any], *, initials: str, today: date, is_current: bool = True
+) -> Review:
+    """The page of one stored assessment. `is_current`: by the rules on disk, whose thresholds may then be shown."""
+    rules = (
+        ruleset(result["ruleset"]["id"]) if result["ruleset"]["id"] in knowledge.ruleset_ids() else ruleset("default")
+    )
+    facts = history.facts_of(record, rules)
     given = record.get("trials") or []
-    spans = [_segments(trial, verdict, today) for trial, verdict in zip(given, result["trials"], strict=False)]
+    drawn = history.draw(facts, today) if len(facts) == len(given) else []
+    rows = [
+        _trial(
+            number,
+            one,
+            judged,
+            (facts[number], drawn[number]) if drawn else None,
+            rules if is_current else None,
+        )
+        for number, (one, judged) in enumerate(zip(given, result["trials"], strict=False))
+    ]
     return Review(
-        title=_title(result, initials),
-        smallest_change=_smallest_change(result),
-        chart=timeline(spans, today=today),
-        trials=tuple(_trial(trial, verdict) for trial, verdict in zip(given, result["trials"], strict=False)),
+        title=title(result, record, initials),
+        lines=tuple(_lines(result)),
+        smallest_change=smallest_change(result),
+        chart=timeline(
+            [each.segments for each in drawn] or [[] for _ in rows],
+            today=today,
+            add_ons=[each.add_ons for each in drawn],
+            endings=[each.ending for each in drawn],
+        ),
+        trials=tuple(rows),
     )
 
 
-def _title(result: Mapping[str, Any], initials: str) -> str:
-    trd, count = result["trd"]["verdict"], result["trd"]["adequate_trials"]
-    counted = f"{count} past {'treatment counts' if count == 1 else 'treatments count'}"
-    if trd == "met":
-        return f"{counted} for {initials}: the history meets the definition"
-    if trd == "not_met":
-        return f"{counted} for {initials}: the history does not meet the definition yet"
+def is_current(rules: Sequence[Sequence[str]]) -> bool:
+    """Whether an assessment rests on the rule sets and tables that are on disk now, policies aside."""
+    return not rules_changed(rules)
+
+
+def rules_changed(rules: Sequence[Sequence[str]]) -> list[str]:
+    """Rule sets and tables of which an assessment used another version than the one on disk."""
+    used = {(kind, key): version for kind, key, version in rules if kind != RuleKind.POLICY}
+    now = {(str(each.kind), each.key): each.version for each in rule_versions.used_by(ruleset("default").id, ())}
+    return [
+        f"{words.code(key)}, {used.get((kind, key), 'not used')} then, {version} now"
+        for (kind, key), version in now.items()
+        if used.get((kind, key)) != version
+    ]
+
+
+def changed_since(row: Assessment, standings: Mapping[str, Standing]) -> list[str]:
+    """What of today's rules and policies this assessment did not know. Empty: nothing would be read differently."""
+    active = {
+        key: (rule_versions.policy(key).version, each.last.verified_on.isoformat())
+        for key, each in standings.items()
+        if each.state is PolicyState.ON and each.last is not None
+    }
+    used = {each["id"]: (each["version"], each["verified_on"]) for each in row.result["policies"]}
+    return [
+        *rules_changed(row.rules),
+        *(f"{policy_name(key)} is on now" for key in sorted(set(active) - set(used))),
+        *(f"{policy_name(key)} is no longer on" for key in sorted(set(used) - set(active))),
+        *(
+            f"{policy_name(key)} was verified anew"
+            for key in sorted(active)
+            if key in used and used[key] != active[key]
+        ),
+    ]
+
+
+def unverified(row: Assessment, standings: Mapping[str, Standing]) -> list[tuple[str, str, str]]:
+    """Policies of the patient's payer without a verdict here: id, name, state."""
+    judged = {each["id"] for each in row.result["policies"]}
+    return [
+        (key, policy_name(key), str(standings[key].state))
+        for key in row.payer_policies
+        if key not in judged and key in standings
+    ]
+
+
+def head_facts(record: Mapping[str, Any], today: date, born: date) -> list[str]:
+    """What stands beside the record number: age, payer, diagnosis with the start of the episode."""
+    age = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    episode = record.get("episode") or {}
+    onset, as_of = episode.get("onset_weeks_ago"), record.get("as_of")
+    since = ""
+    if onset is not None and as_of:
+        day = date.fromisoformat(as_of) - timedelta(weeks=min(onset, MOST_WEEKS))
+        since = f", this episode since {day:%B} {day.year}"
+    return [
+        str(age),
+        str(record.get("payer") or "payer not known"),
+        f"{words.DIAGNOSES.get(episode.get('diagnosis') or 'unknown')}{since}",
+    ]
+
+
+def payer_choices() -> list[tuple[str, str]]:
+    """Payers of the catalogue by name, for a filter."""
+    return sorted({(short, short) for short in map(_payer, knowledge.policy_ids())}, key=lambda each: each[1].lower())
+
+
+def policies_of(payer: str) -> list[str]:
+    """The policies of a payer, by the name that the filter shows."""
+    return [each for each in knowledge.policy_ids() if _payer(each) == payer]
+
+
+def _payer(policy_id: str) -> str:
+    return str(knowledge.policy(policy_id)["payer"]).partition(" (")[0].strip()
+
+
+def title(result: Mapping[str, Any], record: Mapping[str, Any], initials: str) -> str:
+    """The clinical answer as a sentence. A payer's answer never stands in it."""
+    verdict, adequate = result["trd"]["verdict"], result["trd"]["adequate_trials"]
+    counted = f"{adequate} {'trial counts' if adequate == 1 else 'trials count'}"
+    if verdict == "met":
+        likely = [
+            name for key, name in PATHWAY_WORDS.items() if result["pathways"][key]["verdict"] == "likely_eligible"
+        ]
+        if likely:
+            return f"{initials}'s history meets the criteria: {counted}; nothing found against {words.listed(likely)}"
+        return f"{initials}'s history meets the criteria: {counted}; each treatment needs a clinician's look"
+    if verdict == "not_met":
+        return f"{initials}'s history does not meet the criteria yet: {counted}"
+    if not record.get("trials"):
+        return f"{initials}'s history can't be told yet: no medicine is on record"
     unsure = sum(1 for trial in result["trials"] if trial["verdict"] == "undetermined")
     if not unsure:
         return f"{initials}'s history can't be told yet: an answer about the illness is missing"
     return f"{initials}'s history can't be told yet: {unsure} past {'treatment is' if unsure == 1 else 'treatments are'} unclear"
 
 
-def _smallest_change(result: Mapping[str, Any]) -> str:
-    changes = [trial["would_count_if"] for trial in result["trials"] if trial.get("would_count_if")]
+def _lines(result: Mapping[str, Any]) -> list[str]:
+    found = []
+    for policy in result["policies"][:2]:
+        missing = sum(1 for each in policy["findings"] if each["status"] == "unknown")
+        unmet = sum(1 for each in policy["findings"] if each["status"] == "unmet")
+        said = {
+            "met": "every line is met",
+            "not_met": f"{unmet} {'line is' if unmet == 1 else 'lines are'} not met",
+            "undetermined": f"{missing} {'fact is' if missing == 1 else 'facts are'} missing",
+        }[policy["verdict"]]
+        found.append(f"{policy_name(policy['id'])}: {said}.")
+    return found
+
+
+def policy_name(policy_id: str) -> str:
+    """`Aetna CPB 0469` of a policy's id; the id itself where the catalogue no longer has it."""
+    if policy_id not in knowledge.policy_ids():
+        return policy_id
+    policy = knowledge.policy(policy_id)
+    payer, number = str(policy["payer"]).partition(" (")[0], policy.get("policy_number")
+    return f"{payer} {number}" if number and str(number) not in payer else payer
+
+
+def smallest_change(result: Mapping[str, Any]) -> str:
+    """The fewest facts that would turn the verdict, or that would make a trial count; empty where nothing open could."""
+    turning = [step for step in result["next_steps"] if step.get("changes")]
+    if turning:
+        return str(min(turning, key=lambda step: len(step["changes"]))["text"])
+    changes = [trial for trial in result["trials"] if trial.get("would_count_if")]
     if result["trd"]["verdict"] == "met" or not changes:
         return ""
-    best = min(changes, key=lambda change: len(change["changes"]))
-    drug = next(trial["entered"] for trial in result["trials"] if trial.get("would_count_if") is best)
-    return f"{drug}: {best['text'][0].lower()}{best['text'][1:]}"
+    best = min(changes, key=lambda trial: len(trial["would_count_if"]["changes"]))
+    text = best["would_count_if"]["text"]
+    return f"{words.medicine(best)}: {text[0].lower()}{text[1:]}"
 
 
-def _trial(given: Mapping[str, Any], verdict: Mapping[str, Any]) -> TrialRow:
-    kind, word = TRIAL_STATES[verdict["verdict"]]
+def _trial(
+    number: int,
+    given: Mapping[str, Any],
+    judged: Mapping[str, Any],
+    shown: tuple[Facts, history.Drawn] | None,
+    rules: RuleSet | None,
+) -> TrialRow:
+    kind, word = TRIAL_STATES[judged["verdict"]]
     icon = ""
-    if verdict["detail"] == "lost_response":
+    if judged["detail"] == "lost_response":
         kind, word, icon = "due", "You decide", "user"
-    name, entered = verdict["ingredient"] or verdict["entered"], verdict["entered"]
-    drug_class = (verdict["drug_class"] or "").replace("_", " ").upper()
-    note = " · ".join(
-        part for part in (drug_class, "" if entered.lower() == name.lower() else f"written: {entered}") if part
-    )
-    weeks = given.get("weeks_at_dose") if given.get("weeks_at_dose") is not None else given.get("weeks")
-    dose = given.get("dose_mg_per_day")
+    name, entered = words.medicine(judged), judged["entered"] or ""
+    is_same = entered.lower().startswith(name.lower())
+    notes = [words.drug_class(judged["drug_class"]), "" if is_same or not entered else f"written: {entered}"]
+    held = given.get("weeks_at_dose") if given.get("weeks_at_dose") is not None else given.get("weeks")
+    dose, better = given.get("dose_mg_per_day"), given.get("improvement_percent")
+    taken_as = history.steps(shown[0]) if shown else ""
+    added = [f"with {each.label} added" for each in shown[1].add_ons] if shown else []
+    sources = tuple(source_words(source) for source in judged["sources"])
     return TrialRow(
-        name=name[:1].upper() + name[1:],
-        note=note,
-        label=_label(given),
-        weeks=span(weeks) or "not known",
-        dose=f"{span(dose)} mg" if dose is not None else "dose not known",
-        outcome=OUTCOME_WORDS.get(given.get("outcome") or "unknown", "Not known"),
+        name=name,
+        note=" · ".join(part for part in notes if part),
+        label=history.label(*shown) if shown else "Dates not known",
+        weeks=words.span(held) or "not known",
+        dose=f"{words.span(dose)} mg" if dose is not None else ("in steps" if taken_as else "dose not known"),
+        outcome=words.OUTCOMES.get(given.get("outcome") or "unknown", "Not known"),
         state_kind=kind,
         state_word=word,
         state_icon=icon,
-        evidence="Patient's own words",
-        evidence_url="",
-        why=tuple(reason["text"] for reason in verdict["why"]),
-        would_count_if=(verdict.get("would_count_if") or {}).get("text", ""),
-        sources=tuple(_source(source) for source in verdict["sources"]),
+        evidence=words.DOCUMENTS.get(given.get("documentation") or "patient", "Patient's own words"),
+        evidence_url=f"#trial-{number + 1}",
+        why=tuple(reason["text"] for reason in judged["why"]),
+        would_count_if=(judged.get("would_count_if") or {}).get("text", ""),
+        sources=sources,
+        facts=tuple(history.evidence(shown[0], rules, sources[0] if sources else "")) if shown and rules else (),
+        detail="; ".join(part for part in (taken_as, *added) if part),
+        scores=f"{words.span(better)} % better" if better is not None else "",
     )
 
 
-def span(value: Any) -> str:
-    """`6`, or `4 to 7` for a range; empty where nothing is known."""
-    if value is None:
-        return ""
-    return f"{value[0]:g} to {value[1]:g}" if isinstance(value, list | tuple) else f"{value:g}"
-
-
-def _source(source: Mapping[str, Any]) -> str:
+def source_words(source: Mapping[str, Any]) -> str:
+    """A source with how sure it is, in one line."""
     sure = [str(source[key]) for key in ("verified", "confidence") if source.get(key)]
-    return f"{source.get('title') or source['source']} ({'; '.join(sure)})" if sure else str(source["source"])
-
-
-def _label(given: Mapping[str, Any]) -> str:
-    started, stopped = given.get("started_on"), given.get("stopped_on")
-    weeks = span(given.get("weeks"))
-    if not started and not stopped:
-        return f"{weeks} weeks, dates not known" if weeks else "Dates not known"
-    return f"From {started or 'an unknown day'} to {stopped or 'now or an unknown day'}" + (
-        f", {weeks} weeks" if weeks else ""
-    )
-
-
-def _segments(given: Mapping[str, Any], verdict: Mapping[str, Any], today: date) -> list[Segment]:
-    """One bar where a start is known; its end from the stop, or the weeks, or still open."""
-    starts = _first_day(given.get("started_on"))
-    weeks = given.get("weeks")
-    longest = (weeks[1] if isinstance(weeks, list | tuple) else weeks) if weeks is not None else None
-    ends = _first_day(given.get("stopped_on"))
-    if starts is None and ends is not None and longest is not None:
-        starts = ends - timedelta(weeks=float(longest))
-    if starts is None or starts > today:
-        return []
-    if ends is None and longest is not None and given.get("stopped_reason") != "ongoing":
-        ends = starts + timedelta(weeks=float(longest))
-    exact = all(len(str(given.get(key) or "")) == 10 for key in ("started_on", "stopped_on"))
-    if verdict["verdict"] == "inadequate_dose":
-        level = Level.BELOW
-    elif verdict["verdict"] == "undetermined" or not (exact or given.get("started_on")):
-        level = Level.UNSURE
-    else:
-        level = Level.AT
-    if ends is not None and ends < starts:
-        return []
-    return [Segment(starts=starts, ends=None if ends is None else min(ends, today), level=level, ratio=_ratio(verdict))]
-
-
-def _ratio(verdict: Mapping[str, Any]) -> float:
-    return 0.5 if verdict["verdict"] == "inadequate_dose" else 1.4
-
-
-def _first_day(text: Any) -> date | None:
-    if not text:
-        return None
-    parts = [int(part) for part in str(text).split("-")]
-    return date(parts[0], parts[1] if len(parts) > 1 else 7, parts[2] if len(parts) > 2 else 15)
+    name = str(source.get("title") or source["source"])
+    return f"{name} ({'; '.join(sure)})" if sure else name
 
 
 def asks(result: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]:
@@ -210,15 +315,16 @@ def asks(result: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for one in result["ask"]:
         found = _TRIAL.match(one["field"])
-        name = result["trials"][int(found[1])]["entered"] if found else "Other answers"
-        question = one["question"].removeprefix(f"{name}: ")
+        entered = result["trials"][int(found[1])]["entered"] if found else None
+        name = f"{int(found[1]) + 1}. {entered or 'A medicine without a name'}" if found else "Other answers"
+        question = words.sentence(one["question"].removeprefix(f"{entered or 'this medicine'}: "))
         groups.setdefault(name, []).append({**one, "question": question})
     other = groups.pop("Other answers", [])
     return [*groups.items(), *([("Other answers", other)] if other else [])]
 
 
 def pathway_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The three treatments with their verdict and findings, the most serious first."""
+    """The three treatments with their verdict and findings, the most serious first, each with what the clinic does."""
     order = list(FINDING_STATES)
     rows = []
     for key, word in PATHWAY_WORDS.items():
@@ -230,7 +336,7 @@ def pathway_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "name": word,
                 "state": PATHWAY_STATES[path["verdict"]],
                 "findings": [
-                    {**finding, "state": _finding_state(finding)}
+                    {**finding, "state": _finding_state(finding), "clinic_does": clinic_does(key, finding)}
                     for finding in sorted(present, key=lambda finding: order.index(finding["kind"]))
                 ],
                 "missing": [
@@ -247,3 +353,28 @@ def _finding_state(finding: Mapping[str, Any]) -> tuple[str, ...]:
     if finding["code"] == "trd_met":
         return CRITERION_STATES["met"]
     return FINDING_STATES[finding["kind"]]
+
+
+def clinic_does(pathway: str, finding: Mapping[str, Any]) -> str:
+    """What follows from a finding: the screen's own words, else the meaning of its action."""
+    if finding.get("clinic_does"):
+        return str(finding["clinic_does"])
+    screens = knowledge.safety_screens()
+    row = _screen_rows(pathway).get(finding["code"])
+    if row is None:
+        return {"contraindication": screens["actions"]["block_booking"]["meaning"]}.get(finding["kind"], "")
+    return str(row.get("clinic_does") or screens["actions"].get(row.get("action"), {}).get("meaning", ""))
+
+
+@cache
+def _screen_rows(pathway: str) -> dict[str, dict[str, Any]]:
+    screens = knowledge.safety_screens()
+    parts: dict[str, Sequence[dict[str, Any]]] = {
+        "tms": screens["tms_screen"]["questions"],
+        "esketamine": [
+            *screens["esketamine_screen"]["contraindications"],
+            *screens["esketamine_screen"]["precautions"],
+        ],
+        "iv_ketamine": screens["iv_ketamine"]["exclusions_and_cautions"],
+    }
+    return {row["id"]: row for row in parts[pathway]}

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, tuple_
@@ -65,6 +66,22 @@ def entry_of(kind: RuleKind, key: str, content: Any) -> Entry:
 def _tables() -> tuple[Entry, ...]:
     files = [(name, kind, knowledge.FOLDER / f"{name}.yaml") for name, kind in TABLES.items()]
     return tuple(entry_of(kind, name, knowledge.read_yaml(file)) for name, kind, file in files if file.exists())
+
+
+_refused: list[str] = []  # files of the clinic's own folder that cannot be used
+
+
+def use_policies_of(folder: Path, *, is_wanted: bool = False) -> None:
+    """Let the clinic's own policy files stand beside ours; what cannot be used is kept for the pages and the doctor.
+
+    `is_wanted`: somebody named this folder, so that its absence is a fault.
+    """
+    _refused[:] = [str(each) for each in knowledge.use_folder(folder)] if is_wanted or folder.is_dir() else []
+
+
+def refused_policies() -> list[str]:
+    """The clinic's own policy files that were left out, each with what to do."""
+    return list(_refused)
 
 
 def ruleset(ruleset_id: str) -> Entry:
@@ -155,3 +172,8 @@ def used(kind: str, key: str, version: str) -> RuleVersion:
     if found is None:
         raise NotFound("no assessment used this version")
     return found
+
+
+def is_on_disk(row: RuleVersion) -> bool:
+    """Whether the catalogue still holds this version with this content."""
+    return any(entry.name == (row.kind, row.key, row.version) for entry in catalogue())
