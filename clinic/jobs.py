@@ -29,6 +29,7 @@ class Job(StrEnum):
     ASSESS_INTAKE = "eligibility.assess"
     SWEEP_INTAKES = "eligibility.sweep"
     SWEEP_SURVEYS = "surveys.sweep"
+    SWEEP_CARE = "care.sweep"
 
 
 def init_celery(app: Flask, broker_url: str) -> Celery:

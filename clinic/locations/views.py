@@ -42,23 +42,21 @@ def front() -> Any:
         treatments=presenter.offered(sites),
         facts=[
             {
+                "question": _("What does it mean when medicines have not helped enough?"),
+                "answer": _("What we know, what we do not, and what you can ask a doctor. In plain words."),
+                "url": url_for("care.guide"),
+                "link": _("Read the guide"),
+            },
+            {
                 "question": _("What will each one be like?"),
                 "answer": _("How a visit goes, what people feel, and what the studies found, with their sources."),
-                "url": url_for(".treatments"),
+                "url": url_for("care.treatments"),
                 "link": _("What to expect"),
-            }
+            },
         ],
         sites=[presenter.site_card(site, sites, url_for(".location", slug=site.slug)) for site in sites],
         places_title=ngettext("%(num)s clinic", "%(num)s clinics", len(sites)),
     )
-
-
-@bp.get("/treatments")
-@access.public
-def treatments() -> Any:
-    """What to expect of each treatment, with sources."""
-    given = {row["key"] for row in presenter.offered(queries.active())}
-    return render_template("locations/treatments.html", offered=given, start_url=START_URL)
 
 
 @bp.get("/locations")

@@ -27,7 +27,16 @@ function safetyCard() {
   check(document, true);
 }
 
+/** A button that prints the page; without script the browser's own menu does. */
+function printing() {
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+}
+
 guardSends();
+printing();
 focusErrors();
 oneTapFixes();
 repeatedRows();

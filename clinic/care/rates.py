@@ -1,0 +1,126 @@
+"""The clinic's own rates: how many ended courses came to response and to remission, and for how many nobody can tell."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import aliased
+
+from clinic.db import db
+from clinic.instruments import scoring
+from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
+from clinic.surveys.cadence import BASELINE_LASTS, INSTRUMENT
+from clinic.surveys.models import Score, Survey
+from clinic.surveys.progress import Point, progress
+
+ENDED = (CourseState.COMPLETED, CourseState.DISCONTINUED)
+PUBLIC_FROM = 20  # courses; fewer could point to a person
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Of `courses` that ended, `known` have a score before and after; the rest are `missing`."""
+
+    courses: int
+    known: int
+    response: int
+    remission: int
+
+    @property
+    def missing(self) -> int:
+        return self.courses - self.known
+
+    @property
+    def response_percent(self) -> int | None:
+        return round(100 * self.response / self.known) if self.known else None
+
+    @property
+    def remission_percent(self) -> int | None:
+        return round(100 * self.remission / self.known) if self.known else None
+
+
+def of_courses(rows: Iterable[tuple[int, datetime, datetime, Point | None]], now: datetime) -> Rates:
+    """Rates of rows `(course id, first session, end, score)` that stand together by course."""
+    changes: list[scoring.Response | None] = []
+    for _course, group in groupby(rows, key=lambda row: row[0]):
+        found = list(group)
+        points = [point for *_rest, point in found if point is not None]
+        changes.append(progress(points, found[0][1], now).change)
+    known = [change for change in changes if change is not None and change.response is not None]
+    return Rates(
+        courses=len(changes),
+        known=len(known),
+        response=sum(bool(change.response) for change in known),
+        remission=sum(bool(change.remission) for change in known),
+    )
+
+
+def clinic_rates(now: datetime) -> Rates:
+    """The rates of every course that ended after something was delivered: one query, scored as each chart is."""
+    first = aliased(TreatmentSession)
+    delivered = aliased(TreatmentSession)
+    begins = (
+        select(func.min(first.starts_at))
+        .where(first.course_id == Course.id, first.state.in_(HOLDS_PLACE))
+        .correlate(Course)
+        .scalar_subquery()
+    )
+    belongs = and_(
+        Score.patient_id == Course.patient_id,
+        Score.instrument == INSTRUMENT,
+        or_(
+            Score.course_id == Course.id,
+            and_(Score.course_id.is_(None), Score.taken_at >= begins - BASELINE_LASTS, Score.taken_at <= begins),
+        ),
+    )
+    rows = db.session.execute(
+        select(
+            Course.id,
+            begins.label("begins"),
+            Course.ended_at,
+            Score.taken_at,
+            Score.result,
+            Score.delivered_sessions,
+            Survey.milestone,
+        )
+        .outerjoin(Score, belongs)
+        .outerjoin(Survey, Survey.id == Score.survey_id)
+        .where(
+            Course.state.in_(ENDED),
+            select(delivered.id)
+            .where(delivered.course_id == Course.id, delivered.state == SessionState.COMPLETED)
+            .exists(),
+        )
+        .order_by(Course.id, Score.taken_at)
+    )
+    return of_courses(((row.id, row.begins, row.ended_at, _point(row)) for row in rows), now)
+
+
+_kept: dict[tuple[Any, ...], Rates] = {}  # the last answer, by what it was made of: the page is open to anyone
+
+
+def shown_rates(now: datetime) -> Rates | None:
+    """The rates as anyone may see them: None while so few courses ended that they could point to a person."""
+    ended = select(func.count(Course.id), func.max(Course.ended_at)).where(Course.state.in_(ENDED))
+    key = (*db.session.execute(ended).one(), db.session.scalar(select(func.max(Score.id))))
+    if key[0] < PUBLIC_FROM:
+        return None
+    if key not in _kept:
+        found = clinic_rates(now)
+        _kept.clear()
+        _kept[key] = found
+    return _kept[key] if _kept[key].known >= PUBLIC_FROM else None
+
+
+def _point(row: Any) -> Point | None:
+    if row.taken_at is None:
+        return None
+    return Point(
+        taken_at=row.taken_at,
+        total=row.result.get("total"),
+        session=row.delivered_sessions or 0,
+        is_baseline_survey=row.milestone == 0,
+    )
