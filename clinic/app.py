@@ -105,6 +105,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.api import views as api
     from clinic.care import views as care
     from clinic.eligibility import ask_views as asks
+    from clinic.eligibility import packet_views as packets
     from clinic.eligibility import policy_views as policies
     from clinic.eligibility import views as eligibility
     from clinic.intake import score_views as scores
@@ -127,6 +128,7 @@ def _blueprints() -> list[Blueprint]:
         scores.bp,
         eligibility.bp,
         asks.bp,
+        packets.bp,
         policies.bp,
         tasks.bp,
         scheduling.bp,
