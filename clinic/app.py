@@ -109,6 +109,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.eligibility import policy_views as policies
     from clinic.eligibility import views as eligibility
     from clinic.intake import score_views as scores
+    from clinic.intake import score_views as scores
     from clinic.intake import views as intake
     from clinic.locations import views as locations
     from clinic.patients import views as patients
@@ -125,6 +126,7 @@ def _blueprints() -> list[Blueprint]:
         staff.bp,
         patients.bp,
         intake.bp,
+        scores.bp,
         scores.bp,
         eligibility.bp,
         asks.bp,

@@ -10,9 +10,9 @@ from sqlalchemy import or_, select
 from clinic import clock
 from clinic.db import db
 from clinic.errors import NotFound
-from clinic.intake import facts, pages, record
+from clinic.intake import facts, pages, record, scores
 from clinic.intake.facts import Fact
-from clinic.intake.models import Amendment, Intake, IntakePage, IntakeState, IntakeTrial
+from clinic.intake.models import Amendment, Intake, IntakePage, IntakeState, IntakeTrial, ScreenScore
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
@@ -188,6 +188,9 @@ def record_of(intake_id: int) -> dict[str, Any]:
     if rows:
         found.pop("trials", None)
     whole = facts.over(intake.base_record, found) if intake.base_record else found
+    if intake.patient_id is not None and not intake.base_record:
+        for path, value in scores.facts_of(screen_scores(intake.patient_id)).items():
+            facts.lay(whole, path, value)
     return facts.laid(whole, [fact_of(each) for each in amendments(intake_id)], rows)
 
 
@@ -195,6 +198,21 @@ def trial_rows(intake_id: int) -> dict[str, dict[str, Any]]:
     """Medicine rows that say something, in the record's words, by key, in the record's order."""
     found = {row.key: record.trial_row(trial_leaf(row).values) for row in trials(intake_id)}
     return {key: said for key, said in found.items() if said}
+
+
+def screen_scores(patient_id: int) -> Sequence[ScreenScore]:
+    """The scores that staff entered and nobody corrected since, in the order of their entry."""
+    return db.session.scalars(
+        select(ScreenScore)
+        .where(ScreenScore.patient_id == patient_id, ScreenScore.superseded_at.is_(None))
+        .order_by(ScreenScore.id)
+    ).all()
+
+
+def every_score(patient_id: int) -> Sequence[ScreenScore]:
+    """The same with those that were corrected, newest first."""
+    statement = select(ScreenScore).where(ScreenScore.patient_id == patient_id)
+    return db.session.scalars(statement.order_by(ScreenScore.id.desc())).all()
 
 
 def has_pages(intake_id: int) -> bool:

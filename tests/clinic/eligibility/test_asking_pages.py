@@ -16,12 +16,17 @@ DOSE, PRESSURE, VOICES = "trials[1].dose_mg_per_day", "safety.bp", "episode.psyc
 
 
 @pytest.fixture
-def gaps(database, now, rings) -> Any:
+def site(database, now, rings) -> Any:
     make_profile()
+    return make_location()
+
+
+@pytest.fixture
+def gaps(site) -> Any:
     record = eligible_record()
     del record["trials"][1]["dose_mg_per_day"], record["safety"]["bp"], record["episode"]["psychotic_features"]
     del record["mdq_positive"]
-    patient = make_patient(preferred_location_id=make_location().id)
+    patient = make_patient(preferred_location_id=site.id)
     _, assessment_id = operations.submit_record(patient.id, record, by=TESTER)
     return queries.assessment(assessment_id)
 
@@ -130,8 +135,8 @@ def test_the_home_leads_to_open_questions(ask, client, sign_in_patient) -> None:
 # -- staff ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_review_page_sends_what_is_ticked(gaps, client, sign_in) -> None:
-    sign_in("prescriber")
+def test_the_review_page_sends_what_is_ticked(gaps, site, client, sign_in) -> None:
+    sign_in("prescriber", locations=(site,))
     page = client.get(f"/staff/eligibility/{gaps.id}").get_data(as_text=True)
     assert "Ask the patient" in page
     assert f'value="{DOSE}"' in page
@@ -142,8 +147,9 @@ def test_the_review_page_sends_what_is_ticked(gaps, client, sign_in) -> None:
     assert "Waiting for the patient" in client.get(f"/staff/eligibility/{gaps.id}").get_data(as_text=True)
 
 
-def test_a_second_sending_asks_before_it_replaces(gaps, ask, client, sign_in) -> None:
-    sign_in("nurse")
+def test_a_second_sending_asks_before_it_replaces(gaps, site, ask, client, sign_in) -> None:
+    sign_in("nurse", locations=(site,))
+    db.session.commit()  # the refusal rolls back what was not kept
     page = client.post(f"/staff/eligibility/{gaps.id}/ask", data={"fields": [DOSE]})
     assert page.status_code == 409
     html = page.get_data(as_text=True)
@@ -155,21 +161,21 @@ def test_a_second_sending_asks_before_it_replaces(gaps, ask, client, sign_in) ->
 
 
 @pytest.mark.parametrize("data", [{}, {"fields": ["nonsense"]}, {"fields": [DOSE], "note": "x" * 501}])
-def test_a_bad_wish_sends_nothing(gaps, client, sign_in, data) -> None:
-    sign_in("prescriber")
+def test_a_bad_wish_sends_nothing(gaps, site, client, sign_in, data) -> None:
+    sign_in("prescriber", locations=(site,))
     assert client.post(f"/staff/eligibility/{gaps.id}/ask", data=data).status_code == 302
     assert asking.open_of(gaps.patient_id) is None
 
 
 @pytest.mark.parametrize("role", ["front_desk", "therapist", "operator"])
-def test_only_prescribers_and_nurses_ask(gaps, client, sign_in, role) -> None:
-    sign_in(role)
+def test_only_prescribers_and_nurses_ask(gaps, site, client, sign_in, role) -> None:
+    sign_in(role, locations=(site,))
     assert client.post(f"/staff/eligibility/{gaps.id}/ask", data={"fields": [DOSE]}).status_code == 403
     assert client.get(f"/staff/eligibility/{gaps.id}/facts?field={DOSE}").status_code == 403
 
 
-def test_a_prescriber_enters_a_fact_from_the_interview(gaps, client, sign_in) -> None:
-    sign_in("prescriber")
+def test_a_prescriber_enters_a_fact_from_the_interview(gaps, site, client, sign_in) -> None:
+    sign_in("prescriber", locations=(site,))
     url = f"/staff/eligibility/{gaps.id}/facts?field={DOSE}"
     assert "venlafaxine" in client.get(url).get_data(as_text=True)
     refused = client.post(url, data={"q0_answer": "lots", "reason": "told"})
