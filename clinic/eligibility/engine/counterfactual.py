@@ -47,12 +47,19 @@ def changes_to_count(row: Weighed, setting: Setting, rules: RuleSet) -> tuple[Ch
     if len(answers) > MOST or (any(each.is_past for each in answers) and not _can_be_corrected(row.facts.trial)):
         return None
     amounts = _amounts(row.facts, rules)
-    for size in range(MOST - len(answers) + 1):
+    for size in range(_fewest(row.facts, rules), MOST - len(answers) + 1):
         for chosen in combinations(amounts, size):
             found = (*chosen, *answers)
             if found and _turns(row.facts.trial, found, setting, rules):
                 return found
     return None
+
+
+def _fewest(facts: Facts, rules: RuleSet) -> int:
+    """How many amounts have to change at least; steps hold dose and weeks in one."""
+    short_dose = facts.min_dose is not None and facts.dose.low < facts.min_dose - _SAME and not facts.by_level
+    short_weeks = facts.at_dose.low < rules.min_weeks - _SAME
+    return int(short_dose or short_weeks) if facts.trial.steps else int(short_dose) + int(short_weeks)
 
 
 def would_count_if(row: Weighed, changes: tuple[Change, ...] | None, rules: RuleSet) -> dict[str, Any] | None:

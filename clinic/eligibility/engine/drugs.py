@@ -35,9 +35,9 @@ class Formulation:
     words: frozenset[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drug:
-    """One ingredient. Doses in mg per day; None where no minimum is held."""
+    """One ingredient, one object each. Doses in mg per day; None where no minimum is held."""
 
     id: str
     name: str
@@ -65,7 +65,7 @@ class Drug:
         return f"antidepressants {self.id}: {', '.join(self.src)}; {self.verified}, confidence {self.confidence}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Match:
     """What a text was found to name: one drug, or none with the nearest names."""
 

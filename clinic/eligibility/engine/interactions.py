@@ -73,7 +73,7 @@ def taken(record: IntakeRecord) -> list[Taken]:
             continue
         drug = drugs.identify(trial.drug, trial.formulation).drug
         days = _days_since(trial, record.as_of)
-        if drug is not None and (trial.stopped_reason == "ongoing" or days is not None):
+        if drug is not None and (trial.stopped_reason == "ongoing" or (days is not None and days < _washout(drug))):
             found.append(Taken(trial.drug, drug, None if trial.stopped_reason == "ongoing" else days))
     for written in record.current_medicines or ():
         drug = drugs.known_medicine(written)
@@ -89,6 +89,7 @@ def _days_since(trial: Trial, as_of: str | None) -> int | None:
     return max(0, (partial_date(as_of)[0] - partial_date(trial.stopped_on)[1]).days)
 
 
+@lru_cache(maxsize=512)
 def _washout(drug: drugs.Drug) -> int:
     table: dict[str, int] = knowledge.interactions()["washout_days"]
     return max((days for name, days in table.items() if name in tags(drug)), default=0)
@@ -120,16 +121,29 @@ def interactions(record: IntakeRecord) -> list[Interaction]:
     return sorted(found, key=lambda each: _LEVELS.index(each.level))
 
 
+@lru_cache(maxsize=4096)
+def _rows(first: drugs.Drug, second: drugs.Drug) -> tuple[dict[str, Any], ...]:
+    """The rows of the list that two medicines fit, whichever way round."""
+    one, other = tags(first), tags(second)
+    return tuple(
+        row
+        for row in knowledge.interactions()["pairs"]
+        if (row["one"] in one and row["other"] in other) or (row["one"] in other and row["other"] in one)
+    )
+
+
+@lru_cache(maxsize=512)
+def _treatment_rows(drug: drugs.Drug) -> tuple[dict[str, Any], ...]:
+    return tuple(row for row in knowledge.interactions()["treatments"] if row["one"] in tags(drug))
+
+
 def _pairs(medicines: list[Taken]) -> list[Interaction]:
     found = []
     for at, first in enumerate(medicines):
         for second in medicines[at + 1 :]:
             if first.drug.id == second.drug.id:
                 continue
-            for row in knowledge.interactions()["pairs"]:
-                ways = ((first, second), (second, first))
-                if not any(row["one"] in tags(one.drug) and row["other"] in tags(other.drug) for one, other in ways):
-                    continue
+            for row in _rows(first.drug, second.drug):
                 if not _at_once(first, second, row.get("washout", False)):
                     continue
                 lately = "" if first.days_since is None and second.days_since is None else " One was stopped lately."
@@ -152,8 +166,7 @@ def _with_treatments(medicines: list[Taken]) -> list[Interaction]:
         )
         for each in medicines
         if each.days_since is None
-        for row in knowledge.interactions()["treatments"]
-        if row["one"] in tags(each.drug)
+        for row in _treatment_rows(each.drug)
     ]
 
 

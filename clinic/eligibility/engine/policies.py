@@ -32,7 +32,9 @@ class Case:
         """The trials by another least length, or with earlier episodes let in."""
         key = (min_weeks, any_episode)
         if key not in self._weighed:
-            self._weighed[key] = weigh(self.facts, self.rules, min_weeks=min_weeks, any_episode=any_episode)
+            self._weighed[key] = weigh(
+                self.facts, self.rules, min_weeks=min_weeks, any_episode=any_episode, known=self.trials
+            )
         return self._weighed[key]
 
     def counting(self, criteria: dict[str, Any]) -> "_Count":

@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -27,6 +28,7 @@ def _refuse(message: str) -> PydanticCustomError:
     return PydanticCustomError("record", message)
 
 
+@lru_cache(maxsize=8192)
 def tidy(number: float) -> int | float:
     """The number as people write it: 6 and not 6.0, at most two decimals."""
     rounded = round(number, 2)
@@ -71,10 +73,14 @@ def _span(value: Any, **limits: Any) -> Span | None:
 
 
 def _weeks(value: Any) -> Span | None:
+    if type(value) is int and 0 <= value <= MAX_WEEKS:  # what most records say, by the short way
+        return Span(value, value)
     return _span(value, above=None, low=0, high=MAX_WEEKS, unit="weeks")
 
 
 def _dose(value: Any) -> Span | None:
+    if type(value) is int and 0 < value <= MAX_DOSE:
+        return Span(value, value)
     return _span(value, above=0, low=0, high=MAX_DOSE, unit="mg per day")
 
 
@@ -100,6 +106,7 @@ def _whole(value: Any, low: int, high: int) -> int | None:
     return value
 
 
+@lru_cache(maxsize=8192)
 def partial_date(value: str) -> tuple[date, date]:
     """First and last day that a YYYY, YYYY-MM or YYYY-MM-DD can mean. Raises ValueError."""
     found = _DATE.fullmatch(value)

@@ -133,9 +133,11 @@ class Known:
         self.rules = rules
         answers = record.safety.__dict__ if record.safety else {}
         self._answers = {name: value for name, value in answers.items() if value is True or value is False}
-        self.present = {
-            same for name, value in self._answers.items() if value for same in _clusters().get(name, (name,))
-        }
+        clusters = _clusters()
+        self.present: set[str] = set()  # ids answered yes, under any name of the same question
+        self._absent: set[str] = set()
+        for name, value in self._answers.items():
+            (self.present if value else self._absent).update(clusters.get(name, (name,)))
 
     def answer(self, name: str) -> bool | None:
         """A yes or no answer of the safety part under one name."""
@@ -143,10 +145,9 @@ class Known:
 
     def fact(self, name: str) -> bool | None:
         """A fact under any of its names: a yes anywhere is a yes."""
-        answers = [self.answer(each) for each in (name, *_SAME_QUESTION.get(name, ()))]
-        if True in answers:
+        if name in self.present:
             return True
-        return False if False in answers else None
+        return False if name in self._absent else None
 
     def aneurysm_or_avm(self) -> bool | None:
         whole, parts = self.answer("aneurysm_or_avm"), [self.answer("aneurysmal_disease"), self.answer("avm")]
@@ -242,6 +243,8 @@ class Known:
 
     def is_known(self, fact: str) -> bool:
         """Whether one of the facts that matter has been answered."""
+        if fact in self.present or fact in self._absent:
+            return True
         if fact == "aneurysm_or_avm":
             return self.aneurysm_or_avm() is not None
         if fact == "current_substance_use":
@@ -250,7 +253,7 @@ class Known:
             return self.liver("severe", "moderate", "mild") is not None
         if fact == "bp":
             return self.pressure_over(*_pressure_limits()) is not None
-        return self.fact(fact) is not None
+        return False
 
 
 @cache
@@ -262,10 +265,14 @@ def _pressure_limits() -> tuple[float, float]:
 
 def _either(*facts: Fact) -> Fact:
     def is_present(known: Known) -> bool | None:
-        answers = [fact(known) for fact in facts]
-        if True in answers:
-            return True
-        return False if False in answers else None  # one question asked in several ways: any answer answers it
+        found = None  # one question asked in several ways: any answer answers it
+        for fact in facts:
+            answer = fact(known)
+            if answer:
+                return True
+            if answer is False:
+                found = False
+        return found
 
     return is_present
 
@@ -447,31 +454,58 @@ def conditions(pathway: Pathway) -> tuple[Condition, ...]:
     return (*own, *_added()[pathway], *common)
 
 
+@dataclass(frozen=True)
+class _Checks:
+    """The conditions of one treatment, those that are the answer to their own question apart from the others."""
+
+    rows: tuple[tuple[str, Fact | None, PathwayFinding], ...]
+    others: tuple[tuple[str, Fact | None, PathwayFinding], ...]
+    plain: frozenset[str]
+    missing: tuple[tuple[str, PathwayFinding], ...]
+
+
 @cache
-def _checks(pathway: Pathway) -> tuple[tuple[str, Fact | None, PathwayFinding], ...]:
-    return tuple((each.code, each.is_present, each.finding) for each in conditions(pathway))
+def _checks(pathway: Pathway) -> _Checks:
+    rows = tuple((each.code, each.is_present, each.finding) for each in conditions(pathway))
+    missing = tuple(
+        (
+            fact,
+            PathwayFinding(
+                f"missing_{fact}", "missing", f"Not known: {QUESTIONS[fact]}", "safety_screens", f"safety.{fact}"
+            ),
+        )
+        for fact in MATTERS[pathway]
+    )
+    return _Checks(
+        rows,
+        tuple(row for row in rows if row[1] is not None),
+        frozenset(code for code, is_present, _ in rows if is_present is None),
+        missing,
+    )
+
+
+_MISSING_AGE = PathwayFinding(
+    "missing_age", "missing", "Not known: the age. It is not approved under 18.", "safety_screens", "age"
+)
+_MISSING_DIAGNOSIS = PathwayFinding(
+    "missing_diagnosis", "missing", "Not known: the diagnosis of this episode.", "trial_adequacy", "episode.diagnosis"
+)
 
 
 def findings(pathway: Pathway, known: Known) -> list[PathwayFinding]:
     """Conditions that are present and facts that matter and are missing."""
-    present = known.present
+    checks, present = _checks(pathway), known.present
+    rows = checks.others if present.isdisjoint(checks.plain) else checks.rows
     found = [
-        finding
-        for code, is_present, finding in _checks(pathway)
-        if (code in present if is_present is None else is_present(known))
+        finding for code, is_present, finding in rows if (code in present if is_present is None else is_present(known))
     ]
-    for fact in MATTERS[pathway]:
-        if fact == "pregnant" and not known.could_be_pregnant():
-            continue
-        if not known.is_known(fact):
-            text = f"Not known: {QUESTIONS[fact]}"
-            found.append(PathwayFinding(f"missing_{fact}", "missing", text, "safety_screens", f"safety.{fact}"))
+    for fact, finding in checks.missing:
+        if not known.is_known(fact) and (fact != "pregnant" or known.could_be_pregnant()):
+            found.append(finding)
     if pathway == "esketamine" and known.under_age() is None and known.answer("under_18") is None:
-        text = "Not known: the age. It is not approved under 18."
-        found.append(PathwayFinding("missing_age", "missing", text, "safety_screens", "age"))
+        found.append(_MISSING_AGE)
     if known.diagnosis() is None:
-        text = "Not known: the diagnosis of this episode."
-        found.append(PathwayFinding("missing_diagnosis", "missing", text, "trial_adequacy", "episode.diagnosis"))
+        found.append(_MISSING_DIAGNOSIS)
     return found
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from clinic.eligibility.engine import drugs, knowledge
@@ -136,6 +136,8 @@ class Weighed:
 
 def _meet(stated: Span, other: Span) -> Span:
     """What both allow; where they contradict each other, everything from the one to the other."""
+    if other is ANY:
+        return stated
     low, high = max(stated.low, other.low), min(stated.high, other.high)
     if low <= high:
         return Span(low, high)
@@ -362,11 +364,13 @@ def _wanted(best: Span, min_dose: float | None, by_level: bool) -> float:
 # Judging a row
 
 
+@lru_cache(maxsize=8192)
 def amount(value: float) -> str:
     """A number as people write it."""
     return f"{tidy(value):,}"
 
 
+@lru_cache(maxsize=8192)
 def span_text(span: Span) -> str:
     if span.low == span.high:
         return amount(span.low)
@@ -672,13 +676,36 @@ def _documented(row: Weighed) -> tuple[Any, ...]:
     )
 
 
+def _is_untouched(facts: Facts, one: float, other: float, any_episode: bool) -> bool:
+    """Whether a row has the same verdict at two lengths, and with earlier episodes let in."""
+    if any_episode and facts.in_episode is not True:
+        return False
+    low, high = min(one, other) - _SAME, max(one, other) - _SAME
+    return (
+        facts.at_dose.low >= high
+        or facts.at_dose.high < low
+        or (facts.at_dose.low < low and facts.at_dose.high >= high)
+    )
+
+
 def weigh(
-    facts: Sequence[Facts], rules: RuleSet, *, min_weeks: float | None = None, any_episode: bool = False
+    facts: Sequence[Facts],
+    rules: RuleSet,
+    *,
+    min_weeks: float | None = None,
+    any_episode: bool = False,
+    known: Sequence[Weighed] | None = None,
 ) -> list[Weighed]:
-    """Every row's verdict. One medicine counts once: the best documented row stands, the others are duplicates."""
+    """Every row's verdict. One medicine counts once: the best documented row stands, the others are duplicates.
+
+    `known` are the rows weighed by the rule set: a row whose verdict the other length cannot touch keeps it.
+    """
     rows = []
     for index, each in enumerate(facts):
-        judgement = judge(each, rules, min_weeks=min_weeks, any_episode=any_episode)
+        if known is not None and _is_untouched(each, rules.min_weeks, min_weeks or rules.min_weeks, any_episode):
+            judgement = known[index].own
+        else:
+            judgement = judge(each, rules, min_weeks=min_weeks, any_episode=any_episode)
         rows.append(Weighed(index, each, judgement, judgement))
     groups: dict[str, list[Weighed]] = {}
     for row in rows:
