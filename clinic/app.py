@@ -108,7 +108,9 @@ def _blueprints() -> list[Blueprint]:
     from clinic.eligibility import packet_views as packets
     from clinic.eligibility import policy_views as policies
     from clinic.eligibility import views as eligibility
-    from clinic.intake import score_views as scores
+    from clinic.intake import consent_views as intake_consents
+    from clinic.intake import file_views as intake_files
+    from clinic.intake import kiosk_views as kiosk
     from clinic.intake import score_views as scores
     from clinic.intake import views as intake
     from clinic.locations import views as locations
@@ -127,7 +129,9 @@ def _blueprints() -> list[Blueprint]:
         patients.bp,
         intake.bp,
         scores.bp,
-        scores.bp,
+        intake_files.bp,
+        intake_consents.bp,
+        kiosk.bp,
         eligibility.bp,
         asks.bp,
         packets.bp,

@@ -13,6 +13,7 @@ from clinic.db import db
 from clinic.eligibility import (
     difference,
     lines,
+    naming,
     operations,
     opinions,
     panels,
@@ -39,6 +40,7 @@ from clinic.eligibility.forms import (
 from clinic.eligibility.models import Verdict
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.intake import amending
+from clinic.intake import drugs as intake_drugs
 from clinic.intake.models import AmendmentSource
 from clinic.locations import queries as locations
 from clinic.patients import chart
@@ -53,6 +55,7 @@ CLINICAL = (Role.PRESCRIBER, Role.NURSE, Role.THERAPIST)
 PAGE = 50
 
 bp = Blueprint("eligibility", __name__, template_folder="templates")
+intake_drugs.use(naming.named)
 context.NAV.append(("Eligibility", "eligibility.worklist", frozenset(map(str, CLINICAL))))
 
 
@@ -359,10 +362,13 @@ def _page(assessment_id: int, forms: Forms, problem: str = "", *, against: int |
             initials=_dotted(patient.initials),
             today=today,
             is_current=presenter.is_current(row.rules),
+            payer_policies=row.payer_policies,
         ),
         head=presenter.head_facts(row.record, today, patient.birth_date),
         pathways=presenter.pathway_rows(row.result),
         asks=presenter.asks(row.result),
+        steps=presenter.steps(row.result),
+        turns=presenter.turns(row.result),
         clinical=lines.clinical(row.result),
         payers=lines.payers(row.result, row.payer_policies),
         unverified=presenter.unverified(row, standings),

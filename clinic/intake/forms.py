@@ -7,13 +7,24 @@ from datetime import date
 from typing import Any
 
 from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, Form, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import (
+    BooleanField,
+    Form,
+    HiddenField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.fields import Field, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
 from clinic.errors import Invalid
-from clinic.intake import pages, record
+from clinic.instruments import scoring
+from clinic.intake import consents, drugs, pages, record
 from clinic.intake.questions import QUESTIONS
 from clinic.patients.contact import checked_email, checked_phone
 from clinic.web import i18n, scales
@@ -281,10 +292,6 @@ class BringsForm(PageForm):
     onset_month = months()
     onset_year = years()
     dates_not_sure = not_sure()
-    life = text(
-        _("Is there anything in your life that weighs on you?"),
-        _("Stress, loss, pain, old hurts. Only your care team reads this. You can skip it."),
-    )
     single = frozenset({"onset_month", "onset_year", "dates_not_sure"})
 
     def validate_onset_year(self, field: Field) -> None:
@@ -300,8 +307,6 @@ class BringsForm(PageForm):
         yield Row(
             str(_("This time of feeling low began")), str(NOT_SURE) if unsure else since or None, is_unsure=unsure
         )
-        if self.life.data:
-            yield self.row(self.life)
 
 
 # -- 3: the last two weeks ------------------------------------------------------------------------------------------
@@ -328,6 +333,31 @@ def _cssrs_form(*numbers: int) -> type[PageForm]:
     return type("CssrsForm", (PageForm,), fields | drawn)
 
 
+def _gad7_form(*numbers: int) -> type[PageForm]:
+    """Items and answers word for word: no "not sure" among them; going on leaves one open."""
+    items = scales.items("gad7")
+    fields: dict[str, Any] = {f"item{n}": one_of(items[n].text, _labels(items[n].answers)) for n in numbers}
+    return type("Gad7Form", (PageForm,), fields | {"cls": dict.fromkeys(fields, "row two")})
+
+
+def _ptsd_form(*numbers: int) -> type[PageForm]:
+    items = scales.items("pcptsd5")
+    fields: dict[str, Any] = {f"item{n}": one_of(items[n].text, _labels(items[n].answers)) for n in numbers}
+    return type("PtsdForm", (PageForm,), fields | {"cls": dict.fromkeys(fields, "row two")})
+
+
+class PtsdGateForm(PageForm):
+    gate = one_of(scales.gate("pcptsd5"), _labels(scales.items("pcptsd5")[1].answers))
+    cls = {"gate": "row two"}
+
+
+def _difficulty_form() -> type[PageForm]:
+    """The question below the PHQ-9 that is not scored."""
+    text, answers = scales.functional("phq9")
+    answer = one_of(text, {str(n): words for n, words in enumerate(answers)})
+    return type("DifficultyForm", (PageForm,), {"answer": answer})
+
+
 class SafetyForm(PageForm):
     next = one_of(
         _("A few more questions help us know how to help"),
@@ -351,9 +381,10 @@ class MedicinesForm(PageForm):
 
 
 class DoseForm(PageForm):
-    """Page 1 of a medicine: how much, how long, when."""
+    """Page 1 of a medicine: how much, and how long. The release form and the level are asked where the medicine has them."""
 
     drug = line(_("Name of the medicine"), needed=_("Write a name. A best guess is fine."), longest=record.MAX_DRUG)
+    release = one_of(_("Which kind was it?"), {}, _("The box or bottle says."))
     dose = line(
         _("What was the most you took in a day?"),
         _("In mg, like 50 or 50-100. The bottle or your pharmacy app may say."),
@@ -364,17 +395,28 @@ class DoseForm(PageForm):
     weeks_not_sure = not_sure()
     at_dose = one_of(
         _("How much of that time was at that dose?"),
-        {"all": _("All of it"), "part": _("Part of it"), "not_sure": NOT_SURE},
+        {
+            "all": _("All of it"),
+            "part": _("Part of it"),
+            "changed": _("My dose changed. I can tell the steps"),
+            "not_sure": NOT_SURE,
+        },
     )
     at_dose_weeks = line(_("If part of it: how many weeks?"), longest=60)
-    from_month, from_year = months(), years()
-    to_month, to_year = months(), years()
-    dates_not_sure = not_sure()
-    cls = {"at_dose": "row"}
-    single = frozenset(
-        {"drug", "dose_not_sure", "weeks_not_sure", "at_dose_weeks"}
-        | {"from_month", "from_year", "to_month", "to_year", "dates_not_sure"}
-    )
+    level = yes_no(_("Did a blood test show that the level was right?"), _("Some medicines are measured in the blood."))
+    cls = {"release": "row two", "level": "row"}
+    single = frozenset({"drug", "dose_not_sure", "weeks_not_sure", "at_dose_weeks"})
+
+    def __init__(self, formdata: Any = None, **more: Any) -> None:
+        super().__init__(formdata, **more)
+        self.medicine = drugs.named(self.drug.data or "")
+        if self.medicine.forms:
+            kinds = {kind: RELEASE_FORMS[kind] for kind in self.medicine.forms}
+            self.release.choices = _choices(kinds | {"not_sure": NOT_SURE})
+        else:
+            del self["release"]
+        if not self.medicine.has_level:
+            del self["level"]
 
     def validate_dose(self, field: Field) -> None:
         if field.data and record.dose_of(field.data) is None:
@@ -387,6 +429,113 @@ class DoseForm(PageForm):
     def validate_at_dose_weeks(self, field: Field) -> None:
         if self.at_dose.data == "part" and field.data and record.weeks_of(field.data) is None:
             raise ValidationError(_("Write a number, like 6, or two, like 4-7."))
+
+    def rows(self) -> Iterator[Row]:
+        if "release" in self:
+            yield self.row(self.release, _("Kind"))
+        yield self.row(self.dose, _("Most in a day (mg)"))
+        yield self.row(self.weeks, _("Weeks in all"))
+        at_dose = self.row(self.at_dose, _("Time at that dose"))
+        if self.at_dose.data == "part" and self.at_dose_weeks.data:
+            at_dose = Row(at_dose.question, f"{self.at_dose_weeks.data} {_('weeks')}")
+        yield at_dose
+        if "level" in self:
+            yield self.row(self.level, _("Level in the blood was right"))
+
+
+RELEASE_FORMS: dict[str, Any] = {
+    "ir": _("Regular"),
+    "xr": _("Extended release (XR, ER)"),
+    "xl": _("Once a day (XL)"),
+    "sr": _("Twice a day (SR)"),
+    "cr": _("Controlled release (CR)"),
+    "weekly": _("Once a week"),
+    "besylate": _("Besylate ER tablet"),
+    "hbr": _("Aplenzin"),
+    "patch": _("Patch on the skin"),
+    "tablet": _("Pill"),
+}
+
+
+def _steps_form() -> type[PageForm]:
+    """How the dose changed: up to four steps, in order."""
+    fields: dict[str, Any] = {}
+    for n in range(1, record.MAX_STEPS + 1):
+        fields[f"step{n}_dose"] = line(_("mg a day"), longest=60, inputmode="decimal")
+        fields[f"step{n}_weeks"] = line(_("Weeks"), longest=60)
+    return type("_Steps", (PageForm,), fields | {"single": frozenset(fields)})
+
+
+class StepsForm(_steps_form()):  # type: ignore[misc]
+    def validate(self, extra_validators: Any = None) -> bool:
+        sound = super().validate(extra_validators)
+        for n in range(1, record.MAX_STEPS + 1):
+            dose, weeks = self[f"step{n}_dose"], self[f"step{n}_weeks"]
+            if dose.data and record.dose_of(dose.data) is None:
+                dose.errors = [*dose.errors, _("Write a number, like 50, or two, like 50-100.")]
+                sound = False
+            if weeks.data and record.weeks_of(weeks.data) is None:
+                weeks.errors = [*weeks.errors, _("Write a number, like 6, or two, like 4-7.")]
+                sound = False
+        return sound
+
+    def rows(self) -> Iterator[Row]:
+        said = []
+        for n in range(1, record.MAX_STEPS + 1):
+            dose, weeks = self[f"step{n}_dose"].data, self[f"step{n}_weeks"].data
+            if dose or weeks:
+                said.append(str(_("%(dose)s mg for %(weeks)s weeks", dose=dose or "?", weeks=weeks or "?")))
+        if said:
+            yield Row(str(_("How the dose changed")), ", ".join(said))
+
+
+def month_words_of(month: str, year: int) -> str:
+    """`January 2026` from "2025-01" and another year."""
+    return _month_year(int(month[5:]), year) if len(month) == 7 else str(year)
+
+
+class OutcomeForm(PageForm):
+    """Page 2 of a medicine: when, what it was for, and what came of it."""
+
+    from_month, from_year = months(), years()
+    to_month, to_year = months(), years()
+    dates_not_sure = not_sure()
+    use = one_of(
+        _("What did you take it for?"),
+        {
+            "alone": _("For my mood, on its own"),
+            "add_on": _("For my mood, added to another medicine"),
+            "sleep": _("For sleep"),
+            "pain": _("For pain"),
+            "smoking": _("To stop smoking"),
+            "other": _("For something else"),
+            "not_sure": NOT_SURE,
+        },
+    )
+    outcome = one_of(
+        _("How much did it help?"),
+        {
+            "none": _("It did not help"),
+            "partial": _("It helped a little, not enough"),
+            "lost_response": _("It helped at first, then stopped"),
+            "response": _("It helped a lot"),
+            "remission": _("I felt well again"),
+            "not_sure": NOT_SURE,
+        },
+    )
+    stopped = one_of(
+        _("Why did you stop?"),
+        {
+            "ongoing": _("I still take it"),
+            "inefficacy": _("It did not help enough"),
+            "side_effects": _("Side effects made me stop"),
+            "could_not": _("I could not take it: another illness or medicine"),
+            "cost": _("It cost too much"),
+            "other": _("Something else"),
+            "not_sure": NOT_SURE,
+        },
+    )
+    single = frozenset({"from_month", "from_year", "to_month", "to_year", "dates_not_sure"})
 
     def validate_from_month(self, field: Field) -> None:
         self._must_have_year("from")
@@ -429,89 +578,94 @@ class DoseForm(PageForm):
 
     def dates(self) -> Row:
         """`March 2025 to January 2026`."""
-        ends = [month_words(self, name) for name in ("from", "to")]
-        said = _("%(start)s to %(end)s", start=ends[0], end=ends[1]) if all(ends) else next(filter(None, ends), "")
-        if self.dates_not_sure.data:
-            return Row(str(_("When")), str(NOT_SURE), is_unsure=True)
-        return Row(str(_("When")), str(said) or None)
+        return dates_row(self)
 
     def rows(self) -> Iterator[Row]:
-        yield self.row(self.dose, _("Most in a day (mg)"))
-        yield self.row(self.weeks, _("Weeks in all"))
-        at_dose = self.row(self.at_dose, _("Time at that dose"))
-        if self.at_dose.data == "part" and self.at_dose_weeks.data:
-            at_dose = Row(at_dose.question, f"{self.at_dose_weeks.data} {_('weeks')}")
-        yield at_dose
         yield self.dates()
+        yield self.row(self.use)
+        yield self.row(self.outcome)
+        yield self.row(self.stopped)
 
 
-def month_words_of(month: str, year: int) -> str:
-    """`January 2026` from "2025-01" and another year."""
-    return _month_year(int(month[5:]), year) if len(month) == 7 else str(year)
+def dates_row(form: PageForm) -> Row:
+    """From when to when, of a form with `from_` and `to_` months."""
+    ends = [month_words(form, name) for name in ("from", "to")]
+    said = _("%(start)s to %(end)s", start=ends[0], end=ends[1]) if all(ends) else next(filter(None, ends), "")
+    if form.dates_not_sure.data:
+        return Row(str(_("When")), str(NOT_SURE), is_unsure=True)
+    return Row(str(_("When")), str(said) or None)
 
 
-class OutcomeForm(PageForm):
-    """Page 2 of a medicine: what it was for, and what came of it."""
+class LastForm(PageForm):
+    """Page 3 of a medicine: doses missed, which time it was, papers; and what stopped it, where that needs words."""
 
-    use = one_of(
-        _("What did you take it for?"),
-        {
-            "alone": _("For my mood, on its own"),
-            "add_on": _("For my mood, added to another medicine"),
-            "sleep": _("For sleep"),
-            "pain": _("For pain"),
-            "smoking": _("To stop smoking"),
-            "other": _("For something else"),
-            "not_sure": NOT_SURE,
-        },
-    )
-    outcome = one_of(
-        _("How much did it help?"),
-        {
-            "none": _("It did not help"),
-            "partial": _("It helped a little, not enough"),
-            "lost_response": _("It helped at first, then stopped"),
-            "response": _("It helped a lot"),
-            "remission": _("I felt well again"),
-            "not_sure": NOT_SURE,
-        },
-    )
-    stopped = one_of(
-        _("Why did you stop?"),
-        {
-            "ongoing": _("I still take it"),
-            "inefficacy": _("It did not help enough"),
-            "side_effects": _("Side effects made me stop"),
-            "cost": _("It cost too much"),
-            "other": _("Something else"),
-            "not_sure": NOT_SURE,
-        },
-    )
-    side_effects = line(_("If it was side effects: which?"))
     missed = one_of(
         _("Most people miss some doses. About how many a week did you miss?"),
         {"0": _("None"), "1": _("1"), "2_3": _("2 or 3"), "4_more": _("4 or more"), "not_sure": NOT_SURE},
     )
     this_episode = one_of(_("Was that in this time of feeling low?"), YES_NO)
+    papers = one_of(
+        _("Do you have papers for this one?"),
+        {
+            "pharmacy": _("A pharmacy list or app"),
+            "chart": _("Notes from a clinic"),
+            "letter": _("A letter from a doctor"),
+            "none": _("No papers"),
+            "not_sure": NOT_SURE,
+        },
+        _("You can add a photo now or later. You can also go on without."),
+    )
+    side_effects = line(_("Which side effects made you stop?"))
+    side_effect_month, side_effect_year = months(), years()
+    reason = line(_("Which illness or medicine was in the way?"))
     cls = {"missed": "row two", "this_episode": "row"}
+    single = frozenset({"side_effect_month", "side_effect_year"})
+
+    def validate_side_effect_month(self, field: Field) -> None:
+        if field.data and not self.side_effect_year.data:
+            raise ValidationError(_("Please choose the year too."))
+
+    def validate_side_effect_year(self, field: Field) -> None:
+        parts = {"side_effect_year": field.data or "", "side_effect_month": self.side_effect_month.data or ""}
+        month = record.month_of(parts, "side_effect")
+        if month and month > f"{self.today:%Y-%m}"[: len(month)]:
+            raise ValidationError(_("This month is still to come. Please look at the year."))
 
     def rows(self) -> Iterator[Row]:
-        yield self.row(self.use)
-        yield self.row(self.outcome)
-        yield self.row(self.stopped)
         if self.side_effects.data:
-            yield self.row(self.side_effects, _("Side effects"))
+            since = month_words(self, "side_effect")
+            yield Row(str(_("Side effects")), ", ".join(filter(None, (self.side_effects.data, since))))
+        if self.reason.data:
+            yield self.row(self.reason, _("What was in the way"))
         yield self.row(self.missed, _("Doses missed a week"))
         yield self.row(self.this_episode)
+        yield self.row(self.papers, _("Papers"))
 
 
 class TakingForm(PageForm):
-    now = text(
-        _("What do you take now?"),
-        _("All pills, drops, patches and herbs, for any reason. Tell us too what you stopped or changed of late."),
+    """Medicines taken now that are not on the first list: by name, one after the other."""
+
+    drug = line(_("What else do you take now?"), _("For any reason. Herbs too."), longest=record.MAX_DRUG)
+    names = SelectMultipleField(validate_choice=False)
+    none = BooleanField(_("Nothing else"), false_values=("", "false", "0"))
+    none_not_sure = not_sure()
+    changed = text(
+        _("Did you stop or change a medicine of late?"), _("Which, and about when. You can leave this empty.")
     )
-    now_not_sure = not_sure()
-    single = frozenset({"now_not_sure"})
+    single = frozenset({"drug", "none", "none_not_sure"})
+    optional = frozenset({"changed"})
+
+    def taken(self) -> list[str]:
+        """The list, each name once, in the order in which it was made."""
+        return record.names_of({"names": self.names.data or []})
+
+    def rows(self) -> Iterator[Row]:
+        listed = [drugs.named(name).shown for name in self.taken()]
+        said = ", ".join(listed) or (str(self.none.label.text) if self.none.data else "")
+        unsure = bool(self.none_not_sure.data) and not listed
+        yield Row(str(_("What else do you take now?")), str(NOT_SURE) if unsure else said or None, is_unsure=unsure)
+        if self.changed.data:
+            yield self.row(self.changed)
 
 
 # -- 5: talk therapy and other treatments ---------------------------------------------------------------------------
@@ -533,36 +687,56 @@ class TherapyForm(PageForm):
         description=_("Tick all that you had. You can ask the therapist, or make a best guess."),
         invalid_choice_message=CHOOSE,
     )
+    other_kind = line(_("If another kind: what was it called?"))
     cls = {"had": "row"}
     follow = {"kinds": ("had", "yes")}
+    optional = frozenset({"other_kind"})
 
 
-def _therapy_form(kind: str) -> type[PageForm]:
-    fields: dict[str, Any] = {}
-    if kind == "other":
-        fields["kind"] = line(_("What was it called?"))
-    fields |= {
-        "sessions": line(_("About how many sessions in all?"), _("Like 12 or 8-10."), longest=60),
-        "sessions_not_sure": not_sure(),
-        "dates": line(_("When was that, about?"), _("Like 2023, or spring 2024 to now."), longest=100),
-        "therapist": line(_("Who was the therapist?"), _("You can leave this empty.")),
-    }
+class TherapyKindForm(PageForm):
+    """One kind of talk therapy."""
 
-    def validate_sessions(self: Any, field: Field) -> None:
+    sessions = line(_("About how many sessions in all?"), _("Like 12 or 8-10."), longest=60)
+    sessions_not_sure = not_sure()
+    from_month, from_year = months(), years()
+    to_month, to_year = months(), years()
+    dates_not_sure = not_sure()
+    trained = one_of(_("Was the therapist trained in this kind?"), YES_NO)
+    helped = one_of(
+        _("Did it help?"),
+        {
+            "no": _("No"),
+            "little": _("A little"),
+            "lot": _("A lot"),
+            "going_on": _("I am still in it"),
+            "not_sure": NOT_SURE,
+        },
+    )
+    therapist = line(_("Who was the therapist?"), _("You can leave this empty."))
+    cls = {"trained": "row", "helped": "row two"}
+    width = {"sessions": "short"}
+    single = frozenset({"sessions_not_sure", "from_month", "from_year", "to_month", "to_year", "dates_not_sure"})
+    optional = frozenset({"therapist"})
+
+    def validate_sessions(self, field: Field) -> None:
         if field.data and record.count_of(field.data) is None:
             raise ValidationError(_("Write a number, like 12, or two, like 8-10. Or tick Not sure."))
 
-    return type(
-        f"Therapy{kind.title()}Form",
-        (PageForm,),
-        fields
-        | {
-            "validate_sessions": validate_sessions,
-            "single": frozenset({"sessions_not_sure"}),
-            "optional": frozenset({"therapist"}),
-            "width": {"sessions": "short"},
-        },
-    )
+    def validate_to_year(self, field: Field) -> None:
+        ends = []
+        for name in ("from", "to"):
+            parts = {f"{name}_{part}": self[f"{name}_{part}"].data or "" for part in ("month", "year")}
+            ends.append(record.month_of(parts, name))
+        if not self.dates_not_sure.data and record.is_backwards(*ends):
+            raise ValidationError(_("The end is before the start. Please look at the years."))
+
+    def rows(self) -> Iterator[Row]:
+        yield self.row(self.sessions)
+        yield dates_row(self)
+        yield self.row(self.trained)
+        yield self.row(self.helped)
+        if self.therapist.data:
+            yield self.row(self.therapist)
 
 
 class TreatmentsForm(PageForm):
@@ -639,6 +813,95 @@ class HealthForm(PageForm):
         "bladder": "row",
         "raised_intraocular_pressure_or_thyrotoxicosis": "row",
     }
+
+
+class ThyroidForm(PageForm):
+    problem = yes_no(_("Were you ever told that your thyroid is too slow or too fast?"))
+    tested = yes_no(_("Was your thyroid ever tested?"), _("That is a blood test."))
+    result = one_of(
+        _("If yes: what did the test show?"),
+        {"normal": _("Normal"), "abnormal": _("Not normal"), "not_sure": NOT_SURE},
+    )
+    test_month, test_year = months(), years()
+    dates_not_sure = not_sure()
+    cls = {"problem": "row", "tested": "row", "result": "row"}
+    single = frozenset({"test_month", "test_year", "dates_not_sure"})
+    follow = {"result": ("tested", "yes")}
+
+    def validate_test_year(self, field: Field) -> None:
+        month = record.month_of({"test_year": field.data or "", "test_month": self.test_month.data or ""}, "test")
+        if month and month > f"{self.today:%Y-%m}"[: len(month)]:
+            raise ValidationError(_("This month is still to come. Please look at the year."))
+
+    def rows(self) -> Iterator[Row]:
+        yield from super().rows()
+        if self.tested.data == "yes":
+            unsure, when = bool(self.dates_not_sure.data), month_words(self, "test")
+            yield Row(str(_("Tested when")), str(NOT_SURE) if unsure else when or None, is_unsure=unsure)
+
+
+class SleepForm(PageForm):
+    insomnia = yes_no(_("Is it hard for you to fall asleep or stay asleep?"))
+    hours = line(_("About how many hours do you sleep a night?"), _("Like 6 or 5-7."), longest=20)
+    hours_not_sure = not_sure()
+    gasping = yes_no(_("Do you snore loudly, or wake up gasping for air?"))
+    cls = {"insomnia": "row", "gasping": "row"}
+    width = {"hours": "short"}
+    single = frozenset({"hours_not_sure"})
+
+    def validate_hours(self, field: Field) -> None:
+        if field.data and record.hours_of(field.data) is None:
+            raise ValidationError(_("Write a number up to 24, like 6, or two, like 5-7. Or tick Not sure."))
+
+
+class ConditionsForm(PageForm):
+    pain = yes_no(_("Do you have pain on most days?"))
+    lowering = yes_no(
+        _("Did your mood drop after you began some medicine?"),
+        _("Like steroids, acne pills, blood pressure pills, birth control."),
+    )
+    lowering_which = line(_("If yes: which one?"), _("You can skip this."))
+    illness = text(
+        _("Do you have some other illness that lasts?"), _("Like diabetes or lupus. You can leave this empty.")
+    )
+    cls = {"pain": "row", "lowering": "row"}
+    follow = {"lowering_which": ("lowering", "yes")}
+    optional = frozenset({"lowering_which", "illness"})
+
+
+class LifeForm(PageForm):
+    """Skippable as a whole; nothing of it is an input to a verdict."""
+
+    weighs = SelectMultipleField(
+        _("Does something in your life weigh on you?"),
+        choices=_choices(
+            {
+                "money": _("Work, school or money"),
+                "home": _("Home, or where I live"),
+                "people": _("Partner, family or friends"),
+                "loss": _("A loss"),
+                "past": _("Something bad that happened to me"),
+                "care": _("I take care of someone"),
+                "nothing": _("No, nothing much"),
+                "not_sure": _("Not sure, or rather not say"),
+            }
+        ),
+        description=_("Tick what fits. You can skip all of it."),
+        invalid_choice_message=CHOOSE,
+    )
+    words = text(_("Is there more that you want to tell us?"), _("In your own words. You can skip this."))
+    optional = frozenset({"words"})
+
+
+class FamilyForm(PageForm):
+    """Free text and a yes or no about a test; never an input to a verdict."""
+
+    relatives = text(
+        _("Has someone in your family had depression or bipolar?"),
+        _("Who, and what helped them, if you know. You can skip this."),
+    )
+    gene_test = yes_no(_("Have you had a gene test about medicines?"), _("A swab of the cheek, or blood."))
+    cls = {"gene_test": "row"}
 
 
 # -- 8, 9: times, places, messages ----------------------------------------------------------------------------------
@@ -765,24 +1028,32 @@ class PlacesForm(PageForm):
             field.choices = _choices({"": _("None")} | known)
 
 
-class MessagesForm(PageForm):
+def _consent_fields(*keys: str) -> dict[str, Any]:
+    """A yes or no to each text, and a hidden mark of the text that was shown."""
+    fields: dict[str, Any] = {}
+    for key in keys:
+        fields[key] = one_of(
+            LazyString(lambda k=key: consents.shown(k, i18n.language()).title),
+            {"yes": _("Yes"), "no": _("No")},
+            LazyString(lambda k=key: consents.shown(k, i18n.language()).text),
+        )
+        fields[f"{key}_text"] = HiddenField(validators=[Length(max=64)])
+    marks = frozenset(f"{key}_text" for key in keys)
+    return fields | {"cls": dict.fromkeys(keys, "row two"), "single": marks}
+
+
+class ConsentsForm(type("_Consents", (PageForm,), _consent_fields("care_team", "records"))):  # type: ignore[misc]
+    records_from = line(_("If yes: which doctor or pharmacy?"), _("Name and town. You can add this later."))
+    optional = frozenset({"records_from"})
+
+
+class MessagesForm(type("_Messages", (PageForm,), _consent_fields("email", "sms"))):  # type: ignore[misc]
     """The two consents stand apart: a yes to one says nothing about the other."""
 
-    email = one_of(
-        _("May we email you about your visits?"),
-        {"yes": _("Yes"), "no": _("No")},
-        _("Dates, times and links. Nothing about your health. You can stop at any time."),
-    )
-    sms = one_of(
-        _("May we text you about your visits?"),
-        {"yes": _("Yes"), "no": _("No")},
-        _("The same by text. Your phone plan may charge for texts. Reply STOP to end them."),
-    )
     style = one_of(
         _("How often should we write?"),
         {"digest": _("One message a week"), "each": _("One before each visit")},
     )
-    cls = {"email": "row two", "sms": "row two"}
 
 
 FORMS: dict[str, type[PageForm]] = {
@@ -794,18 +1065,28 @@ FORMS: dict[str, type[PageForm]] = {
     "cssrs-1": _cssrs_form(1, 2),
     "cssrs-2": _cssrs_form(3, 4, 5),
     "cssrs-3": _cssrs_form(6),
+    "difficulty": _difficulty_form(),
+    **{f"gad7-{n}": _gad7_form(*items) for n, items in pages.GAD7_PAGES.items()},
+    "ptsd": PtsdGateForm,
+    **{f"ptsd-{n}": _ptsd_form(*items) for n, items in pages.PTSD_PAGES.items()},
     pages.MEDICINES: MedicinesForm,
     "taking": TakingForm,
     "therapy": TherapyForm,
-    **{f"therapy-{kind}": _therapy_form(kind) for kind in pages.THERAPIES},
+    **{f"therapy-{kind}": TherapyKindForm for kind in pages.THERAPIES},
     "treatments": TreatmentsForm,
     **{key: _screen_form(key) for key in pages.SCREENS if key not in ("alcohol", "heart", "health")},
     "alcohol": _alcohol_form(),
+    "thyroid": ThyroidForm,
+    "sleep": SleepForm,
+    "conditions": ConditionsForm,
     "heart": HeartForm,
     "health": HealthForm,
+    "life": LifeForm,
+    "family": FamilyForm,
     "times": TimesForm,
     "away": AwayForm,
     "places": PlacesForm,
+    "consents": ConsentsForm,
     "messages": MessagesForm,
 }
 

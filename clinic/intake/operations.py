@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from clinic import audit, clock, jobs
 from clinic.audit import Actor, ActorKind
 from clinic.db import AfterCommit, db, transaction
-from clinic.errors import AlreadyOver, Conflict, Invalid
-from clinic.intake import pages, queries, record
-from clinic.intake.models import Intake, IntakePage, IntakeState, IntakeTrial
+from clinic.errors import Conflict, Invalid
+from clinic.intake import attachments, consents, pages, queries, record
+from clinic.intake.models import Intake, IntakeConsent, IntakePage, IntakeState, IntakeTrial
 from clinic.intake.queries import Leaf
 from clinic.jobs import Job
 from clinic.locations import queries as locations
@@ -28,7 +28,7 @@ from clinic.tasks import safety
 from clinic.tasks.models import TaskKind, TaskLevel
 from clinic.tasks.safety import SafetyAnswers
 
-CONSENT_VERSION = "2026-11"  # of the two questions on the page `messages`
+CONSENTS = {"consents": ("care_team", "records"), "messages": ("email", "sms")}  # texts by page
 MAX_TRIALS = 60
 REVIEW_WITHIN_DAYS = 2  # open days of the clinic
 
@@ -57,6 +57,48 @@ def start_intake(*, language: str = "en") -> tuple[int, str]:
         audit.record(intake, "started", by=Actor(ActorKind.PATIENT, f"intake {intake.id}"))
         cookie = links.open_session(LinkPurpose.INTAKE, patient_id=None, intake_id=intake.id)
         return intake.id, cookie
+
+
+def start_at_kiosk(patient_id: int | None, *, by: Actor) -> tuple[str, bool]:
+    """Open a short patient session on this device, for the form that the person has not sent yet or for a new one.
+
+    Answers its cookie value, and whether the form is new. What the record knows of the person stands in a new form already. Raises NotFound.
+    """
+    with transaction():
+        patient = patient_queries.lock(patient_id) if patient_id is not None else None
+        intake = queries.open_of(patient.id) if patient else None
+        is_new = intake is None
+        if intake is None:
+            now = clock.now()
+            language = patient.language if patient else "en"
+            intake = Intake(state=IntakeState.OPEN, language=language, started_at=now, saved_at=now)
+            intake.patient_id = patient_id
+            db.session.add(intake)
+            db.session.flush()
+            for page, values in _known_of(patient).items():
+                answers = {"values": values, "form": ""}
+                row = IntakePage(intake_id=intake.id, page=page, revision=1, answers=answers, is_complete=True)
+                row.saved_at = now
+                db.session.add(row)
+        audit.record(intake, "handed_over", by=by)
+        cookie = links.open_kiosk_session(LinkPurpose.INTAKE, patient_id=patient_id, intake_id=intake.id)
+        return cookie, is_new
+
+
+def _known_of(patient: Patient | None) -> dict[str, dict[str, str]]:
+    """The first two pages as the record has them."""
+    if patient is None:
+        return {}
+    born = patient.birth_date
+    about = {
+        "given": patient.given_name,
+        "family": patient.family_name,
+        "birth_year": str(born.year),
+        "birth_month": str(born.month),
+        "birth_day": str(born.day),
+    }
+    contact = {"email": patient.email or "", "phone": patient.phone or "", "language": patient.language}
+    return {"about": about, "contact": {name: value for name, value in contact.items() if value}}
 
 
 def choose_language(intake_id: int, language: str, *, by: Actor) -> None:
@@ -117,8 +159,7 @@ def save_page(
 
 def _lock_open(intake_id: int) -> Intake:
     intake = queries.lock(intake_id)
-    if intake.state != IntakeState.OPEN:
-        raise AlreadyOver("This form was sent already.")
+    queries.must_be_open(intake)
     return intake
 
 
@@ -144,7 +185,7 @@ def _raise_safety(
     level = safety.raise_within_transaction(
         answers,
         source_key=f"intake:{intake.id}",
-        openings=queries.openings(intake),
+        openings=lambda: queries.openings(intake),
         patient_id=intake.patient_id,
         intake_id=intake.id,
         location_id=patient.preferred_location_id if patient else None,
@@ -184,8 +225,10 @@ def _previous_item9(intake: Intake, before: Leaf) -> int | None:
 def _pass_on(intake: Intake, page: str, *, by: Actor) -> None:
     if page in ("about", "contact"):
         _keep_person(intake, by=by)
-    elif page == "messages" and intake.patient_id is not None:
-        _keep_consents(intake, by=by)
+    elif page in CONSENTS:
+        _keep_answers(intake, page, by=by)
+        if page == "messages" and intake.patient_id is not None:
+            _keep_consents(intake, by=by)
 
 
 def _keep_person(intake: Intake, *, by: Actor) -> None:
@@ -216,6 +259,7 @@ def _keep_person(intake: Intake, *, by: Actor) -> None:
         )
         db.session.flush()
         intake.patient_id = patient.id
+        attachments.give_to_patient_within_transaction(intake)
         tasks.name_patient_within_transaction(intake_id=intake.id, patient_id=patient.id)
     else:
         person = _as_kept(patient_queries.lock(intake.patient_id))
@@ -243,7 +287,64 @@ def _keep_consents(intake: Intake, *, by: Actor) -> None:
         granted = record.yes_or_no(answers.get(channel))
         if granted is not None:
             patients.set_consent_within_transaction(intake.patient_id, channel, granted, by=by, source="intake")
-    audit.record(intake, "consents_answered", by=by, version=CONSENT_VERSION)
+
+
+def _keep_answers(intake: Intake, page: str, *, by: Actor) -> None:
+    """Append each answer to a consent text that is new, or is about another text than before."""
+    given = queries.values(intake.id).get(page) or {}
+    for key in CONSENTS[page]:
+        granted = record.yes_or_no(given.get(key))
+        if granted is not None:
+            text = _text_shown(key, given.get(f"{key}_text"), intake.language)
+            answer_within_transaction(intake, text, granted, by=by)
+
+
+def _text_shown(key: str, mark: Any, language: str) -> consents.Text:
+    """The text whose mark came with the answer; without one the present text in the form's language."""
+    try:
+        found = consents.by_digest(key, bytes.fromhex(mark or ""))
+    except ValueError:
+        found = None
+    return found or consents.shown(key, language)
+
+
+def answer_within_transaction(intake: Intake, text: consents.Text, granted: bool, *, by: Actor) -> None:
+    """A yes or a no to a consent text, as a step of another operation. The same answer again adds nothing."""
+    before = db.session.scalar(
+        select(IntakeConsent)
+        .where(IntakeConsent.intake_id == intake.id, IntakeConsent.consent == text.key)
+        .order_by(IntakeConsent.id.desc())
+        .limit(1)
+    )
+    if before is not None and (before.granted, before.text_hash) == (granted, text.digest):
+        return
+    db.session.add(
+        IntakeConsent(
+            intake_id=intake.id,
+            consent=text.key,
+            version=text.version,
+            language=text.language,
+            text_hash=text.digest,
+            granted=granted,
+            answered_at=clock.now(),
+        )
+    )
+    audit.record(intake, "consent", by=by, consent=text.key, version=text.version, granted=granted)
+
+
+def change_consent(patient_id: int, key: str, granted: bool, *, language: str, by: Actor) -> None:
+    """What a patient answers later, on the own pages; a no takes an earlier yes back from now on.
+
+    Raises Invalid for a consent that is not kept here, Conflict for a person without a form.
+    """
+    if key not in consents.KEYS or key in consents.CHANNELS:
+        raise Invalid("no such consent", fields=["consent"])
+    with transaction():
+        patient_queries.lock(patient_id)
+        intake = queries.newest_of(patient_id)
+        if intake is None:
+            raise Conflict("there is no form to which this belongs")
+        answer_within_transaction(intake, consents.shown(key, language), granted, by=by)
 
 
 # -- medicines ------------------------------------------------------------------------------------------------------
@@ -341,7 +442,7 @@ def _mark_trial(intake_id: int, key: str, *, removed_at: datetime | None, action
 def submit_intake(intake_id: int, *, by: Actor) -> int:
     """Freeze the record, open the review, and answer the intake's id. A second call changes nothing.
 
-    Raises Invalid where nobody is named yet: `fields` names the pages that are needed.
+    Raises Invalid where nobody is named yet, or the care team may not read it: `fields` names the pages.
     """
     with transaction() as after_commit:
         intake = queries.lock(intake_id)
@@ -349,6 +450,8 @@ def submit_intake(intake_id: int, *, by: Actor) -> int:
             return intake.id
         saved = queries.leaves(intake_id)
         missing = [page for page in ("about", "contact") if not saved.get(page, queries.EMPTY).is_complete]
+        if not missing and saved.get("consents", queries.EMPTY).values.get("care_team") == "no":
+            raise Invalid("Your care team may not read this form.", fields=["consents"])
         if missing or intake.patient_id is None:
             raise Invalid("We need to know who you are first.", fields=missing or ["about"])
         _keep_choices(intake, {page: leaf.values for page, leaf in saved.items()}, by=by)

@@ -13,6 +13,9 @@ REVIEW = "review"
 MEDICINES = "medicines"
 SAFETY = "safety"
 PHQ9_ITEMS = 9
+GAD7_PAGES = {1: (1, 2, 3, 4), 2: (5, 6, 7)}  # items by page
+PTSD_PAGES = {1: (1, 2, 3), 2: (4, 5)}
+PRIVATE = ("alcohol", "substances", "mind", "life", "family")  # who will read the answer stands above the question
 CHILDBEARING = range(12, 56)  # ages at which the pregnancy questions are asked
 THERAPIES = ("cbt", "ipt", "dbt", "other", "not_sure")
 
@@ -52,8 +55,12 @@ _PAGES = (
     Page("cssrs-1", 3, "More questions", "In the past month"),
     Page("cssrs-2", 3, "More questions", "In the past month"),
     Page("cssrs-3", 3, "More questions", "At any time in your life"),
+    Page("difficulty", 3, "The last two weeks"),
+    *(Page(f"gad7-{n}", 3, "Worry") for n in GAD7_PAGES),
+    Page("ptsd", 3, "Hard events"),
+    *(Page(f"ptsd-{n}", 3, "Hard events") for n in PTSD_PAGES),
     Page(MEDICINES, 4, "Medicines", "Medicines you have tried"),
-    Page("taking", 4, "Medicines", "What you take now"),
+    Page("taking", 4, "Medicines", "What else you take now"),
     Page("therapy", 5, "Talk therapy", "Talk therapy"),
     *(Page(f"therapy-{kind}", 5, "Talk therapy") for kind in THERAPIES),
     Page("treatments", 5, "Treatments", "Other treatments"),
@@ -64,15 +71,21 @@ _PAGES = (
     Page("alcohol", 7, "Health", "Alcohol"),
     Page("substances", 7, "Health", "Drugs and sleeping pills"),
     Page("mind", 7, "Health", "Your mind"),
+    Page("thyroid", 7, "Health", "Your thyroid"),
+    Page("sleep", 7, "Health", "Your sleep"),
+    Page("conditions", 7, "Health", "Pain and other illness"),
     Page("vessels", 7, "Health", "Blood vessels"),
     Page("heart", 7, "Health", "Heart and breathing"),
     Page("pills", 7, "Health", "Pills and sprays"),
     Page("health", 7, "Health", "Liver, bladder, eyes"),
     Page("pregnancy", 7, "Health", "Pregnancy"),
+    Page("life", 7, "Your life", "Your life"),
+    Page("family", 7, "Your life", "Your family"),
     Page("times", 8, "Times, places", "When could you come?"),
     Page("away", 8, "Times, places", "Days you will be away"),
     Page("places", 8, "Times, places", "Which place is best?"),
-    Page("messages", 9, "Messages", "How may we write to you?"),
+    Page("consents", 9, "Your say", "What may we do with this?"),
+    Page("messages", 9, "Your say", "How may we write to you?"),
 )
 PAGES: dict[str, Page] = {page.key: page for page in _PAGES}
 
@@ -100,6 +113,10 @@ def applies(key: str, pages: Pages, age: int | None) -> bool:
     if key.startswith("therapy-"):
         therapy = pages.get("therapy") or {}
         return therapy.get("had") == "yes" and key.removeprefix("therapy-") in (therapy.get("kinds") or ())
+    if key == "difficulty":
+        return any((pages.get(f"phq9-{n}") or {}).get("answer") in ("1", "2", "3") for n in range(1, PHQ9_ITEMS + 1))
+    if key.startswith("ptsd-"):
+        return (pages.get("ptsd") or {}).get("gate") == "1"
     if key == "pregnancy":
         return (pages.get("about") or {}).get("sex") != "male" and (age is None or age in CHILDBEARING)
     return True
@@ -121,3 +138,8 @@ def before(key: str, pages: Pages, age: int | None) -> str | None:
     """The page that comes before; None at the first."""
     order = list(PAGES)
     return next((each for each in reversed(order[: order.index(key)]) if applies(each, pages, age)), None)
+
+
+def medicine_steps(answers: Values) -> list[int]:
+    """The short pages of one medicine, in order: how much, what came of it, what is left; 4: how the dose changed."""
+    return [1, 4, 2, 3] if answers.get("at_dose") == "changed" else [1, 2, 3]

@@ -6,15 +6,17 @@ from typing import Any
 from flask import url_for
 from flask_babel import gettext as _
 
-from clinic.intake import forms, pages, queries
+from clinic.intake import consents, drugs, forms, pages, queries
 from clinic.intake.forms import FORMS, PageForm
 from clinic.intake.models import Intake
 from clinic.intake.queries import EMPTY, Leaf
 from clinic.locations import queries as locations
+from clinic.patients import queries as patients
 from clinic.patients.models import Patient
-from clinic.web import context
+from clinic.tasks.help import promises as promises
+from clinic.web import context, i18n
 
-STEPS: dict[int, type[PageForm]] = {1: forms.DoseForm, 2: forms.OutcomeForm}
+STEPS: dict[int, type[PageForm]] = {1: forms.DoseForm, 2: forms.OutcomeForm, 3: forms.LastForm, 4: forms.StepsForm}
 
 
 def masked(patient: Patient | None) -> list[str]:
@@ -36,33 +38,23 @@ def form_of(form_class: type[PageForm], intake: Intake, formdata: Any) -> PageFo
     return form_class(formdata, today=queries.today(intake), places=places)
 
 
-def promises(facts: queries.Help | None) -> list[str]:
-    """What happens next, as far as it is true: the fixed words of the safety table."""
-    if facts is None:
-        return []
-    if facts.call_by is not None:
-        return [_("A person from the clinic will call you by %(time)s.", time=context.moment(facts.call_by, facts.tz))]
-    if facts.is_open:
-        return [_("We cannot say when someone at the clinic reads this. Call or text 988 now.")]
-    if facts.opens_at is None:
-        return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
-    opening = context.moment(facts.opens_at, facts.tz)
-    return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
+def names_on(form_class: type[PageForm], intake: Intake) -> list[str]:
+    """All fields that a page may hold, also those that this medicine is not asked."""
+    return [name for name, _field in form_class(None, today=queries.today(intake))._unbound_fields]
 
 
 def medicine_list(intake: Intake) -> list[dict[str, Any]]:
-    """The list so far: name, and the little that tells the rows apart."""
+    """The list so far: brand and generic name, and the little that tells the rows apart."""
     found = []
     for row in queries.trials(intake.id):
         leaf = queries.trial_leaf(row)
-        form = form_of(forms.DoseForm, intake, forms.stored(leaf.values))
-        assert isinstance(form, forms.DoseForm)
         dose = leaf.values.get("dose", "")
-        facts = [f"{dose} mg" if dose.replace("-", "").replace(".", "").isdigit() else dose, form.dates().answer]
+        when = forms.dates_row(form_of(forms.OutcomeForm, intake, forms.stored(leaf.values)))
+        facts = [f"{dose} mg" if dose.replace("-", "").replace(".", "").isdigit() else dose, when.answer]
         found.append(
             {
                 "key": row.key,
-                "name": leaf.values.get("drug") or _("No name yet"),
+                "name": drugs.named(leaf.values.get("drug", "")).shown or _("No name yet"),
                 "facts": ", ".join(filter(None, facts)),
                 "is_complete": leaf.is_complete,
             }
@@ -96,10 +88,12 @@ def medicine_rows(intake: Intake) -> list[dict[str, Any]]:
     """Every medicine with all its answers."""
     found = []
     for row in queries.trials(intake.id):
-        leaf = queries.trial_leaf(row)
-        lines = [line for step in STEPS.values() for line in form_of(step, intake, forms.stored(leaf.values)).rows()]
+        values = queries.trial_leaf(row).values
+        steps = pages.medicine_steps(values)
+        lines = [line for step in steps for line in form_of(STEPS[step], intake, forms.stored(values)).rows()]
         url = url_for("intake.medicine", key=row.key, step=1, to=pages.REVIEW)
-        found.append({"name": leaf.values.get("drug") or _("No name yet"), "rows": lines, "url": url})
+        name = drugs.named(values.get("drug", "")).shown or _("No name yet")
+        found.append({"name": name, "rows": lines, "url": url})
     return found
 
 
@@ -119,6 +113,30 @@ def address(page: str, to: str = "") -> str:
     if page in (pages.MEDICINES, pages.REVIEW):
         return url_for(f"intake.{page}")
     return url_for("intake.page", page=page, to=to or None)
+
+
+def consent_rows(patient_id: int) -> list[dict[str, Any]]:
+    """Every consent text with the newest answer to it, also those that were not asked."""
+    given = {row.consent: row for row in queries.consent_answers(patient_id)}
+    channels = patients.consents(patient_id)
+    rows = []
+    for key in consents.KEYS:
+        row, text = given.get(key), consents.shown(key, i18n.language())
+        granted = channels.get(key) if key in consents.CHANNELS else row.granted if row else None
+        rows.append(
+            {
+                "key": key,
+                "title": text.title,
+                "text": text.text,
+                "granted": granted,
+                "version": row.version if row else None,
+                "language": row.language if row else None,
+                "answered_at": row.answered_at if row else None,
+                "is_newer": row is not None and row.version != text.version,
+                "is_channel": key in consents.CHANNELS,
+            }
+        )
+    return rows
 
 
 def age(intake: Intake, answers: pages.Pages) -> int | None:

@@ -6,13 +6,23 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypedDict
 
 from sqlalchemy import or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from clinic import clock
 from clinic.db import db
-from clinic.errors import NotFound
+from clinic.errors import AlreadyOver, NotFound
 from clinic.intake import facts, pages, record, scores
 from clinic.intake.facts import Fact
-from clinic.intake.models import Amendment, Intake, IntakePage, IntakeState, IntakeTrial, ScreenScore
+from clinic.intake.models import (
+    Amendment,
+    Attachment,
+    Intake,
+    IntakeConsent,
+    IntakePage,
+    IntakeState,
+    IntakeTrial,
+    ScreenScore,
+)
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
@@ -61,6 +71,12 @@ def lock(intake_id: int) -> Intake:
     if found is None:
         raise NotFound("no such intake")
     return found
+
+
+def must_be_open(intake: Intake) -> None:
+    """Raises AlreadyOver once the form was sent."""
+    if intake.state != IntakeState.OPEN:
+        raise AlreadyOver("This form was sent already.")
 
 
 def latest_submitted(patient_id: int) -> Intake | None:
@@ -117,9 +133,10 @@ def trial(intake_id: int, key: str) -> IntakeTrial:
 
 
 def trial_leaf(row: IntakeTrial) -> Leaf:
-    """What a medicine row holds; complete once both of its pages were left."""
+    """What a medicine row holds; complete once each of its pages was left."""
     answers = row.answers
-    return Leaf(answers["values"], answers["revision"], len(answers["done"]) >= 2, row.saved_at, answers["form"])
+    is_complete = set(pages.medicine_steps(answers["values"])) <= set(answers["done"])
+    return Leaf(answers["values"], answers["revision"], is_complete, row.saved_at, answers["form"])
 
 
 def patient_of(intake: Intake) -> Patient | None:
@@ -157,7 +174,8 @@ def where_it_stopped(intake_id: int) -> tuple[str, str | None, int]:
     open_rows = [row for row in trials(intake_id) if not trial_leaf(row).is_complete]
     newest = max(open_rows, key=lambda row: row.saved_at, default=None)
     if newest is not None and (last is None or last[1].saved_at is None or newest.saved_at >= last[1].saved_at):
-        return pages.MEDICINES, newest.key, 2 if 1 in newest.answers["done"] else 1
+        steps = pages.medicine_steps(newest.answers["values"])
+        return pages.MEDICINES, newest.key, next(step for step in steps if step not in newest.answers["done"])
     if last is None:
         return next(iter(pages.PAGES)), None, 0
     key, leaf = last
@@ -184,6 +202,7 @@ def record_of(intake_id: int) -> dict[str, Any]:
         as_of=as_of,
         born=born(intake, saved),
         echo=f"intake-{intake_id}",
+        files=file_kinds(intake),
     )
     if rows:
         found.pop("trials", None)
@@ -196,8 +215,43 @@ def record_of(intake_id: int) -> dict[str, Any]:
 
 def trial_rows(intake_id: int) -> dict[str, dict[str, Any]]:
     """Medicine rows that say something, in the record's words, by key, in the record's order."""
-    found = {row.key: record.trial_row(trial_leaf(row).values) for row in trials(intake_id)}
+    files = file_kinds(get(intake_id))
+    found = {row.key: record.trial_row(trial_leaf(row).values, files) for row in trials(intake_id)}
     return {key: said for key, said in found.items() if said}
+
+
+def file_kinds(intake: Intake) -> frozenset[str]:
+    """Kinds of the papers that this person added."""
+    mine = Attachment.intake_id == intake.id
+    if intake.patient_id is not None:
+        mine = or_(mine, Attachment.patient_id == intake.patient_id)
+    return frozenset(
+        db.session.scalars(select(Attachment.kind).where(mine, Attachment.removed_at.is_(None)).distinct())
+    )
+
+
+def patient_of_attachment(row: Attachment) -> int:
+    """The patient whose file it is. Raises NotFound for a form without a name."""
+    if row.patient_id is None:
+        raise NotFound("nobody is named yet")
+    return row.patient_id
+
+
+def consent_answers(patient_id: int) -> list[IntakeConsent]:
+    """The newest answer to each consent text, over all of a person's forms."""
+    rows = db.session.scalars(
+        select(IntakeConsent)
+        .join(Intake, Intake.id == IntakeConsent.intake_id)
+        .where(Intake.patient_id == patient_id)
+        .ext(distinct_on(IntakeConsent.consent))
+        .order_by(IntakeConsent.consent, IntakeConsent.id.desc())
+    )
+    return list(rows)
+
+
+def newest_of(patient_id: int) -> Intake | None:
+    """The patient's newest form, sent or not."""
+    return db.session.scalar(select(Intake).where(Intake.patient_id == patient_id).order_by(Intake.id.desc()).limit(1))
 
 
 def screen_scores(patient_id: int) -> Sequence[ScreenScore]:
@@ -242,6 +296,17 @@ def availability(patient_id: int) -> Availability:
         "away": record.away(saved.get("away") or {}),
         "locations": [place for place in record.places(saved.get("places") or {}) if place in known],
     }
+
+
+def review_due(intake: Intake) -> datetime | None:
+    """By when the clinic's own rule wants this form read; None once that passed or the review is over."""
+    task = db.session.scalar(
+        select(Task)
+        .where(Task.intake_id == intake.id, Task.kind == TaskKind.REVIEW_INTAKE, Task.closed_at.is_(None))
+        .order_by(Task.id.desc())
+        .limit(1)
+    )
+    return task.due_at if task is not None and task.due_at > clock.now() else None
 
 
 # -- help -----------------------------------------------------------------------------------------------------------

@@ -2,16 +2,20 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from clinic.intake.pages import PHQ9_ITEMS, SCREENS, THERAPIES, Pages, Values, age_on
+from clinic import instruments
+from clinic.intake.pages import GAD7_PAGES, PHQ9_ITEMS, PTSD_PAGES, SCREENS, THERAPIES, Pages, Values, age_on
 
 MAX_DOSE = 10_000.0
 MAX_WEEKS = 6_240.0
 MAX_SESSIONS = 10_000
 MAX_DRUG = 200
+MAX_TEXT = 300
+MAX_STEPS = 4  # how a dose changed
+MAX_NAMES = 40  # medicines taken now beside the list
 MAX_AWAY = 92
 EARLIEST_YEAR = 1900
 
@@ -27,6 +31,7 @@ WORKDAYS = range(5)
 ADHERENCE = {"0": "good", "1": "good", "2_3": "partial", "4_more": "poor"}
 OUTCOMES = ("none", "partial", "response", "remission", "lost_response")
 STOPPED = ("inefficacy", "side_effects", "cost", "other", "ongoing")
+PAPERS = {"pharmacy": "pharmacy_list", "chart": "letter", "letter": "letter"}  # what is said to be there, and its file
 OTHER_USES = ("sleep", "pain", "smoking", "other")
 DIAGNOSES = ("mdd", "bipolar_1", "bipolar_2", "dysthymia", "schizoaffective")
 LIVER = ("severe", "moderate", "mild", "none")
@@ -132,6 +137,26 @@ def whole_of(text: str | None, low: int, high: int) -> int | None:
     return int(text) if low <= int(text) <= high else None
 
 
+def hours_of(text: str | None) -> Range | None:
+    """Hours from "6" or "5-7"; None where the text is something else."""
+    found = _match((text or "").removesuffix("hours").removesuffix("h"))
+    if found is None or found["low_unit"] or found["high_unit"]:
+        return None
+    hours = [_number(part) for part in (found["low"], found["high"]) if part]
+    return _as_range(min(hours), max(hours)) if max(hours) <= 24 else None
+
+
+def names_of(values: Values) -> list[str]:
+    """Names of medicines, each once, in the order in which they were written."""
+    given = values.get("names") or ()
+    found: dict[str, str] = {}
+    for name in [given] if isinstance(given, str) else given:
+        tidy = " ".join(name.split())[:MAX_DRUG]
+        if tidy:
+            found.setdefault(tidy.casefold(), tidy)
+    return list(found.values())[:MAX_NAMES]
+
+
 def date_of(values: Values, name: str) -> date | None:
     """The date in `{name}_year`, `{name}_month`, `{name}_day`; None where it is no date."""
     year, month, day = (
@@ -184,9 +209,18 @@ def known(**values: Any) -> dict[str, Any]:
 
 
 def to_record(
-    pages: Pages, trials: Iterable[Values], *, as_of: date, born: date | None, echo: str | None = None
+    pages: Pages,
+    trials: Iterable[Values],
+    *,
+    as_of: date,
+    born: date | None,
+    echo: str | None = None,
+    files: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The intake record: a plain dict in the schema of `clinic assess`, known facts only."""
+    """The intake record: a plain dict in the schema of `clinic assess`, known facts only.
+
+    `files`: kinds of the papers that were added; without one the word that there are papers documents nothing.
+    """
     page = _Reader(pages)
     safety = _safety(page)
     return known(
@@ -195,13 +229,16 @@ def to_record(
         age=age_on(born, as_of) if born else None,
         sex=_one_of(page["about"].get("sex"), ("female", "male", "other")),
         episode=_episode(page, as_of) or None,
-        trials=_trials(page, trials),
+        trials=_trials(page, trials, files),
         psychotherapy=_psychotherapy(page),
         phq9=_phq9(page),
         cssrs=_cssrs(page) or None,
         audit_c=_audit_c(page),
         safety=safety or None,
         payer=page["cover"].get("payer") or None,
+        current_medicines=_current(page["taking"]),
+        scores=_scores(page) or None,
+        thyroid=_thyroid(page["thyroid"]) or None,
     )
 
 
@@ -225,9 +262,16 @@ def _episode(page: _Reader, as_of: date) -> dict[str, Any]:
     return known(
         diagnosis="unknown" if told == "bipolar" else _one_of(told, DIAGNOSES),
         onset_weeks_ago=_onset(brings, as_of),
+        psychotic_features=_psychotic_features(page["mind"]),
         current_mania=yes_or_no(page["mind"].get("mania_now")),
         ect_used=yes_or_no(page["treatments"].get("ect")),
     )
+
+
+def _psychotic_features(mind: Values) -> bool | None:
+    """Yes where there are some now; no only where there never were any."""
+    now, ever = yes_or_no(mind.get("psychosis_now")), yes_or_no(mind.get("psychosis_history"))
+    return True if now else False if now is False and ever is False else None
 
 
 def _onset(brings: Values, as_of: date) -> int | None:
@@ -239,30 +283,59 @@ def _onset(brings: Values, as_of: date) -> int | None:
     return max(0, days // 7) if days > -16 else None
 
 
-def _trials(page: _Reader, trials: Iterable[Values]) -> list[dict[str, Any]] | None:
-    rows = [row for row in (trial_row(values) for values in trials) if row]
+def _trials(page: _Reader, trials: Iterable[Values], files: Collection[str]) -> list[dict[str, Any]] | None:
+    rows = [row for row in (trial_row(values, files) for values in trials) if row]
     if rows:
         return rows
     return [] if page["medicines"].get("none") else None
 
 
-def trial_row(values: Values) -> dict[str, Any]:
-    """One medicine in the record's words."""
+def trial_row(values: Values, files: Collection[str] = ()) -> dict[str, Any]:
+    """One medicine in the record's words. `files`: as in `to_record`."""
     weeks = weeks_of(values.get("weeks"))
     same = values.get("at_dose")
+    stopped = values.get("stopped")
     return known(
         drug=(values.get("drug") or "").strip()[:MAX_DRUG] or None,
         dose_mg_per_day=dose_of(values.get("dose")),
+        formulation=None if values.get("release") == "not_sure" else values.get("release"),
+        steps=_steps(values) or None if same == "changed" else None,
+        level_therapeutic=yes_or_no(values.get("level")),
         weeks=weeks,
         weeks_at_dose=weeks if same == "all" else weeks_of(values.get("at_dose_weeks")) if same == "part" else None,
         started_on=month_of(values, "from"),
-        stopped_on=None if values.get("stopped") == "ongoing" else month_of(values, "to"),
+        stopped_on=None if stopped == "ongoing" else month_of(values, "to"),
         adherence=ADHERENCE.get(values.get("missed") or ""),
         outcome=_one_of(values.get("outcome"), OUTCOMES),
-        stopped_reason=_one_of(values.get("stopped"), STOPPED),
+        stopped_reason="other" if stopped == "could_not" else _one_of(stopped, STOPPED),
+        contraindicated=(_text(values.get("reason")) or "another illness or medicine")
+        if stopped == "could_not"
+        else None,
+        side_effect=_text(values.get("side_effects")) if stopped == "side_effects" else None,
+        side_effect_on=month_of(values, "side_effect") if stopped == "side_effects" else None,
+        documentation=_documentation(values.get("papers"), files),
         in_current_episode=yes_or_no(values.get("this_episode")),
         **_use(values.get("use")),
     )
+
+
+def _text(typed: Any) -> str | None:
+    return (typed or "").strip()[:MAX_TEXT] or None
+
+
+def _steps(values: Values) -> list[dict[str, Any]]:
+    rows = [
+        known(dose=dose_of(values.get(f"step{n}_dose")), weeks=weeks_of(values.get(f"step{n}_weeks")))
+        for n in range(1, MAX_STEPS + 1)
+    ]
+    return [row for row in rows if row]
+
+
+def _documentation(papers: Any, files: Collection[str]) -> str | None:
+    """What documents the row: a paper only once its file is there; a person's word where there is none."""
+    if papers == "none":
+        return "patient"
+    return papers if PAPERS.get(papers or "", "") in files else None
 
 
 def _use(answer: Any) -> dict[str, str]:
@@ -281,10 +354,51 @@ def _psychotherapy(page: _Reader) -> list[dict[str, Any]] | None:
     rows = []
     for kind in THERAPIES:
         if kind in (therapy.get("kinds") or ()):
-            answers = page[f"therapy-{kind}"]
-            named = (answers.get("kind") or "").strip() or "other" if kind == "other" else kind
-            rows.append(known(type=None if kind == "not_sure" else named, sessions=count_of(answers.get("sessions"))))
+            named = _text(therapy.get("other_kind")) or "other" if kind == "other" else kind
+            sessions = count_of(page[f"therapy-{kind}"].get("sessions"))
+            rows.append(known(type=None if kind == "not_sure" else named, sessions=sessions))
     return rows or [{}]
+
+
+def _current(taking: Values) -> list[str] | None:
+    names = names_of(taking)
+    return names or ([] if taking.get("none") else None)
+
+
+def _scores(page: _Reader) -> dict[str, int]:
+    """Totals by the questionnaires' own rules; none where too much was left open."""
+    return known(gad7=_total("gad7", _items(page, "gad7", GAD7_PAGES)), pcptsd5=_pcptsd5(page))
+
+
+def _items(page: _Reader, key: str, layout: Mapping[int, Sequence[int]]) -> list[int | None]:
+    return [whole_of(page[f"{key}-{n}"].get(f"item{item}"), 0, 3) for n, items in layout.items() for item in items]
+
+
+def _total(key: str, answers: list[int | None]) -> int | None:
+    if all(answer is None for answer in answers):
+        return None
+    try:
+        total = instruments.score(key, answers)["total"]
+    except instruments.BadAnswers:
+        return None
+    return None if total is None else int(total)
+
+
+def _pcptsd5(page: _Reader) -> int | None:
+    """No such event: 0, and the items are not asked."""
+    happened = yes_or_no(page["ptsd"].get("gate"))
+    if happened is None:
+        return None
+    return _total("pcptsd5", _items(page, "ptsd", PTSD_PAGES)) if happened else 0
+
+
+def _thyroid(values: Values) -> dict[str, Any]:
+    tested = yes_or_no(values.get("tested"))
+    return known(
+        problem=yes_or_no(values.get("problem")),
+        result=_one_of(values.get("result"), ("normal", "abnormal")) if tested else None,
+        tested_on=month_of(values, "test") if tested else None,
+    )
 
 
 def _phq9(page: _Reader) -> list[int | None] | None:

@@ -10,9 +10,10 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
-from clinic.intake import forms, operations, pages, presenter, queries
+from clinic.instruments.wording import Wording, wording
+from clinic.intake import attachments, consents, drugs, forms, operations, pace, pages, presenter, queries, record
 from clinic.intake.forms import FORMS, PageForm
-from clinic.intake.models import Intake, IntakeState, IntakeTrial
+from clinic.intake.models import AttachmentKind, Intake, IntakeState, IntakeTrial
 from clinic.intake.operations import Saved
 from clinic.intake.queries import EMPTY, Leaf
 from clinic.locations import queries as locations
@@ -21,6 +22,8 @@ from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
+from clinic.tasks import help as alert_help
+from clinic.tasks import safety as alerts
 from clinic.web import access, i18n, scales
 from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff
 from clinic.web.errors import problem
@@ -29,11 +32,14 @@ from clinic.web.limits import limiter
 RADIO_PLACES = 7  # more sites than this are a list to choose from
 MINORS_UNDER = 18
 TEMPLATES = {
+    "taking": "intake/taking.html",
+    "thyroid": "intake/thyroid.html",
+    "sleep": "intake/sleep.html",
+    "consents": "intake/consents.html",
     "about": "intake/about.html",
     "contact": "intake/contact.html",
     "cover": "intake/cover.html",
     "brings": "intake/brings.html",
-    "taking": "intake/taking.html",
     "heart": "intake/heart.html",
     "times": "intake/times.html",
     "away": "intake/away.html",
@@ -41,10 +47,22 @@ TEMPLATES = {
     "messages": "intake/messages.html",
     **{f"phq9-{n}": "intake/phq9.html" for n in range(1, pages.PHQ9_ITEMS + 1)},
     **{f"therapy-{kind}": "intake/therapy_kind.html" for kind in pages.THERAPIES},
+    **{key: "intake/scale.html" for key in pages.PAGES if key.startswith(("gad7-", "ptsd-"))},
+    "ptsd": "intake/gate.html",
+    "difficulty": "intake/gate.html",
 }
 
 bp = Blueprint("intake", __name__, template_folder="templates")
 mine = access.patient(LinkPurpose.INTAKE, LinkPurpose.SIGN_IN, birth_date=False)
+MEDICINE_TEMPLATES = {1: "intake/dose.html", 2: "intake/outcome.html", 3: "intake/last.html", 4: "intake/steps.html"}
+LAST_STEP = 3
+SCALES = {"phq9": "phq9", "cssrs": "cssrs", "gad7": "gad7", "ptsd": "pcptsd5", "alcohol": "audit_c"}
+FILE_KINDS = {  # what is most likely added from a page
+    pages.MEDICINES: AttachmentKind.PHARMACY_LIST,
+    "thyroid": AttachmentKind.TEST_RESULT,
+    "family": AttachmentKind.GENE_TEST,
+    pages.REVIEW: AttachmentKind.PHARMACY_LIST,
+}
 PUBLIC = ("intake.start", "intake.begin")
 CLINICAL = (Role.NURSE, Role.THERAPIST, Role.PRESCRIBER)
 RECORD_ORDER = 28  # on the staff's record: above what was made of it
@@ -65,15 +83,13 @@ def _keep_language(caller: PatientCaller, language: str) -> None:
 i18n.add_keeper(10, _language, _keep_language)
 
 
-@bp.errorhandler(AlreadyOver)
 def sent_already(error: AlreadyOver) -> Any:
     """A form that was sent is read only: the person sees that it arrived."""
     if request.path.endswith("/autosave"):
         return problem(409, error.code, error.message)
-    return redirect(url_for(".done"))
+    return redirect(url_for("intake.done"))
 
 
-@bp.before_request
 def ask_birth_date() -> Any:
     """Who signed in, instead of opening a link to this form, says the date of birth first, as on all own pages."""
     caller = g.get("patient")
@@ -82,6 +98,15 @@ def ask_birth_date() -> Any:
     if caller.birth_date_checked_at is None:
         return redirect(url_for("patients.birth_date", next=request.path))
     return None
+
+
+def guard(blueprint: Blueprint) -> None:
+    """What holds for every page of the form, also for those that stand in modules of their own."""
+    blueprint.register_error_handler(AlreadyOver, sent_already)
+    blueprint.before_request(ask_birth_date)
+
+
+guard(bp)
 
 
 def home_section(patient_id: int) -> Markup | None:
@@ -137,7 +162,7 @@ def _of(caller: PatientCaller | None) -> Intake | None:
 @mine
 def resume() -> Any:
     """The page where the person stopped."""
-    intake = _open()
+    intake = open_form()
     page, key, step = queries.where_it_stopped(intake.id)
     if key is not None:
         return redirect(url_for(".medicine", key=key, step=step))
@@ -148,15 +173,15 @@ def resume() -> Any:
 @mine
 def later() -> Any:
     """Stop here: a link to come back, on this device or another."""
-    intake = _open()
+    intake = open_form()
     patient = queries.patient_of(intake)
     if request.method == "GET" or patient is None:
-        return _render("intake/later.html", intake, channels=presenter.masked(patient), asked=False)
+        return render("intake/later.html", intake, channels=presenter.masked(patient), asked=False)
     try:
         operations.request_link(intake.id, by=current_actor())
     except Conflict:
         return redirect(url_for(".page", page="contact"))
-    return _render("intake/later.html", intake, channels=presenter.masked(patient), asked=True)
+    return render("intake/later.html", intake, channels=presenter.masked(patient), asked=True)
 
 
 # -- pages ----------------------------------------------------------------------------------------------------------
@@ -166,7 +191,7 @@ def later() -> Any:
 @mine
 def page(page: str) -> Any:
     """One page of the form."""
-    intake, form_class = _open(), _form_class(page)
+    intake, form_class = open_form(), _form_class(page)
     saved = queries.leaves(intake.id)
     leaf = saved.get(page, EMPTY)
     if request.method == "GET":
@@ -177,7 +202,12 @@ def page(page: str) -> Any:
     if sent.clash is not None:
         return _show_clash(page, intake, form, sent.clash)
     if sent.level is not None:
+        alert_help.note_kiosk(f"intake:{intake.id}", by=current_actor())
         return redirect(url_for(".safety", after=page, to=_to() or None))
+    if page == "taking" and is_sound and _is_list_changed(form):
+        return redirect(url_for(".page", page=page, to=_to() or None))
+    if "files" in request.form:
+        return redirect(url_for("intake_files.files", page=page, to=_to() or None))
     if "later" in request.form:
         return redirect(url_for(".later"))
     if not is_sound:
@@ -191,7 +221,7 @@ def page(page: str) -> Any:
 @mine
 def autosave(page: str) -> Any:
     """Keep a draft of the page, whatever stands in it. Answers {saved_at, revision, safety}."""
-    intake, form_class = _open(), _form_class(page)
+    intake, form_class = open_form(), _form_class(page)
     values = presenter.form_of(form_class, intake, request.form).values(request.form)
     return _answer(
         operations.save_page(
@@ -207,12 +237,28 @@ def _form_class(page: str) -> type[PageForm]:
     return FORMS[page]
 
 
+def _is_list_changed(form: PageForm) -> bool:
+    """Whether a name was added to the medicines that are taken now, or one taken off."""
+    return bool("add" in request.form or "remove" in request.form or form["drug"].data)
+
+
+def _values(form: PageForm) -> dict[str, Any]:
+    """What was sent. A name typed on the page `taking` joins its list, one that was taken off leaves it."""
+    values = form.values(request.form)
+    if not isinstance(form, forms.TakingForm) or request.path.endswith("/autosave"):
+        return values
+    names = [*form.taken(), values.pop("drug", "")]
+    off = forms.clean(request.form.get("remove", ""))
+    values["names"] = record.names_of({"names": [name for name in names if name != off]})
+    return {name: value for name, value in values.items() if value and not (name == "none" and values["names"])}
+
+
 def _save(intake: Intake, page: str, form: PageForm) -> tuple[Saved, bool]:
     """Save what was sent; whether it can be used. What the rest of the clinic refuses is kept as a draft."""
-    values, is_sound = form.values(request.form), form.validate()
-    is_left = is_sound and (
-        bool(values) or "later" not in request.form
-    )  # who stops at open questions comes back to them
+    is_sound = form.validate()
+    values = _values(form)
+    aside = {"later", "files", "add", "remove"} & set(request.form)
+    is_left = is_sound and (bool(values) or not aside) and not aside & {"files", "add", "remove"}
     keep: dict[str, Any] = {"revision": _revision(), "form": _form_id(), "by": current_actor()}
     try:
         return operations.save_page(intake.id, page, values, is_complete=is_left, **keep), is_sound
@@ -246,7 +292,7 @@ def _tell_minor(intake: Intake) -> None:
 @mine
 def safety() -> Any:
     """Help now, before anything else; then the screener's questions or a person. Never blocks going on."""
-    intake = _open()
+    intake = open_form()
     after = request.values.get("after", "")
     after = after if after in pages.PAGES else "phq9-9"
     offers_questions = after == "phq9-9"
@@ -258,11 +304,12 @@ def safety() -> Any:
                 intake.id, pages.SAFETY, values, is_complete=True, revision=0, form=_form_id(), by=current_actor()
             )
             if form.next.data == "person":
+                alerts.add_words(f"intake:{intake.id}", alerts.WANTS_A_PERSON, by=current_actor())
                 flash(_("To talk to a person now: call or text 988, or call the clinic. You can go on here any time."))
             if form.next.data == "questions":
                 return redirect(url_for(".page", page="cssrs-1", to=_to() or None))
         return redirect(_next(intake, after))
-    return _render(
+    return render(
         "intake/safety.html",
         intake,
         form=form if offers_questions else None,
@@ -279,7 +326,7 @@ def safety() -> Any:
 @mine
 def medicines() -> Any:
     """The list so far, a field for the next one, and "that is all"."""
-    intake = _open()
+    intake = open_form()
     leaf = queries.leaves(intake.id).get(pages.MEDICINES, EMPTY)
     if request.method == "GET":
         form = presenter.form_of(forms.MedicinesForm, intake, forms.stored(leaf.values) if leaf.values else None)
@@ -301,7 +348,7 @@ def medicines() -> Any:
             form.form_errors.append(error.message)
             return _show_list(intake, form, leaf), 422
     values = {name: value for name, value in form.values(request.form).items() if name != "drug"}
-    is_left = not drug and "later" not in request.form
+    is_left = not drug and not {"later", "files"} & set(request.form)
     operations.save_page(
         intake.id,
         pages.MEDICINES,
@@ -313,6 +360,8 @@ def medicines() -> Any:
     )
     if "later" in request.form:
         return redirect(url_for(".later"))
+    if "files" in request.form and not drug:
+        return redirect(url_for("intake_files.files", page=pages.MEDICINES))
     return redirect(url_for(".medicine", key=key, step=1) if drug else _next(intake, pages.MEDICINES))
 
 
@@ -352,22 +401,25 @@ def _suggest_url() -> str:
 @mine
 def medicine(key: str, step: int) -> Any:
     """One of a medicine's two short pages."""
-    intake, form_class = _open(), _step_class(step)
+    intake, form_class = open_form(), _step_class(step)
     row = queries.trial(intake.id, key[:36])
     if row.removed_at is not None:
         return redirect(url_for(".medicines", removed=row.key))
     leaf = queries.trial_leaf(row)
     if request.method == "GET":
         return _show_medicine(intake, row, step, presenter.form_of(form_class, intake, forms.stored(leaf.values)), leaf)
-    form = presenter.form_of(form_class, intake, request.form)
+    sent = request.form.copy()
+    if "rename" in sent:
+        sent["drug"] = sent["rename"]
+    form = presenter.form_of(form_class, intake, sent)
     is_sound = form.validate()
     saved = operations.save_trial(
         intake.id,
         row.key,
         step,
-        form.values(request.form),
-        fields=list(form._fields),
-        is_complete=is_sound,
+        form.values(sent),
+        fields=presenter.names_on(form_class, intake),
+        is_complete=is_sound and not {"files", "rename"} & set(sent),
         revision=_revision(),
         form=_form_id(),
         by=current_actor(),
@@ -379,8 +431,13 @@ def medicine(key: str, step: int) -> Any:
         return redirect(url_for(".later"))
     if not is_sound:
         return _show_medicine(intake, row, step, form, saved.leaf), 422
-    if step == 1:
-        return redirect(url_for(".medicine", key=row.key, step=2, to=_to() or None))
+    if "rename" in request.form:
+        return redirect(url_for(".medicine", key=row.key, step=1, to=_to() or None))
+    if "files" in request.form:
+        return redirect(url_for("intake_files.files", page=pages.MEDICINES, key=row.key, to=_to() or None))
+    steps = pages.medicine_steps(saved.leaf.values)
+    if step in steps[:-1]:
+        return redirect(url_for(".medicine", key=row.key, step=steps[steps.index(step) + 1], to=_to() or None))
     return redirect(url_for(".review") if _to() else url_for(".medicines"))
 
 
@@ -388,14 +445,14 @@ def medicine(key: str, step: int) -> Any:
 @mine
 def autosave_medicine(key: str, step: int) -> Any:
     """Keep a draft of a medicine's page."""
-    intake, form_class = _open(), _step_class(step)
+    intake, form_class = open_form(), _step_class(step)
     form = presenter.form_of(form_class, intake, request.form)
     saved = operations.save_trial(
         intake.id,
         key[:36],
         step,
         form.values(request.form),
-        fields=list(form._fields),
+        fields=presenter.names_on(form_class, intake),
         is_complete=False,
         revision=_revision(),
         form=_form_id(),
@@ -413,20 +470,27 @@ def _step_class(step: int) -> type[PageForm]:
 def _show_medicine(intake: Intake, row: IntakeTrial, step: int, form: PageForm, leaf: Leaf, **more: Any) -> Any:
     rows = presenter.medicine_list(intake)
     number = next((n for n, each in enumerate(rows, 1) if each["key"] == row.key), len(rows))
-    this = rows[number - 1]
+    steps = pages.medicine_steps(leaf.values)
+    steps = steps if step in steps else sorted({*steps, step}, key=[1, 4, 2, 3].index)
+    nth = steps.index(step)
     return _show(
         pages.MEDICINES,
         intake,
         form,
         leaf,
-        template="intake/dose.html" if step == 1 else "intake/outcome.html",
+        template=MEDICINE_TEMPLATES[step],
         rows=rows,
-        this=this,
+        this=rows[number - 1],
         nth=number,
-        step=step,
+        step=nth + 1,
+        steps=len(steps),
+        key=row.key,
+        open_step=step,
+        stopped=leaf.values.get("stopped"),
+        files=attachments.of_intake(intake) if step == LAST_STEP else [],
         suggest_url=_suggest_url(),
         save_url=url_for(".autosave_medicine", key=row.key, step=step),
-        back_url=url_for(".medicine", key=row.key, step=1) if step == 2 else url_for(".medicines"),
+        back_url=url_for(".medicine", key=row.key, step=steps[nth - 1]) if nth else url_for(".medicines"),
         **more,
     )
 
@@ -435,7 +499,7 @@ def _show_medicine(intake: Intake, row: IntakeTrial, step: int, form: PageForm, 
 @mine
 def remove(key: str) -> Any:
     """Take a medicine off the list; the list then offers to undo it."""
-    intake = _open()
+    intake = open_form()
     _keep_typed(intake)
     operations.remove_trial(intake.id, key[:36], by=current_actor())
     return redirect(url_for(".medicines", removed=key[:36]))
@@ -445,7 +509,7 @@ def remove(key: str) -> Any:
 @mine
 def restore(key: str) -> Any:
     """Undo the removal."""
-    intake = _open()
+    intake = open_form()
     _keep_typed(intake)
     operations.restore_trial(intake.id, key[:36], by=current_actor())
     return redirect(url_for(".medicines"))
@@ -474,19 +538,26 @@ def _keep_typed(intake: Intake) -> None:
 def review() -> Any:
     """Every answer with Change, gaps dashed; then send."""
     if request.method == "POST":
-        intake = _mine()
+        intake = own_form()
         try:
             operations.submit_intake(intake.id, by=current_actor())
         except Invalid as error:
-            flash(_("Please look at this page once more, then send."), "error")
-            return redirect(url_for(".page", page=error.details["fields"][0], to=pages.REVIEW))
+            page = error.details["fields"][0]
+            flash(
+                _("You said that your care team may not use this form. So we did not send it.")
+                if page == "consents"
+                else _("Please look at this page once more, then send."),
+                "error",
+            )
+            return redirect(url_for(".page", page=page, to=pages.REVIEW))
         return redirect(url_for(".done"))
-    intake = _open()
+    intake = open_form()
     saved = queries.leaves(intake.id)
-    return _render(
+    return render(
         "intake/review.html",
         intake,
         parts=presenter.parts(intake, saved),
+        files=attachments.of_intake(intake),
         can_send=intake.patient_id is not None,
         last_url=url_for(".page", page="messages"),
     )
@@ -496,10 +567,17 @@ def review() -> Any:
 @mine
 def done() -> Any:
     """What happens next: only what the clinic really does."""
-    intake = _mine()
+    intake = own_form()
     if intake.state == IntakeState.OPEN:
         return redirect(url_for(".resume"))
-    return _render("intake/done.html", intake, channels=presenter.masked(queries.patient_of(intake)))
+    patient = queries.patient_of(intake)
+    return render(
+        "intake/done.html",
+        intake,
+        channels=presenter.masked(patient),
+        read_by=queries.review_due(intake),
+        tz=queries.tz_of(intake),
+    )
 
 
 # -- staff ----------------------------------------------------------------------------------------------------------
@@ -521,6 +599,8 @@ def answers(patient_id: int) -> Any:
         intake=intake,
         tz=queries.tz_of(intake),
         parts=presenter.parts(intake, saved) if saved else [],
+        files=attachments.of_patient(patient.id),
+        consents=presenter.consent_rows(patient.id),
     )
 
 
@@ -543,15 +623,17 @@ chart.add_section(RECORD_ORDER, record_section, CLINICAL)
 # -- shared ---------------------------------------------------------------------------------------------------------
 
 
-def _mine() -> Intake:
+def own_form() -> Intake:
+    """The form of this browser's person, sent or not. Raises NotFound."""
     found = _of(current_patient())
     if found is None:
         raise NotFound("You have no form that is open.")
     return found
 
 
-def _open() -> Intake:
-    intake = _mine()
+def open_form() -> Intake:
+    """The form that this browser's person fills. Raises NotFound, AlreadyOver."""
+    intake = own_form()
     if intake.state != IntakeState.OPEN:
         raise AlreadyOver("This form was sent already.")
     return intake
@@ -572,7 +654,7 @@ def _next(intake: Intake, page: str) -> str:
 
 def _opened_by(page: str, following: str) -> bool:
     """Whether an answer of this page opened the next one, so that even a change from the review goes on there."""
-    return following.startswith(("cssrs-", "therapy-")) and following.split("-")[0] in (page.split("-")[0],)
+    return following.startswith(("cssrs-", "ptsd-", "therapy-")) and following.split("-")[0] in (page.split("-")[0],)
 
 
 def _revision() -> int:
@@ -588,23 +670,26 @@ def _form_id() -> str:
 
 def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str = "", **more: Any) -> Any:
     about = pages.PAGES[page]
-    answers = queries.values(intake.id)
+    saved = queries.leaves(intake.id)
+    answers = {key: each.values for key, each in saved.items()}
     earlier = pages.before(page, answers, presenter.age(intake, answers))
     number = int(page.removeprefix("phq9-")) if page.startswith("phq9-") else 0
-    scale = "phq9" if number else {"cssrs": "cssrs", "alcohol": "audit_c"}.get(page.split("-")[0])
     values: dict[str, Any] = {
         "page": page,
         "about": about,
         "form": form,
         "leaf": leaf,
         "number": number,
-        "instrument": scales.shown(scale) if scale else None,
+        "instrument": _scale_of(page),
+        "minutes": pace.minutes_left(intake, page, saved, key=more.get("key", ""), step=more.get("open_step", 0)),
+        "is_private": page in pages.PRIVATE,
         "to": _to(),
         "form_id": secrets.token_hex(8),
         "saved_at": presenter.clock12(leaf.saved_at, intake),
         "save_url": url_for(".autosave", page=page),
         "back_url": presenter.address(earlier) if earlier else url_for(".start"),
         "skip_url": _next(intake, page),
+        "files": attachments.of_intake(intake) if page in FILE_KINDS else [],
     }
     if page == "phq9-9":
         values["promises"] = _promises_before_an_answer(intake)
@@ -613,9 +698,24 @@ def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str =
         values["notes"] = {str(site.id): site.address for site in locations.active()}
     if page == "times":
         values |= {"weekdays": forms.WEEKDAYS, "day_parts": forms.DAY_PARTS}
+    if page == "taking":
+        assert isinstance(form, forms.TakingForm)
+        values["taken"] = [(name, drugs.named(name).shown) for name in form.taken()]
+        values["suggest_url"] = _suggest_url()
+    if page in operations.CONSENTS:
+        texts = {key: consents.shown(key, i18n.language()) for key in operations.CONSENTS[page]}
+        values["marks"] = {f"{key}_text": text.digest.hex() for key, text in texts.items()}
+    if page == "therapy-other":
+        values["other_kind"] = (answers.get("therapy") or {}).get("other_kind")
     if page == "messages":
         values["patient"] = queries.patient_of(intake)
-    return _render(template or TEMPLATES.get(page, "intake/page.html"), intake, **values | more)
+    return render(template or TEMPLATES.get(page, "intake/page.html"), intake, **values | more)
+
+
+def _scale_of(page: str) -> Wording | None:
+    """The questionnaire of a page, in the page's language where it was published."""
+    key = "phq9" if page == "difficulty" else SCALES.get(page.split("-")[0])
+    return scales.shown(key) if key else None
 
 
 def _promises_before_an_answer(intake: Intake) -> list[str]:
@@ -629,7 +729,8 @@ def _show_clash(page: str, intake: Intake, form: PageForm, clash: Leaf) -> Any:
     return _show(page, intake, form, clash, clash=presenter.differences(form, stored)), 409
 
 
-def _render(template: str, intake: Intake, **values: Any) -> Any:
+def render(template: str, intake: Intake, **values: Any) -> Any:
+    """A page of the form, in the form's frame."""
     return render_template(
         template,
         clinic_profile=locations.profile(),

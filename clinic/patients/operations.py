@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from zoneinfo import available_timezones
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from clinic import audit, clock, jobs
 from clinic.audit import Actor
@@ -303,6 +303,23 @@ def check_birth_date(patient_session_id: int, given: date) -> bool:
             row.ended_at = clock.now()
         audit.record(row, "birth_date_wrong", by=actor, tries=row.failed_checks)
         return False
+
+
+def keep_session(patient_session_id: int, *, idle: timedelta) -> bool:
+    """Note that someone is there; False where nobody was for as long as `idle`, or the session is over."""
+    now = clock.now()
+    with transaction():
+        seen = db.session.scalar(
+            update(PatientSession)
+            .where(
+                PatientSession.id == patient_session_id,
+                PatientSession.ended_at.is_(None),
+                PatientSession.last_seen_at > now - idle,
+            )
+            .values(last_seen_at=now)
+            .returning(PatientSession.id)
+        )
+        return seen is not None
 
 
 def end_session(patient_session_id: int) -> None:

@@ -28,7 +28,9 @@ def add(name: str, provider: Provider) -> None:
 
 def init_app(app: Flask) -> None:
     """Filters for dates and times, and the staff bar."""
-    app.jinja_env.filters.update(day=day, clock12=clock12, clock24=clock24, long_day=long_day, short_day=short_day)
+    app.jinja_env.filters.update(
+        day=day, clock12=clock12, clock24=clock24, long_day=long_day, short_day=short_day, megabytes=megabytes
+    )
     app.jinja_env.globals.update(staff_nav=staff_nav, staff_banners=staff_banners)
     app.before_request(_forget)
     app.context_processor(_values)
@@ -146,3 +148,8 @@ def _local(value: date | datetime, tz: str | None) -> date:
             raise ValueError("an instant needs a zone to be shown")
         return value.astimezone(ZoneInfo(tz)).date()
     return value
+
+
+def megabytes(size: int) -> str:
+    """`2.4 MB`; below a tenth of one `40 KB`."""
+    return f"{size / 1_000_000:.1f} MB" if size >= 100_000 else f"{max(1, round(size / 1000))} KB"

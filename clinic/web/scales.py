@@ -28,3 +28,16 @@ def items(key: str) -> dict[int, scoring.Item]:
 def follow_up(key: str) -> LazyString:
     """The question that goes with an item, likewise."""
     return LazyString(lambda: shown(key).follow_up)
+
+
+def functional(key: str) -> tuple[LazyString, list[LazyString]]:
+    """The question that is not scored with its answers in order, likewise."""
+    english = wording(key, i18n.DEFAULT).functional
+    assert english is not None
+    text = LazyString(lambda: (shown(key).functional or english)[0])
+    return text, [LazyString(lambda n=n: (shown(key).functional or english)[1][n]) for n in range(len(english[1]))]
+
+
+def gate(key: str) -> LazyString:
+    """The question that comes before the items, likewise."""
+    return LazyString(lambda: shown(key).gate)

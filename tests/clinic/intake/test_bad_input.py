@@ -36,10 +36,23 @@ BAD = [
     ("cssrs-1", {"item1": "maybe"}, "item1"),
     ("cssrs-2", {"item3": "2"}, "item3"),
     ("cssrs-3", {"recent": "2"}, "recent"),
-    ("taking", {"now": "x" * 4001}, "now"),
+    ("taking", {"changed": "x" * 4001}, "changed"),
+    ("taking", {"drug": "x" * 201}, None),
     ("therapy", {"had": "sometimes"}, "had"),
     ("therapy", {"had": "yes", "kinds": ["hypnosis"]}, "kinds"),
     ("therapy-cbt", {"sessions": "many"}, "sessions"),
+    ("therapy-cbt", {"from_month": "3", "from_year": "2025", "to_year": "2024"}, "from_year"),
+    ("gad7-1", {"item1": "4"}, "item1"),
+    ("ptsd", {"gate": "2"}, "gate"),
+    ("difficulty", {"answer": "9"}, "answer"),
+    ("thyroid", {"tested": "yes", "test_month": "12", "test_year": "2026"}, "test_month"),
+    ("sleep", {"hours": "25"}, "hours"),
+    ("sleep", {"hours": "enough"}, "hours"),
+    ("conditions", {"pain": "ouch"}, "pain"),
+    ("life", {"weighs": ["taxes"]}, "weighs"),
+    ("family", {"relatives": "x" * 4001}, "relatives"),
+    ("consents", {"care_team": "perhaps"}, "care_team"),
+    ("consents", {"care_team_text": "a" * 65}, "care_team_text"),
     ("treatments", {"ect": "1; drop table"}, "ect"),
     ("implants", {"metal_in_head": "perhaps"}, "metal_in_head"),
     ("implants", {"more": "x" * 4001}, "more"),
@@ -67,7 +80,7 @@ HOSTILE = [
     "{{ 7*7 }}",
     "\U0001f600" * 10,
     "\u202e" * 50,
-    "x" * 100_000,
+    "x" * 60_000,
 ]
 
 
@@ -118,7 +131,7 @@ def test_a_key_that_the_page_did_not_make_is_refused(person) -> None:
 
 def test_a_step_that_is_not_there_is_not_found(person) -> None:
     key = person.add_medicine("Zoloft")
-    assert person.get(f"medicines/{key}/3").status_code == 404
+    assert person.get(f"medicines/{key}/5").status_code == 404
     assert person.get("medicines/nothing/1").status_code == 404
 
 

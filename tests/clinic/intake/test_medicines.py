@@ -39,12 +39,13 @@ def test_the_same_send_twice_is_one_row(person) -> None:
     assert names(person) == ["Zoloft"]
 
 
-def test_two_short_pages_make_a_medicine(person) -> None:
+def test_three_short_pages_make_a_medicine(person) -> None:
     key = person.add_medicine("Zoloft")
     first = person.save(f"medicines/{key}/1", drug="Zoloft", dose="50-100", weeks="4-7", at_dose="all")
     assert first.location.endswith(f"/{key}/2")
-    second = person.save(f"medicines/{key}/2", outcome="lost_response", missed="1")
-    assert second.location.endswith("/intake/medicines")
+    second = person.save(f"medicines/{key}/2", outcome="lost_response")
+    assert second.location.endswith(f"/{key}/3")
+    assert person.save(f"medicines/{key}/3", missed="1").location.endswith("/intake/medicines")
     assert queries.record_of(person.intake_id)["trials"] == [
         {
             "drug": "Zoloft",
@@ -76,9 +77,7 @@ def test_a_removed_medicine_comes_back_where_it_stood(person) -> None:
 
 def test_an_end_before_the_start_offers_the_year_that_was_meant(person) -> None:
     key = person.add_medicine("Lexapro")
-    answer = person.save(
-        f"medicines/{key}/1", drug="Lexapro", from_month="3", from_year="2025", to_month="1", to_year="2025"
-    )
+    answer = person.save(f"medicines/{key}/2", from_month="3", from_year="2025", to_month="1", to_year="2025")
     html = answer.get_data(as_text=True)
     assert answer.status_code == 422
     assert "Did you mean January 2026?" in html

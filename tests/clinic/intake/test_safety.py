@@ -25,7 +25,7 @@ def promise(on: bool) -> None:
 
 def test_item_9_at_nought_opens_nothing(person) -> None:
     person.known()
-    assert person.save("phq9-9", answer="0").location.endswith("/intake/medicines")
+    assert person.save("phq9-9", answer="0").location.endswith("/intake/gad7-1")
     assert tasks() == []
 
 
@@ -131,13 +131,13 @@ def test_the_card_shows_help_and_no_score(person) -> None:
 def test_the_card_never_blocks_going_on(person) -> None:
     person.known()
     person.save("phq9-9", answer="3")
-    assert person.client.post("/intake/safety", data={"after": "phq9-9"}).location.endswith("/intake/medicines")
+    assert person.client.post("/intake/safety", data={"after": "phq9-9"}).location.endswith("/intake/difficulty")
 
 
 def test_six_questions_or_a_person(person) -> None:
     person.known()
     person.save("phq9-9", answer="3")
-    assert person.client.post("/intake/safety", data={"next": "person"}).location.endswith("/intake/medicines")
+    assert person.client.post("/intake/safety", data={"next": "person"}).location.endswith("/intake/difficulty")
     assert person.client.post("/intake/safety", data={"next": "questions"}).location.endswith("/intake/cssrs-1")
     assert person.save("cssrs-1", item1="1", item2="0").location.endswith("/intake/cssrs-3")
     assert person.save("cssrs-1", item1="1", item2="1").location.endswith("/intake/cssrs-2")

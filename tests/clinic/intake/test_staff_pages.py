@@ -10,9 +10,11 @@ from tests.builders import make_intake, make_patient
 
 def test_a_prescriber_reads_what_the_person_wrote(person, sign_in, client) -> None:
     person.known()
-    person.save("brings", reason="Nothing helped", life="A hard year")
+    person.save("brings", reason="Nothing helped")
+    person.save("life", words="A hard year")
     key = person.add_medicine("Zoloft")
-    person.save(f"medicines/{key}/2", stopped="side_effects", side_effects="Nausea")
+    person.save(f"medicines/{key}/2", stopped="side_effects")
+    person.save(f"medicines/{key}/3", side_effects="Nausea")
     person.send()
     patient_id = person.intake.patient_id
     sign_in("prescriber")

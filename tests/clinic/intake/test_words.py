@@ -7,7 +7,7 @@ import pytest
 
 from clinic.intake import pages
 
-LICENSED = re.compile(r"^(phq9|cssrs)-|^alcohol$")  # shown word for word
+LICENSED = re.compile(r"^(phq9|cssrs|gad7|ptsd)-|^(alcohol|ptsd|difficulty)$")  # shown word for word
 OWN = [key for key in pages.PAGES if not LICENSED.search(key)]
 BLAMING = ("fail", "non-compl", "refus", "you must", "poor", "hereby")
 BLOCKS = re.compile(r"</(?:p|h1|h2|h3|li|legend|label|button|dt|dd|th|small|a)>")
