@@ -39,6 +39,6 @@ def assess(file: str | None, jsonl: bool, policies: tuple[str, ...], ruleset: st
             record = engine.IntakeRecord.model_validate(document)
         except ValidationError as error:
             raise refusal(error) from None
-        return engine.assess(record, ruleset=ruleset, policies=policies).to_json()
+        return jsonio.Encoded(engine.assess(record, ruleset=ruleset, policies=policies).to_text())
 
     sys.exit(jsonio.answer(file, handle, jsonl=jsonl))

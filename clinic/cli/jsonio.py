@@ -78,9 +78,13 @@ def parse(text: str) -> Any:
         refuse("$", f"not usable JSON: {fault}")
 
 
+class Encoded(str):
+    """An answer that is compact ASCII JSON already."""
+
+
 def dumps(value: Any) -> str:
     """Compact JSON, plain ASCII, the same bytes on every machine."""
-    return _ENCODER.encode(value)
+    return value if isinstance(value, Encoded) else _ENCODER.encode(value)
 
 
 def _open(source: str | None) -> TextIO:

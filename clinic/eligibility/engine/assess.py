@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from clinic.eligibility.engine import (
@@ -24,7 +24,7 @@ from clinic.eligibility.engine.pathways import PathwayResult, assess_pathway
 from clinic.eligibility.engine.policies import Case, PolicyResult
 from clinic.eligibility.engine.record import IntakeRecord, Span
 from clinic.eligibility.engine.rules import RuleSet, ruleset
-from clinic.eligibility.engine.safety import PATHWAYS, Flag, Reason
+from clinic.eligibility.engine.safety import PATHWAYS, Flag, PathwayFinding, Reason
 from clinic.eligibility.engine.together import Augmentation
 from clinic.eligibility.engine.trials import GRADES, Setting, Weighed, read, sources_for
 from clinic.eligibility.engine.turning import Change, Turn, Turning, case_of
@@ -85,13 +85,21 @@ class Assessment:
             "id": self.record.id,
             "as_of": self.record.as_of,
             "ruleset": {"id": self.rules.id, "version": self.rules.version},
-            "trd": {
-                "verdict": self.trd.verdict,
-                "adequate_trials": self.trd.adequate,
-                "findings": [finding.to_json() for finding in self.trd.findings],
-            },
+            "trd": self._trd_json(),
             "trials": [_trial_json(row, other) for row, other in zip(self.trials, self.would_count_if, strict=True)],
             "pathways": {name: self.pathways[name].to_json() for name in PATHWAYS},
+            **self._tail_json(),
+        }
+
+    def _trd_json(self) -> dict[str, Any]:
+        return {
+            "verdict": self.trd.verdict,
+            "adequate_trials": self.trd.adequate,
+            "findings": [finding.to_json() for finding in self.trd.findings],
+        }
+
+    def _tail_json(self) -> dict[str, Any]:
+        return {
             "urgent": {
                 "flag": bool(self.urgent),
                 "reasons": [reason.to_json() for reason in self.urgent],
@@ -107,9 +115,66 @@ class Assessment:
             "flags": [each.to_json() for each in self.flags],
         }
 
+    def to_text(self) -> str:
+        """The output as compact ASCII JSON, equal for equal records and rules: `to_json()`, as text.
+
+        Put together from the parts that are the same for many records, each encoded once.
+        """
+        head = _encode(
+            {
+                "id": self.record.id,
+                "as_of": self.record.as_of,
+                "ruleset": {"id": self.rules.id, "version": self.rules.version},
+                "trd": self._trd_json(),
+            }
+        )
+        trials = map(_trial_text, self.trials, self.would_count_if)
+        pathways = ",".join(
+            f'"{name}":{{"verdict":"{self.pathways[name].verdict}","findings":{_texts(self.pathways[name].findings)}}}'
+            for name in PATHWAYS
+        )
+        tail = self._tail_json()
+        causes = _texts(self.pseudo_resistance)
+        before = _encode({key: tail[key] for key in _BEFORE_CAUSES})
+        after = _encode({key: tail[key] for key in _AFTER_CAUSES})
+        return (
+            f'{head[:-1]},"trials":[{",".join(trials)}],"pathways":{{{pathways}}},'
+            f'{before[1:-1]},"pseudo_resistance":{causes},{after[1:]}'
+        )
+
     def to_bytes(self) -> bytes:
-        """The output as compact ASCII JSON, equal for equal records and rules."""
-        return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False).encode()
+        """`to_text()` as bytes."""
+        return self.to_text().encode()
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_BEFORE_CAUSES = ("urgent", "staging", "policies", "ask", "next_steps", "augmentations", "combinations")
+_AFTER_CAUSES = ("interactions", "flags")
+
+
+@lru_cache(maxsize=1024)
+def _text(part: PathwayFinding | Cause) -> str:
+    return _encode(part.to_json())
+
+
+def _texts(parts: Iterable[PathwayFinding | Cause]) -> str:
+    return f"[{','.join(map(_text, parts))}]"
+
+
+@cache
+def _sources_text(drug_id: str | None) -> str:
+    return _encode(list(sources_for(drug_id)))
+
+
+def _trial_text(row: Weighed, would_count_if: dict[str, Any] | None) -> str:
+    shown = _trial_json(row, would_count_if)
+    sources = _sources_text(shown["ingredient"])
+    first = _encode({key: value for key, value in shown.items() if key not in _LATER})
+    last = _encode({key: shown[key] for key in _LATER[1:]})
+    return f'{first[:-1]},"sources":{sources},{last[1:]}'
+
+
+_LATER = ("sources", "documentation", "intolerance")
 
 
 def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str, Any]:
@@ -174,7 +239,7 @@ def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -
         *(turning.pathway(name, each, _SHOWN[name]) for name, each in found.items()),
         *(turning.policy(each) for each in results),
     ]
-    pairs = interactions.interactions(record)
+    pairs = interactions.interactions(record, known.medicines)
     causes = other_causes.causes(other_causes.Seen(record, weighed, known, pairs))
     return Assessment(
         record=record,

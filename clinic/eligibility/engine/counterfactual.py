@@ -50,7 +50,7 @@ def changes_to_count(row: Weighed, setting: Setting, rules: RuleSet) -> tuple[Ch
     for size in range(_fewest(row.facts, rules), MOST - len(answers) + 1):
         for chosen in combinations(amounts, size):
             found = (*chosen, *answers)
-            if found and _turns(row.facts.trial, found, setting, rules):
+            if found and (_are_plain_answers(row.facts, found) or _turns(row.facts.trial, found, setting, rules)):
                 return found
     return None
 
@@ -77,6 +77,22 @@ def could_ever_change(row: Weighed) -> bool:
 def with_changes(trial: Trial, changes: Iterable[Change]) -> Trial:
     """The row with the changes made."""
     return trial.model_copy(update={each.field: each.parsed for each in changes})
+
+
+_PLAIN_ANSWERS = frozenset({"adherence", "outcome", "in_current_episode", "purpose", "role"})
+
+
+def _are_plain_answers(facts: Facts, changes: Sequence[Change]) -> bool:
+    """Whether the row lacks nothing but answers that nothing on record contradicts: given, they turn it."""
+    trial, match = facts.trial, facts.match
+    return (
+        all(each.field in _PLAIN_ANSWERS and each.before in (None, "unknown") for each in changes)
+        and trial.missed_doses_per_week is None
+        and trial.improvement_percent is None
+        and trial.weeks_well_after is None
+        and (match is None or match.purpose is None)
+        and facts.cross_taper_weeks == 0
+    )
 
 
 def _turns(trial: Trial, changes: Sequence[Change], setting: Setting, rules: RuleSet) -> bool:

@@ -110,13 +110,12 @@ def _source(row: dict[str, Any]) -> str:
     return f"interactions.{row['id']}: {', '.join(row['src'])}; recalled"
 
 
-def interactions(record: IntakeRecord) -> list[Interaction]:
-    """Pairs among what is taken now, and medicines that bear on a treatment, the most serious first."""
-    if not record.current_medicines and not any(
-        trial.stopped_reason == "ongoing" or trial.stopped_on is not None for trial in record.trials or ()
-    ):
-        return []
-    medicines = taken(record)
+def interactions(record: IntakeRecord, medicines: list[Taken] | None = None) -> list[Interaction]:
+    """Pairs among what is taken now, and medicines that bear on a treatment, the most serious first.
+
+    `medicines` where what is taken has been found already.
+    """
+    medicines = taken(record) if medicines is None else medicines
     found = [*_pairs(medicines), *_with_treatments(medicines), *_not_checked(record)]
     return sorted(found, key=lambda each: _LEVELS.index(each.level))
 
@@ -177,8 +176,3 @@ def _not_checked(record: IntakeRecord) -> list[Interaction]:
         return []
     text = f"Not in the list, so not checked: {', '.join(unknown)}."
     return [Interaction("not_checked", "caution", tuple(unknown), (), text, "Check by hand.", "interactions")]
-
-
-def takes(record: IntakeRecord, *names: str) -> bool:
-    """Whether a medicine of one of these classes or groups is taken now."""
-    return any(each.days_since is None and not tags(each.drug).isdisjoint(names) for each in taken(record))

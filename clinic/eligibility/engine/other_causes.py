@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from clinic.eligibility.engine import knowledge, logic
 from clinic.eligibility.engine.criteria import psychotherapy_answer
-from clinic.eligibility.engine.interactions import Interaction, takes
+from clinic.eligibility.engine.interactions import Interaction
 from clinic.eligibility.engine.record import IntakeRecord, other_cause_codes
 from clinic.eligibility.engine.safety import Known
 from clinic.eligibility.engine.trials import Weighed
@@ -106,7 +106,7 @@ def _wrong_diagnosis(seen: Seen) -> bool | None:
 def _lowers_mood(seen: Seen) -> bool | None:
     if seen.record.current_medicines is None:
         return None
-    return takes(seen.record, "mood_lowering")
+    return seen.known.takes("mood_lowering")
 
 
 def _not_derived(_seen: Seen) -> bool | None:

@@ -228,8 +228,18 @@ class Known:
         return bool(self._taken) and any(not interactions.tags(drug).isdisjoint(names) for drug in self._taken)
 
     @cached_property
+    def medicines(self) -> list[interactions.Taken]:
+        """What is taken now or was lately."""
+        return interactions.taken(self.record)
+
+    @cached_property
     def _taken(self) -> tuple[drugs.Drug, ...]:
-        return tuple(each.drug for each in interactions.taken(self.record) if each.days_since is None)
+        return tuple(each.drug for each in self.medicines if each.days_since is None)
+
+    @cached_property
+    def common(self) -> list[PathwayFinding]:
+        """What bears on every treatment alike."""
+        return [finding for is_present, finding in _common_checks() if is_present(self)]
 
     def could_be_pregnant(self) -> bool:
         """Whether not knowing of a pregnancy matters: sex female or not known, age within the range or not known."""
@@ -436,6 +446,11 @@ _COMMON = (
 
 
 @cache
+def _common_checks() -> tuple[tuple[Fact, PathwayFinding], ...]:
+    return tuple((each.is_present, each.finding) for each in _COMMON if each.is_present is not None)
+
+
+@cache
 def conditions(pathway: Pathway) -> tuple[Condition, ...]:
     """Every condition that bears on one treatment, in the order of the screens."""
     screens = knowledge.safety_screens()
@@ -461,12 +476,15 @@ class _Checks:
     rows: tuple[tuple[str, Fact | None, PathwayFinding], ...]
     others: tuple[tuple[str, Fact | None, PathwayFinding], ...]
     plain: frozenset[str]
+    common: frozenset[str]
     missing: tuple[tuple[str, PathwayFinding], ...]
 
 
 @cache
 def _checks(pathway: Pathway) -> _Checks:
-    rows = tuple((each.code, each.is_present, each.finding) for each in conditions(pathway))
+    every = conditions(pathway)
+    common = frozenset(each.code for each in every if each in _COMMON)
+    rows = tuple((each.code, each.is_present, each.finding) for each in every if each.code not in common)
     missing = tuple(
         (
             fact,
@@ -480,6 +498,7 @@ def _checks(pathway: Pathway) -> _Checks:
         rows,
         tuple(row for row in rows if row[1] is not None),
         frozenset(code for code, is_present, _ in rows if is_present is None),
+        common,
         missing,
     )
 
@@ -499,6 +518,7 @@ def findings(pathway: Pathway, known: Known) -> list[PathwayFinding]:
     found = [
         finding for code, is_present, finding in rows if (code in present if is_present is None else is_present(known))
     ]
+    found += [finding for finding in known.common if finding.code in checks.common]
     for fact, finding in checks.missing:
         if not known.is_known(fact) and (fact != "pregnant" or known.could_be_pregnant()):
             found.append(finding)

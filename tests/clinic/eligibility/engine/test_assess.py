@@ -71,6 +71,18 @@ def test_the_same_record_gives_the_same_bytes_after_storage(make_record):
     assert assess(record).to_bytes() == assess(again).to_bytes()
 
 
+def test_the_text_is_the_json_of_the_answer(run, make_trial, make_record):
+    records = [
+        {},
+        {"trials": [{"drug": "Zoloft"}, make_trial("Celebrex"), make_trial("Abilify", role="add_on")], "payer": "Aetna"},
+        {"safety": None, "age": None, "current_medicines": ["Nardil", "Zoloft"], "id": "\u00e9\u0000"},
+        {"safety": make_record()["safety"] | {"metal_in_head": True}, "cssrs": {"plan": True}},
+    ]
+    for overrides in records:
+        result = run(**overrides)
+        assert result.to_text() == json.dumps(result.to_json(), separators=(",", ":"))
+
+
 @pytest.mark.parametrize("using", [{"ruleset": "nine"}, {"policies": ["nobody"]}])
 def test_an_unknown_rule_set_or_policy_is_an_error(run, using):
     with pytest.raises(KeyError):
