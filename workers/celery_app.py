@@ -35,6 +35,7 @@ def _fresh_connections(**_: Any) -> None:
 
 
 import workers.beat  # noqa: E402 - registers the schedule; below, the tasks
+import workers.calls  # noqa: E402
 import workers.care  # noqa: E402
 import workers.eligibility  # noqa: E402
 import workers.heartbeat  # noqa: E402

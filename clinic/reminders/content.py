@@ -122,7 +122,7 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, now: dateti
         "home": f"{base}/me" if to is not None else f"{base}/staff/",
     }
     if purpose is Purpose.ON_CALL:
-        return Content(**common, **_call(row))
+        return Content(**common | _call(row, base))
     assert to is not None
     if purpose is Purpose.LINK:
         return Content(**common, url=_requested_link(row, base))
@@ -183,12 +183,17 @@ def _requested_link(row: Message, base: str) -> str:
     return f"{base}/l/{token}"
 
 
-def _call(row: Message) -> dict[str, Any]:
+def _call(row: Message, base: str) -> dict[str, Any]:
     task = queries.task(row.task_id)
     assert task is not None
     sites = [locations.get(task.location_id)] if task.location_id is not None else locations.active()
     record = patients.get(task.patient_id).record_number if task.patient_id is not None else ""
-    return {"call_by": task.due_at, "call_tz": sites[0].tz if sites else "UTC", "record": record}
+    return {
+        "call_by": task.due_at,
+        "call_tz": sites[0].tz if sites else "UTC",
+        "record": record,
+        "home": f"{base}/staff/tasks/{task.id}",
+    }
 
 
 def _number(row: Message) -> int:

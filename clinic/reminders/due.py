@@ -133,9 +133,14 @@ def link_key(request_id: int) -> str:
     return f"l:{request_id}"
 
 
-def task_key(task_id: int) -> str:
-    """One safety task."""
-    return f"t:{task_id}"
+def task_key(task_id: int, again: int = 0) -> str:
+    """One safety task; `again` counts how often everyone was told before."""
+    return f"t:{task_id}.{again}" if again else f"t:{task_id}"
+
+
+def is_again(occurrence: str) -> bool:
+    """Whether everyone on call was told of this task before."""
+    return "." in occurrence
 
 
 # -- reminders of visits ----------------------------------------------------------------------------------------------
@@ -247,28 +252,41 @@ def on_call(
     people: int,
     now: datetime,
 ) -> list[tuple[int, Due]]:
-    """Who is told of a safety task, as (place in the list, message).
+    """Who is told of a safety task that nobody acknowledged, as (place in the list, message).
 
-    The first person at once. Urgent: one more every 20 minutes while nobody has taken it. Where the message to one
-    could not be delivered (`failed` places), the next one is told without waiting.
+    The first person at once, then one more every 20 minutes: from the start where it is urgent, else from when the
+    call was due. After the last person it begins again with the first. Where the message to one could not be delivered
+    (`failed` places), the next one is told without waiting. Of steps that were missed because nothing ran, each person
+    gets one message.
     """
-    waited = int((now - opened_at) / ESCALATE_AFTER) if is_urgent else 0
-    given_up = set(failed)
-    reach = 0
+    if not people:
+        return []
+    waited = _steps(opened_at, now) if is_urgent else _steps(due_at - ESCALATE_AFTER, now)
+    reach, given_up = 0, set(failed)
     for place in range(people):
         if place <= waited or (place == reach and place - 1 in given_up):
             reach = place + 1
     ends = max(due_at, now) + ON_CALL_LASTS
-    due = [
-        Due(
-            purpose=Purpose.ON_CALL,
-            occurrence=task_key(task_id),
-            not_before=min(now, opened_at + place * ESCALATE_AFTER),
-            deadline=ends,
+    told = [(place, 0) for place in range(reach)]
+    if waited >= people:
+        told.append((waited % people, waited // people))
+    return [
+        (
+            place,
+            Due(
+                purpose=Purpose.ON_CALL,
+                occurrence=task_key(task_id, again),
+                not_before=now if again else min(now, opened_at + place * ESCALATE_AFTER),
+                deadline=ends,
+            ),
         )
-        for place in range(reach)
+        for place, again in told
     ]
-    return list(enumerate(due))
+
+
+def _steps(start: datetime, now: datetime) -> int:
+    """How many times 20 minutes have passed since the start; none before it."""
+    return max(0, int((now - start) / ESCALATE_AFTER))
 
 
 # -- retries ------------------------------------------------------------------------------------------------------------

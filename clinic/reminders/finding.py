@@ -18,7 +18,6 @@ LOOKAHEAD = timedelta(hours=3)  # rows are written this long before they are due
 DAY_BEFORE_REACH = timedelta(hours=33)  # from 16:00 to the end of the next day, one hour more for a change of clocks
 CHANGES_TOLD_WITHIN = timedelta(days=2)
 SURVEYS_TOLD_WITHIN = timedelta(days=4)
-ON_CALL_WITHIN = timedelta(days=1)
 TOGETHER = "told in another message"
 AS_TOLD = "time and place are as told before"
 STAYS_VOID = [TOGETHER, AS_TOLD]
@@ -130,6 +129,11 @@ def find_due(now: datetime, on_call: Sequence[str]) -> list[Found]:
     soon = [item for item in (*_visits(now), *_digests(now)) if item.due.not_before <= now + LOOKAHEAD]
     news = [*_bookings(now), *_changes(now)]
     return soon + news + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call)])
+
+
+def find_calls(now: datetime, on_call: Sequence[str]) -> list[Found]:
+    """Every message to whoever is on call that has no row yet."""
+    return _not_written(list(_safety(now, on_call)))
 
 
 def recipient_key(item: Found) -> str:
@@ -254,7 +258,7 @@ def _links(now: datetime) -> Iterator[Found]:
 
 
 def _safety(now: datetime, on_call: Sequence[str]) -> Iterator[Found]:
-    """Messages to whoever is on call, for safety tasks that nobody has taken."""
+    """Messages to whoever is on call, for safety tasks that nobody has acknowledged, however old."""
     if not on_call:
         return
     tasks = db.session.execute(
@@ -263,7 +267,6 @@ def _safety(now: datetime, on_call: Sequence[str]) -> Iterator[Found]:
             Task.level.in_((TaskLevel.URGENT, TaskLevel.SAME_DAY)),
             Task.closed_at.is_(None),
             Task.owner_id.is_(None),
-            Task.created_at > now - ON_CALL_WITHIN,
         )
     ).all()
     if not tasks:

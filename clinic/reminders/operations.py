@@ -53,6 +53,21 @@ def collect_due() -> Sequence[int]:
         return list(queries.due_ids(now, RINGS_A_SWEEP))
 
 
+def call_out() -> int:
+    """Tell whoever is on call what is due, here and now: needs no broker. Answers how many messages were tried.
+
+    Several processes may do this at once, beside the sweep: a row is written once and claimed once.
+    """
+    now = clock.now()
+    with transaction():
+        _take_back(now)
+        _write(finding.find_calls(now, _settings().on_call), now)
+        ids = list(queries.due_ids(now, RINGS_A_SWEEP, purpose=Purpose.ON_CALL))
+    for message_id in ids:
+        send_message(message_id)
+    return len(ids)
+
+
 def _take_back(now: datetime) -> None:
     taken = db.session.execute(
         update(Message)
@@ -293,6 +308,8 @@ def _mine(message_id: int, claim: _Claim) -> Message | None:
 def _tell_desk(row: Message, now: datetime) -> None:
     """One task a give-up; a message that was sent again by hand and given up again opens another."""
     is_call = row.purpose == Purpose.ON_CALL
+    if is_call and due.is_again(row.occurrence):
+        return  # the desk knows from the first time
     tasks.open_within_transaction(
         kind=TaskKind.MESSAGE_FAILED,
         level=TaskLevel.SAME_DAY if is_call else TaskLevel.ROUTINE,

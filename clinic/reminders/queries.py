@@ -40,14 +40,13 @@ def lock(message_id: int) -> Message:
     return found
 
 
-def due_ids(now: datetime, limit: int) -> Sequence[int]:
-    """Messages to send now: to whoever is on call first, then the nearest deadline."""
-    return db.session.scalars(
-        select(Message.id)
-        .where(Message.state == MessageState.DUE, Message.not_before <= now)
-        .order_by(Message.purpose != due.Purpose.ON_CALL, Message.deadline, Message.id)
-        .limit(limit)
-    ).all()
+def due_ids(now: datetime, limit: int, *, purpose: due.Purpose | None = None) -> Sequence[int]:
+    """Messages to send now, of one purpose or all: to whoever is on call first, then the nearest deadline."""
+    statement = select(Message.id).where(Message.state == MessageState.DUE, Message.not_before <= now)
+    if purpose is not None:
+        statement = statement.where(Message.purpose == purpose)
+    order = (Message.purpose != due.Purpose.ON_CALL, Message.deadline, Message.id)
+    return db.session.scalars(statement.order_by(*order).limit(limit)).all()
 
 
 # -- facts ------------------------------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def _raise(survey: Survey, answers: Mapping[str, Any], *, by: Actor) -> TaskLeve
     return safety.raise_within_transaction(
         said,
         source_key=f"survey:{survey.id}",
-        openings=queries.openings(survey),
+        openings=lambda: queries.openings(survey),
         patient_id=survey.patient_id,
         intake_id=None,
         location_id=queries.course(survey.course_id).location_id,

@@ -19,6 +19,7 @@ from clinic.surveys.cadence import INSTRUMENT
 from clinic.surveys.forms import SCREENER_STEPS, AfterSafetyForm, item_form, screener_form
 from clinic.surveys.models import Survey, SurveyState
 from clinic.surveys.operations import ITEM9
+from clinic.tasks import safety as alerts
 from clinic.tasks.help import promises
 from clinic.web import access, charts, context, scales
 from clinic.web.access import current_actor, current_patient
@@ -96,6 +97,7 @@ def safety(survey_id: int) -> Any:
         if form.next.data == "questions" and survey.state == SurveyState.OPEN:
             return redirect(url_for(".screener", survey_id=survey.id, step=1))
         if form.next.data == "person":
+            alerts.add_words(f"survey:{survey.id}", alerts.WANTS_A_PERSON, by=current_actor())
             flash(_("To talk to a person now: call or text 988, or call the clinic. You can go on here any time."))
         return redirect(url_for(".send", survey_id=survey.id))
     page = render_template("surveys/safety.html", survey=survey, form=form, promises=promises(queries.help_of(survey)))

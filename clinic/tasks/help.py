@@ -6,6 +6,8 @@ from typing import Protocol
 from flask import g
 from flask_babel import gettext as _
 
+from clinic.audit import Actor
+from clinic.tasks import safety
 from clinic.web import context
 
 
@@ -29,8 +31,7 @@ def promises(facts: Facts | None) -> list[str]:
     """What happens next, as far as it is true. At a device of the clinic in its hours, people are near."""
     if facts is None:
         return []
-    caller = g.get("patient")
-    if caller is not None and caller.is_kiosk and facts.is_open:
+    if _is_at_kiosk() and facts.is_open:
         return [_("You are at the clinic. Please tell anyone who works here, now. They will bring someone to you.")]
     if facts.call_by is not None:
         return [_("A person from the clinic will call you by %(time)s.", time=context.moment(facts.call_by, facts.tz))]
@@ -40,3 +41,14 @@ def promises(facts: Facts | None) -> list[str]:
         return [_("Nobody at the clinic reads this now. Call or text 988 now.")]
     opening = context.moment(facts.opens_at, facts.tz)
     return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
+
+
+def note_kiosk(source_key: str, *, by: Actor) -> None:
+    """Where the person sits at a device of the clinic, tell those who read the alert."""
+    if _is_at_kiosk():
+        safety.add_words(source_key, safety.AT_A_KIOSK, by=by)
+
+
+def _is_at_kiosk() -> bool:
+    caller = g.get("patient")
+    return caller is not None and bool(caller.is_kiosk)

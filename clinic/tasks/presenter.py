@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from clinic.patients.queries import Brief
 from clinic.tasks.models import Task, TaskKind, TaskLevel
-from clinic.tasks.queries import CLINICAL, WORDS
+from clinic.tasks.queries import CLINICAL, WORDS, may_take
 from clinic.tasks.today import Target, target_of
 from clinic.web.access import StaffCaller
 from clinic.web.context import clock24, day
@@ -62,6 +62,9 @@ class Row:
     owner: str
     is_mine: bool
     target: Target | None
+    may_take: bool
+    age: str  # how long it has been open
+    taken: str  # when its owner took it
 
 
 class Groups(NamedTuple):
@@ -86,6 +89,15 @@ def when(due: datetime, now: datetime, tz: str) -> When:
     if on == today:
         return When("Today", f"by {at}", False)
     return When("Tomorrow" if on == today + timedelta(days=1) else day(on), f"by {at}", False)
+
+
+def age(since: datetime, now: datetime) -> str:
+    """`open for 12 min`, `open for 3 h`, `open for 2 days`."""
+    minutes = max(0, int((now - since).total_seconds() // 60))
+    if minutes < 60:
+        return f"open for {minutes} min"
+    hours = minutes // 60
+    return f"open for {hours} h" if hours < 48 else f"open for {hours // 24} days"
 
 
 def safety_words(task: Task, tz: str) -> str:
@@ -131,6 +143,9 @@ def _row(
         owner=owners.get(task.owner_id or 0, ""),
         is_mine=task.owner_id == staff.id,
         target=target,
+        may_take=may_take(staff, task),
+        age=age(task.created_at, now),
+        taken=clock24(task.taken_at, tz) if task.taken_at else "",
     )
 
 

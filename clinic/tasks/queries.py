@@ -74,9 +74,9 @@ def open_tasks(
 
 
 def open_safety(location_ids: Collection[int]) -> Sequence[Task]:
-    """Open safety tasks of these sites, and of no site, most urgent first."""
+    """Open safety tasks of these sites, and of no site, soonest due first."""
     statement = select(Task).where(Task.kind == TaskKind.SAFETY, Task.closed_at.is_(None), _at(location_ids))
-    return db.session.scalars(statement.order_by(_RANK, Task.due_at, Task.id)).all()
+    return db.session.scalars(statement.order_by(Task.due_at, _RANK, Task.id)).all()
 
 
 def of_patient(patient_id: int, *, limit: int = 50) -> Sequence[Task]:
@@ -92,6 +92,11 @@ def get_for(staff: StaffCaller, task_id: int) -> Task:
     if task.location_id is not None and task.location_id not in staff.location_ids:
         raise NotFound("no such task")
     return task
+
+
+def may_take(staff: StaffCaller, task: Task) -> bool:
+    """A safety task is acknowledged by someone who can act on it: that ends the calls to whoever is on call."""
+    return task.kind != TaskKind.SAFETY or staff.has(*CLINICAL, "manager")
 
 
 def may_close(staff: StaffCaller, task: Task) -> bool:

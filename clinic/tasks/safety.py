@@ -7,19 +7,25 @@
 | C-SSRS intent or plan, behavior in 3 months, psychosis or mania now | urgent | 60 minutes, and before the day ends |
 
 While the clinic is closed all of them are due at the next opening; whoever is on call is told at once.
+
+The alert is a row of the worklist: open, acknowledged (someone took it), closed with an outcome. Its clock is in the row:
+who is told when follows from `created_at` and `due_at`, whatever was dead meanwhile.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from clinic import clock
+from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db
+from clinic.db import db, transaction
 from clinic.tasks import operations
 from clinic.tasks.models import Task, TaskKind, TaskLevel
+
+log = logging.getLogger(__name__)
 
 Openings = Sequence[tuple[datetime, datetime]]
 
@@ -27,6 +33,8 @@ URGENT_WITHIN = timedelta(minutes=60)
 LONGEST_DAY = timedelta(hours=20)  # a clinic that is open around the clock still has days
 BREAK = timedelta(hours=4)  # a shorter gap between two spans is a break within one clinic day
 NO_OPENING_WITHIN = timedelta(hours=24)  # due where no opening is known: a clinic without hours still has to call
+WANTS_A_PERSON = "Would rather talk to a person"
+AT_A_KIOSK = "Answered at a device of the clinic: the person may still be here"
 RANK = {TaskLevel.LIT: 1, TaskLevel.SAME_DAY: 2, TaskLevel.URGENT: 3}
 
 
@@ -85,7 +93,7 @@ def raise_within_transaction(
     answers: SafetyAnswers,
     *,
     source_key: str,
-    openings: Openings,
+    openings: Openings | Callable[[], Openings],
     patient_id: int | None,
     intake_id: int | None,
     location_id: int | None,
@@ -93,21 +101,51 @@ def raise_within_transaction(
 ) -> TaskLevel | None:
     """Open the safety task of these answers and answer its level. `source_key` names the form, e.g. "survey:81".
 
-    A repeat adds nothing; a graver answer from the same form opens its own task and closes the milder one.
+    A repeat adds nothing; a graver answer from the same form opens its own task and closes the milder one. Nothing
+    that fails in here takes the answer with it: it stays in the transaction, and a plain task is tried instead.
     """
     level = level_of(answers)
     if level is None:
         return None
-    keys = {known: f"safety:{source_key}:{known}" for known in RANK}
+    try:
+        with db.session.begin_nested():
+            _raise(
+                level,
+                answers,
+                source_key=source_key,
+                due=due_at(level, clock.now(), openings() if callable(openings) else openings),
+                patient_id=patient_id,
+                intake_id=intake_id,
+                location_id=location_id,
+                by=by,
+            )
+    except Exception:
+        log.exception("safety alert of %s: fault, a plain one is opened", source_key)
+        _raise_plain(level, source_key=source_key, patient_id=patient_id, intake_id=intake_id, by=by)
+    return level
+
+
+def _raise(
+    level: TaskLevel,
+    answers: SafetyAnswers,
+    *,
+    source_key: str,
+    due: datetime,
+    patient_id: int | None,
+    intake_id: int | None,
+    location_id: int | None,
+    by: Actor,
+) -> None:
+    keys = _keys(source_key)
     already = set(db.session.scalars(select(Task.dedupe_key).where(Task.dedupe_key.in_(keys.values()))))
     if any(keys[known] in already for known in RANK if RANK[known] >= RANK[level]):
-        return level
+        return
     operations.open_within_transaction(
         kind=TaskKind.SAFETY,
         level=level,
         dedupe_key=keys[level],
         for_role="prescriber",
-        due_at=due_at(level, clock.now(), openings),
+        due_at=due,
         by=by,
         patient_id=patient_id,
         intake_id=intake_id,
@@ -118,7 +156,41 @@ def raise_within_transaction(
     operations.close_keyed_within_transaction(
         milder, outcome=f"Now {level.replace('_', ' ')}: see the newer task", by=by
     )
-    return level
+
+
+def _raise_plain(
+    level: TaskLevel, *, source_key: str, patient_id: int | None, intake_id: int | None, by: Actor
+) -> None:
+    """An alert without hours, note and site, for every site: due in an hour. If even that fails the answer stands alone."""
+    try:
+        with db.session.begin_nested():
+            operations.open_within_transaction(
+                kind=TaskKind.SAFETY,
+                level=level,
+                dedupe_key=_keys(source_key)[level],
+                for_role="prescriber",
+                due_at=clock.now() + URGENT_WITHIN,
+                by=by,
+                patient_id=patient_id,
+                intake_id=intake_id,
+            )
+    except Exception:
+        log.exception("safety alert of %s: could not be opened", source_key)
+
+
+def _keys(source_key: str) -> dict[TaskLevel, str]:
+    return {known: f"safety:{source_key}:{known}" for known in RANK}
+
+
+def add_words(source_key: str, words: str, *, by: Actor) -> None:
+    """Add what else the person let us know to the open alerts of a form, once. For clinicians only, like the rest."""
+    with transaction():
+        statement = select(Task).where(Task.dedupe_key.in_(_keys(source_key).values()), Task.closed_at.is_(None))
+        for task in db.session.scalars(statement.order_by(Task.id).with_for_update()):
+            said = task.note or ""
+            if words not in said:
+                task.note = f"{said}; {words}" if said else words
+                audit.record(task, "added_to", by=by)
 
 
 def _note(answers: SafetyAnswers) -> str:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from clinic import clock
 from clinic.audit import Actor, ActorKind
+from clinic.errors import Refused
 from clinic.locations import queries as locations
 from clinic.patients import chart
 from clinic.patients import operations as patient_operations
@@ -24,6 +25,7 @@ from clinic.web import access, context
 from clinic.web.access import StaffCaller, current_actor, current_patient, current_staff, is_safe_next
 
 LIMIT = 200
+SHOWN = 5  # alerts on the banner; the rest is one link away
 WHOSE = ("role", "mine", "all")
 
 bp = Blueprint("tasks", __name__, template_folder="templates")
@@ -127,10 +129,16 @@ def take(task_id: int) -> Any:
     """Make it mine."""
     staff = current_staff()
     found = queries.get_for(staff, task_id)
+    if not queries.may_take(staff, found):
+        raise Refused("A clinician or a manager acknowledges this.")
     operations.take_task(task_id, staff_id=staff.id, by=current_actor())
-    context.flash_with_undo("It is yours now.", url_for(".hand_back", task_id=task_id))
     if found.kind == TaskKind.SAFETY:
+        context.flash_with_undo(
+            "Acknowledged. Nobody else is called. It stays open until you close it with what came of it.",
+            url_for(".hand_back", task_id=task_id),
+        )
         return redirect(url_for(".task", task_id=task_id))
+    context.flash_with_undo("It is yours now.", url_for(".hand_back", task_id=task_id))
     return redirect(_back())
 
 
@@ -170,12 +178,21 @@ def _back() -> str:
 # -- parts of other pages ---------------------------------------------------------------------------------------------
 
 
-def safety_banner() -> Markup | None:
-    """Stands on every staff page while a safety task of the caller's sites is open."""
+def safety_banner() -> Markup:
+    """Stands on every staff page while a safety task of the caller's sites is open; looks for new ones by itself."""
+    return context.rendered("tasks/banner.html", **_alerts())
+
+
+def _alerts() -> dict[str, Any]:
     tasks = queries.open_safety(current_staff().location_ids)
-    if not tasks:
-        return None
-    return context.rendered("tasks/banner.html", rows=_rows(tasks[:3], current_staff()), more=len(tasks) - 3)
+    return {"rows": _rows(tasks[:SHOWN], current_staff()) if tasks else [], "more": len(tasks) - SHOWN}
+
+
+@bp.get("/staff/alerts")
+@access.staff()
+def alerts() -> Any:
+    """What the banner shows now, for pages that stay open."""
+    return render_template("tasks/_alerts.html", **_alerts())
 
 
 def chart_section(patient_id: int) -> Markup | None:

@@ -123,17 +123,60 @@ def test_a_check_in_is_reminded_after_one_and_two_days(hours: int, step: str | N
     assert (found.occurrence if found else None) == step
 
 
-def test_one_more_person_is_called_every_twenty_minutes() -> None:
+def called(minutes: int, *, is_urgent: bool = True, failed: tuple[int, ...] = (), people: int = 3) -> list[str]:
+    """Who is told, and how often everyone was told before: "0", "1", "2", "0 again 1". A call due after an hour."""
     opened = utc(11, 23, 18)
+    now, call_by = opened + timedelta(minutes=minutes), opened + timedelta(minutes=60)
+    calls = due.on_call(1, opened, call_by, is_urgent=is_urgent, failed=failed, people=people, now=now)
+    return [
+        f"{place} again {found.occurrence.split('.')[1]}" if "." in found.occurrence else str(place)
+        for place, found in calls
+    ]
 
-    def told(minutes: int, *, is_urgent: bool = True, failed: tuple[int, ...] = ()) -> list[int]:
-        now = opened + timedelta(minutes=minutes)
-        calls = due.on_call(1, opened, opened, is_urgent=is_urgent, failed=failed, people=3, now=now)
-        return [place for place, _ in calls]
 
-    assert [told(0), told(19), told(20), told(40), told(500)] == [[0], [0], [0, 1], [0, 1, 2], [0, 1, 2]]
-    assert told(500, is_urgent=False) == [0]
-    assert told(1, is_urgent=False, failed=(0,)) == [0, 1]
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [
+        (0, ["0"]),
+        (19, ["0"]),
+        (20, ["0", "1"]),
+        (40, ["0", "1", "2"]),
+        (59, ["0", "1", "2"]),
+        (60, ["0", "1", "2", "0 again 1"]),
+        (80, ["0", "1", "2", "1 again 1"]),
+        (130, ["0", "1", "2", "0 again 2"]),
+        (60 * 24 * 3, ["0", "1", "2", "0 again 72"]),
+    ],
+)
+def test_an_urgent_call_goes_round_every_twenty_minutes_until_someone_acknowledges(
+    minutes: int, told: list[str]
+) -> None:
+    assert called(minutes) == told
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [(0, ["0"]), (59, ["0"]), (60, ["0", "1"]), (80, ["0", "1", "2"]), (100, ["0", "1", "2", "0 again 1"])],
+)
+def test_a_call_of_the_same_day_goes_round_once_it_is_late(minutes: int, told: list[str]) -> None:
+    assert called(minutes, is_urgent=False) == told
+
+
+def test_where_one_cannot_be_reached_the_next_is_told_without_waiting() -> None:
+    assert called(1, is_urgent=False, failed=(0,)) == ["0", "1"]
+    assert called(1, failed=(0, 1)) == ["0", "1", "2"]
+
+
+def test_one_person_alone_is_told_again() -> None:
+    assert [called(minutes, people=1) for minutes in (0, 20, 45)] == [["0"], ["0", "0 again 1"], ["0", "0 again 2"]]
+    assert called(500, people=0) == []
+
+
+@given(minutes=st.integers(0, 5000), people=st.integers(1, 5), is_urgent=st.booleans())
+@settings(max_examples=100)
+def test_nobody_is_told_twice_in_one_look(minutes: int, people: int, is_urgent: bool) -> None:
+    told = called(minutes, people=people, is_urgent=is_urgent)
+    assert len(told) == len(set(told)) <= people + 1
 
 
 def test_retries_end_after_six_tries_or_at_the_deadline() -> None:

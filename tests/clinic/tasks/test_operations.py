@@ -104,8 +104,8 @@ def test_filters_of_the_worklist(database, now) -> None:
     assert [task.id for task in queries.open_tasks(set(), for_roles=["nurse"])] == [nobodys.id]
 
 
-def test_open_safety_lists_the_gravest_first(database, now) -> None:
-    lit = make_task(kind="safety", level="lit", due_at=now)
+def test_open_safety_lists_the_soonest_due_first(database, now) -> None:
     urgent = make_task(kind="safety", level="urgent", due_at=now + timedelta(hours=1))
+    lit = make_task(kind="safety", level="lit", due_at=now)
     make_task()
-    assert [task.id for task in queries.open_safety(set())] == [urgent.id, lit.id]
+    assert [task.id for task in queries.open_safety(set())] == [lit.id, urgent.id]

@@ -1,5 +1,6 @@
 """Today, one task, the banner: each role sees what it may, and can do what it should."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from clinic.audit import AuditEvent
 from clinic.patients import chart
 from clinic.tasks import queries
 from clinic.tasks.models import Task
+from clinic.web import access
 from tests.builders import make_location, make_patient, make_task
 
 SECRET = "PHQ-9 item 9: 3"
@@ -48,11 +50,81 @@ def test_a_clinician_sees_the_level_and_the_note_and_reading_it_is_written_down(
     assert details == [{"part": "task note"}]
 
 
-@pytest.mark.parametrize("page", ["/staff/", "/staff/patients", "/staff/account"])
-def test_an_open_safety_task_stands_on_every_staff_page(client, database, now, sign_in, page) -> None:
+def staff_pages(app) -> list[str]:
+    """Every staff page that is opened without naming a row."""
+    with app.test_request_context():
+        return sorted(
+            rule.rule
+            for rule in app.url_map.iter_rules()
+            if "GET" in rule.methods
+            and not rule.arguments
+            and (declared := access.declared(app, rule.endpoint))
+            and declared.audience is access.Audience.STAFF
+        )
+
+
+def test_an_open_alert_stands_on_every_staff_page(app, client, database, now, sign_in) -> None:
+    make_location()  # times are those of the first site
     make_safety(now)
-    sign_in("operator")
-    assert "Safety, call by 10:00" in client.get(page).text or "Safety, call by" in client.get(page).text
+    sign_in("front_desk", "operator", "nurse", "therapist", "prescriber", "manager")
+    seen = 0
+    for page in staff_pages(app):
+        answer = client.get(page)
+        if answer.mimetype == "text/html" and answer.status_code == 200:
+            assert "Safety, call by 11:00" in answer.text, page
+            seen += 1
+    assert seen >= 8
+
+
+def test_an_open_alert_stands_on_pages_of_refusal_too(client, database, now, sign_in) -> None:
+    make_safety(now)
+    sign_in("front_desk")
+    assert "Safety, call by" in client.get("/staff/tasks/999999").text
+    assert "Safety, call by" in client.get("/staff/eligibility").text
+
+
+@pytest.mark.parametrize("role", ["front_desk", "operator", "nurse", "therapist", "prescriber", "manager"])
+def test_every_role_sees_the_alert_and_who_may_acknowledge_it(client, database, now, sign_in, role) -> None:
+    make_location()  # times are those of the first site
+    make_safety(now - timedelta(minutes=12), created_at=now - timedelta(minutes=12), due_at=now + timedelta(minutes=48))
+    sign_in(role)
+    banner = client.get("/staff/alerts").text
+    assert "Safety, call by 10:48" in banner
+    assert "open for 12 min" in banner
+    assert "nobody has acknowledged it" in banner
+    assert SECRET not in banner
+    assert ("Acknowledge<" in banner) == (role in ("nurse", "therapist", "prescriber", "manager"))
+
+
+def test_an_acknowledgement_says_who_and_when_and_the_alert_stays(client, post, database, now, sign_in) -> None:
+    make_location()  # times are those of the first site
+    task = make_safety(now)
+    sign_in("nurse", name="Lin Example")
+    assert post(f"/staff/tasks/{task.id}/take").location == f"/staff/tasks/{task.id}"
+    banner = client.get("/staff/alerts").text
+    assert "acknowledged by Lin Example at 10:00" in banner
+    assert 'data-is="due"' in banner
+    assert "Acknowledge<" not in banner
+    assert post(f"/staff/tasks/{task.id}/close", {"outcome": ""}).status_code == 422
+    assert post(f"/staff/tasks/{task.id}/close", {"outcome": "Spoke at 10:05"}).status_code == 302
+    assert "call by" not in client.get("/staff/alerts").text
+
+
+def test_the_front_desk_does_not_end_the_calls(post, database, now, sign_in) -> None:
+    task = make_safety(now)
+    sign_in("front_desk")
+    assert post(f"/staff/tasks/{task.id}/take").status_code == 403
+    assert queries.get(task.id).owner_id is None
+
+
+def test_alerts_stand_by_due_time_and_the_rest_is_one_link_away(client, database, now, sign_in) -> None:
+    make_location()  # times are those of the first site
+    for minutes in (50, 10, 40, 20, 30, 60, 70):
+        make_safety(now, due_at=now + timedelta(minutes=minutes))
+    sign_in("nurse")
+    banner = client.get("/staff/alerts").text
+    assert re.findall(r"<b>Safety, call by (\d\d:\d\d)</b>", banner) == ["10:10", "10:20", "10:30", "10:40", "10:50"]
+    assert "2 more" in banner
 
 
 def test_no_banner_for_sites_that_are_not_granted(client, database, now, sign_in) -> None:

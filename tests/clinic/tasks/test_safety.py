@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from clinic.db import transaction
 from clinic.tasks import safety
 from clinic.tasks.models import Task, TaskLevel
 from clinic.tasks.safety import SafetyAnswers, due_at, level_of
-from tests.builders import TESTER
+from tests.builders import TESTER, make_patient
 
 
 def at(day: int, hour: int, minute: int = 0) -> datetime:
@@ -106,3 +106,55 @@ def test_a_clinic_that_is_open_around_the_clock_still_has_days() -> None:
     midnight = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
     spans = [(midnight + timedelta(days=n), midnight + timedelta(days=n, hours=23, minutes=59)) for n in range(7)]
     assert safety.day_closes_at(midnight + timedelta(hours=10), spans) == spans[0][1]
+
+
+# -- the answer comes first -------------------------------------------------------------------------------------------
+
+
+def test_an_alert_is_opened_even_where_the_hours_cannot_be_read(database, now) -> None:
+    def broken() -> list[tuple[datetime, datetime]]:
+        raise ValueError("no such zone")
+
+    with transaction():
+        level = safety.raise_within_transaction(
+            SafetyAnswers(item9=3),
+            source_key="survey:1",
+            openings=broken,
+            patient_id=None,
+            intake_id=1,
+            location_id=None,
+            by=TESTER,
+        )
+    [task] = database.session.scalars(select(Task))
+    assert (level, task.level, task.due_at - now) == (TaskLevel.SAME_DAY, "same_day", timedelta(hours=1))
+
+
+def test_what_was_written_before_stays_where_no_alert_can_be_opened(database, now, monkeypatch) -> None:
+    from clinic.tasks import operations
+
+    def broken(**_: object) -> None:
+        database.session.execute(text("SELECT 1 / 0"))
+
+    monkeypatch.setattr(operations, "open_within_transaction", broken)
+    patient = make_patient()
+    with transaction():
+        patient.payer = "the answer"
+        assert raised_here(SafetyAnswers(item9=3)) == TaskLevel.SAME_DAY
+    database.session.expire_all()
+    assert patient.payer == "the answer"
+    assert database.session.scalar(select(Task)) is None
+
+
+def raised_here(answers: SafetyAnswers) -> TaskLevel | None:
+    return safety.raise_within_transaction(
+        answers, source_key="survey:9", openings=OPEN, patient_id=None, intake_id=1, location_id=None, by=TESTER
+    )
+
+
+def test_a_wish_to_talk_to_a_person_reaches_those_who_read_the_alert_once(database, now) -> None:
+    raised(SafetyAnswers(item9=2))
+    for _ in range(2):
+        safety.add_words("survey:1", safety.WANTS_A_PERSON, by=TESTER)
+    safety.add_words("survey:2", safety.WANTS_A_PERSON, by=TESTER)
+    [task] = database.session.scalars(select(Task))
+    assert task.note == "PHQ-9 item 9: 2; Would rather talk to a person"

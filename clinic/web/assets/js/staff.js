@@ -158,6 +158,37 @@ function problems() {
   document.addEventListener("htmx:after:swap", () => box.replaceChildren());
 }
 
+/** The banner of open safety alerts: fresh every 20 seconds; each alert is said aloud once in this browser tab. */
+function alerts() {
+  const box = document.getElementById("alerts");
+  const said = document.getElementById("alerts-said");
+  if (!box || !said) return;
+  const key = "alerts-said";
+  const say = () => {
+    const known = new Set(JSON.parse(sessionStorage.getItem(key) ?? "[]"));
+    const fresh = [...box.querySelectorAll("[data-alert]")].filter((row) => !known.has(row.dataset.alert));
+    if (!fresh.length) return;
+    said.textContent = fresh.map((row) => row.dataset.say).join(". ");
+    sessionStorage.setItem(key, JSON.stringify([...known, ...fresh.map((row) => row.dataset.alert)].slice(-200)));
+  };
+  const look = async () => {
+    if (document.hidden || box.contains(document.activeElement)) return;
+    try {
+      const answer = await fetch(box.dataset.alerts, { headers: { Accept: "text/html" }, redirect: "error" });
+      if (!answer.ok) return;
+      const html = await answer.text();
+      if (box.contains(document.activeElement)) return;
+      box.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+      say();
+    } catch {
+      // no answer: what stands there stays, and the next look tries again
+    }
+  };
+  setTimeout(say, 500); // a live region speaks of what changes after it is there
+  setInterval(look, 20000);
+  document.addEventListener("visibilitychange", look);
+}
+
 function pickers() {
   document.addEventListener("change", (event) => {
     const form = event.target.closest?.("form[data-submit-on-change]");
@@ -190,6 +221,7 @@ toasts();
 tabs();
 document.addEventListener("htmx:after:process", (event) => event.target.querySelectorAll && tabs(event.target));
 problems();
+alerts();
 pickers();
 wideTables();
 addEventListener("resize", wideTables);

@@ -1,0 +1,43 @@
+"""Calls to whoever is on call, from threads of the worker and of beat: they go out while the broker is down."""
+
+import logging
+import threading
+from typing import Any
+
+from celery.signals import beat_init, worker_ready, worker_shutting_down
+from sqlalchemy.exc import SQLAlchemyError
+
+from clinic.db import db
+from clinic.reminders import operations
+
+log = logging.getLogger(__name__)
+INTERVAL = 10.0  # seconds
+
+_stopped = threading.Event()
+
+
+@worker_ready.connect
+@beat_init.connect
+def _start(**_: Any) -> None:
+    threading.Thread(target=call_until_stopped, name="calls", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    _stopped.set()
+
+
+def call_until_stopped() -> None:
+    """Look every few seconds; a fault of one look does not end the next."""
+    from workers.celery_app import app
+
+    with app.app_context():
+        while not _stopped.wait(INTERVAL):
+            try:
+                operations.call_out()
+            except SQLAlchemyError as error:
+                log.warning("on-call messages not looked at: %s", type(error).__name__)
+            except Exception:
+                log.exception("on-call messages: fault")
+            finally:
+                db.session.remove()
