@@ -29,6 +29,7 @@ class IntakeState(StrEnum):
     OPEN = "open"
     SUBMITTED = "submitted"
     SUPERSEDED = "superseded"
+    DROPPED = "dropped"  # a form that staff opened and gave up
 
 
 class Intake(Base):
@@ -38,11 +39,18 @@ class Intake(Base):
     __table_args__ = (
         one_of("state", [*IntakeState]),
         CheckConstraint(
-            "state = 'open' OR (submitted_at IS NOT NULL AND record IS NOT NULL AND patient_id IS NOT NULL)",
+            "state IN ('open', 'dropped') OR (submitted_at IS NOT NULL AND record IS NOT NULL AND patient_id IS NOT NULL)",
             name="sent_whole",
         ),
         CheckConstraint("corrects_id IS NULL OR reason IS NOT NULL", name="correction_has_reason"),
+        CheckConstraint("state <> 'dropped' OR entered_by IS NOT NULL", name="dropped_by_staff"),
         Index("intakes_patient_idx", "patient_id"),
+        Index(
+            "intakes_staff_open_key",
+            "patient_id",
+            unique=True,
+            postgresql_where=text("state = 'open' AND entered_by IS NOT NULL"),
+        ),
     )
 
     id: Mapped[PrimaryKey]

@@ -400,11 +400,14 @@ def upgrade() -> None:
         sa.Column("corrects_id", sa.BigInteger(), nullable=True),
         sa.Column("entered_by", sa.Integer(), nullable=True),
         sa.Column("reason", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("state <> 'dropped' OR entered_by IS NOT NULL", name=op.f("intakes_dropped_by_staff_check")),
         sa.CheckConstraint(
-            "state = 'open' OR (submitted_at IS NOT NULL AND record IS NOT NULL AND patient_id IS NOT NULL)",
+            "state IN ('open', 'dropped') OR (submitted_at IS NOT NULL AND record IS NOT NULL AND patient_id IS NOT NULL)",
             name=op.f("intakes_sent_whole_check"),
         ),
-        sa.CheckConstraint("state IN ('open', 'submitted', 'superseded')", name=op.f("intakes_state_known_check")),
+        sa.CheckConstraint(
+            "state IN ('open', 'submitted', 'superseded', 'dropped')", name=op.f("intakes_state_known_check")
+        ),
         sa.CheckConstraint(
             "corrects_id IS NULL OR reason IS NOT NULL", name=op.f("intakes_correction_has_reason_check")
         ),
@@ -415,6 +418,12 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("intakes", schema=None) as batch_op:
         batch_op.create_index("intakes_patient_idx", ["patient_id"], unique=False)
+        batch_op.create_index(
+            "intakes_staff_open_key",
+            ["patient_id"],
+            unique=True,
+            postgresql_where=sa.text("state = 'open' AND entered_by IS NOT NULL"),
+        )
 
     op.create_table(
         "link_requests",
@@ -1254,6 +1263,9 @@ def downgrade() -> None:
 
     op.drop_table("link_requests")
     with op.batch_alter_table("intakes", schema=None) as batch_op:
+        batch_op.drop_index(
+            "intakes_staff_open_key", postgresql_where=sa.text("state = 'open' AND entered_by IS NOT NULL")
+        )
         batch_op.drop_index("intakes_patient_idx")
 
     op.drop_table("intakes")
