@@ -15,7 +15,6 @@ from clinic.eligibility.engine import (
     policies,
     safety,
     staging,
-    together,
 )
 from clinic.eligibility.engine.criteria import Trd, trd
 from clinic.eligibility.engine.interactions import Interaction
@@ -89,6 +88,7 @@ class Assessment:
             "trials": [_trial_json(row, other) for row, other in zip(self.trials, self.would_count_if, strict=True)],
             "pathways": {name: self.pathways[name].to_json() for name in PATHWAYS},
             **self._tail_json(),
+            "pseudo_resistance": [each.to_json() for each in self.pseudo_resistance],
         }
 
     def _trd_json(self) -> dict[str, Any]:
@@ -110,7 +110,6 @@ class Assessment:
             "next_steps": [step.to_json() for step in self.next_steps],
             "augmentations": [each.to_json() for each in self.augmentations],
             "combinations": [each.to_json() for each in self.trd.combinations],
-            "pseudo_resistance": [each.to_json() for each in self.pseudo_resistance],
             "interactions": [each.to_json() for each in self.interactions],
             "flags": [each.to_json() for each in self.flags],
         }
@@ -133,13 +132,11 @@ class Assessment:
             f'"{name}":{{"verdict":"{self.pathways[name].verdict}","findings":{_texts(self.pathways[name].findings)}}}'
             for name in PATHWAYS
         )
-        tail = self._tail_json()
+        tail = _encode(self._tail_json())
         causes = _texts(self.pseudo_resistance)
-        before = _encode({key: tail[key] for key in _BEFORE_CAUSES})
-        after = _encode({key: tail[key] for key in _AFTER_CAUSES})
         return (
             f'{head[:-1]},"trials":[{",".join(trials)}],"pathways":{{{pathways}}},'
-            f'{before[1:-1]},"pseudo_resistance":{causes},{after[1:]}'
+            f'{tail[1:-1]},"pseudo_resistance":{causes}}}'
         )
 
     def to_bytes(self) -> bytes:
@@ -148,8 +145,6 @@ class Assessment:
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_BEFORE_CAUSES = ("urgent", "staging", "policies", "ask", "next_steps", "augmentations", "combinations")
-_AFTER_CAUSES = ("interactions", "flags")
 
 
 @lru_cache(maxsize=1024)
@@ -168,13 +163,8 @@ def _sources_text(drug_id: str | None) -> str:
 
 def _trial_text(row: Weighed, would_count_if: dict[str, Any] | None) -> str:
     shown = _trial_json(row, would_count_if)
-    sources = _sources_text(shown["ingredient"])
-    first = _encode({key: value for key, value in shown.items() if key not in _LATER})
-    last = _encode({key: shown[key] for key in _LATER[1:]})
-    return f'{first[:-1]},"sources":{sources},{last[1:]}'
-
-
-_LATER = ("sources", "documentation", "intolerance")
+    del shown["sources"]
+    return f'{_encode(shown)[:-1]},"sources":{_sources_text(shown["ingredient"])}}}'
 
 
 def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str, Any]:
@@ -191,9 +181,9 @@ def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str
         "detail": row.judgement.detail,
         "why": why,
         "would_count_if": would_count_if,
-        "sources": list(sources_for(drug.id if drug else None)),
         "documentation": GRADES.get(row.facts.trial.documentation or ""),
         "intolerance": _intolerance(row),
+        "sources": list(sources_for(drug.id if drug else None)),
     }
 
 
@@ -256,7 +246,7 @@ def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -
         policies=results,
         ask=tuple(_asks(case, history, pathways, results)),
         next_steps=(*_next_steps(case, history, pathways, reasons, named), *_turning_steps(turns)),
-        augmentations=tuple(together.augmentations(weighed)),
+        augmentations=tuple(case.augmentations()),
         pseudo_resistance=tuple(causes),
         interactions=tuple(pairs),
         flags=tuple(safety.flags(known)),

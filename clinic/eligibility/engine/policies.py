@@ -26,6 +26,7 @@ class Case:
     known: Known
     rules: RuleSet
     _weighed: dict[tuple[float, bool], list[Weighed]] = field(default_factory=dict)
+    _added: dict[float | None, list[Augmentation]] = field(default_factory=dict)
     _counted: dict[int, "_Count"] = field(default_factory=dict)
 
     def weighed(self, min_weeks: float, any_episode: bool) -> list[Weighed]:
@@ -44,9 +45,11 @@ class Case:
             found = self._counted[id(criteria)] = _counting(criteria, self)
         return found
 
-    def augmentations(self, weeks: float | None) -> list[Augmentation]:
+    def augmentations(self, weeks: float | None = None) -> list[Augmentation]:
         """Every add-on, judged by a policy's own weeks or the agent's."""
-        return together.augmentations(self.trials, weeks)
+        if weeks not in self._added:
+            self._added[weeks] = together.augmentations(self.trials, weeks)
+        return self._added[weeks]
 
 
 @dataclass(frozen=True)

@@ -365,10 +365,14 @@ def augmentations(rows: Sequence[Weighed], weeks: float | None = None) -> list[A
         and row.facts.min_dose is not None
         and row.facts.dose.high >= row.facts.min_dose
     ]
-    return [_augmentation(row, bases, weeks) for row in added]
+    times = [(row.index, stretch(row.facts)) for row in bases]
+    return [_augmentation(row, times, weeks) for row in added]
 
 
-def _augmentation(row: Weighed, bases: Sequence[Weighed], weeks: float | None) -> Augmentation:
+_Times = Sequence[tuple[int, Stretch | None]]
+
+
+def _augmentation(row: Weighed, bases: _Times, weeks: float | None) -> Augmentation:
     facts, drug = row.facts, row.facts.drug
     needed = weeks or (drug.adequate_weeks if drug else None) or 6
     beside, held, alone = _beside(facts, bases)
@@ -378,16 +382,14 @@ def _augmentation(row: Weighed, bases: Sequence[Weighed], weeks: float | None) -
     return Augmentation(row.index, drug.id if drug else None, agent_class, beside, verdict, held, text, source)
 
 
-def _beside(facts: Facts, bases: Sequence[Weighed]) -> tuple[tuple[int, ...], Span, bool]:
+def _beside(facts: Facts, bases: _Times) -> tuple[tuple[int, ...], Span, bool]:
     """Base medicines at the time, the weeks beside the best of them, and whether there was none for sure."""
-    mine = stretch(facts)
-    theirs = [(row.index, stretch(row.facts)) for row in bases]
-    if mine is None or any(each is None for _, each in theirs):
+    if any(each is None for _, each in bases) or (mine := stretch(facts)) is None:
         return (), facts.at_dose, False
-    overlaps = [(index, _overlap(mine, each)) for index, each in theirs if each is not None]
+    overlaps = [(index, _overlap(mine, each)) for index, each in bases if each is not None]
     together = [(index, span) for index, span in overlaps if span.high > 0]
     if not together:
-        return (), facts.at_dose, bool(theirs)
+        return (), facts.at_dose, bool(bases)
     best = max(together, key=lambda each: (each[1].low, each[1].high))[1]
     low, high = best.low / WEEK, best.high / WEEK
     held = Span(min(low, facts.at_dose.low), min(high, facts.at_dose.high))

@@ -22,9 +22,9 @@ EXPECTED_KEYS = [
     "next_steps",
     "augmentations",
     "combinations",
-    "pseudo_resistance",
     "interactions",
     "flags",
+    "pseudo_resistance",
 ]
 
 
