@@ -42,6 +42,8 @@ def init_celery(app: Flask, broker_url: str) -> Celery:
             "visibility_timeout": 600,
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
+            "max_retries": 0,  # of a ring: who rings does not wait for a dead broker
+            "interval_start": 0,
         },
         task_ignore_result=True,
         task_serializer="json",

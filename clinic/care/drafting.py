@@ -50,8 +50,8 @@ def opening(lines: list[Line]) -> str:
         return str(_("You have told us of no medicine so far. We can fill that in together."))
     count = sum(line["state"] == COUNTS for line in tried)
     first = ngettext(
-        "You told us of %(num)s medicine. %(count)s of them counts as a full try.",
-        "You told us of %(num)s medicines. As full tries we count %(count)s of them.",
+        "You told us of %(num)s medicine. Full tries among them: %(count)s.",
+        "You told us of %(num)s medicines. Full tries among them: %(count)s.",
         len(tried),
         count=count,
     )

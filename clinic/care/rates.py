@@ -6,8 +6,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Interval, and_, func, literal, or_, select
 
 from clinic.db import db
 from clinic.instruments import scoring
@@ -60,40 +59,42 @@ def of_courses(rows: Iterable[tuple[int, datetime, datetime, Point | None]], now
 
 def clinic_rates(now: datetime) -> Rates:
     """The rates of every course that ended after something was delivered: one query, scored as each chart is."""
-    first = aliased(TreatmentSession)
-    delivered = aliased(TreatmentSession)
-    begins = (
-        select(func.min(first.starts_at))
-        .where(first.course_id == Course.id, first.state.in_(HOLDS_PLACE))
-        .correlate(Course)
-        .scalar_subquery()
+    first = (
+        select(
+            TreatmentSession.course_id,
+            func.min(TreatmentSession.starts_at).label("begins"),
+            func.bool_or(TreatmentSession.state == SessionState.COMPLETED).label("is_delivered"),
+        )
+        .where(TreatmentSession.state.in_(HOLDS_PLACE))
+        .group_by(TreatmentSession.course_id)
+        .subquery()
     )
     belongs = and_(
         Score.patient_id == Course.patient_id,
         Score.instrument == INSTRUMENT,
         or_(
             Score.course_id == Course.id,
-            and_(Score.course_id.is_(None), Score.taken_at >= begins - BASELINE_LASTS, Score.taken_at <= begins),
+            and_(
+                Score.course_id.is_(None),
+                Score.taken_at >= first.c.begins - literal(BASELINE_LASTS, Interval()),
+                Score.taken_at <= first.c.begins,
+            ),
         ),
     )
     rows = db.session.execute(
         select(
             Course.id,
-            begins.label("begins"),
+            first.c.begins,
             Course.ended_at,
             Score.taken_at,
             Score.result,
             Score.delivered_sessions,
             Survey.milestone,
         )
+        .join(first, first.c.course_id == Course.id)
         .outerjoin(Score, belongs)
         .outerjoin(Survey, Survey.id == Score.survey_id)
-        .where(
-            Course.state.in_(ENDED),
-            select(delivered.id)
-            .where(delivered.course_id == Course.id, delivered.state == SessionState.COMPLETED)
-            .exists(),
-        )
+        .where(Course.state.in_(ENDED), first.c.is_delivered)
         .order_by(Course.id, Score.taken_at)
     )
     return of_courses(((row.id, row.begins, row.ended_at, _point(row)) for row in rows), now)

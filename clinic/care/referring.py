@@ -116,8 +116,7 @@ def close(referral_id: int, *, outcome: str, seen: str, by: Actor) -> None:
         _must_be(row, seen)
         if row.state == ReferralState.CLOSED:
             raise Conflict("This referral is closed.")
-        row.outcome, row.closed_at = words, clock.now()
-        _enter(row, ReferralState.CLOSED, by=by)
+        _enter(row, ReferralState.CLOSED, outcome=words, by=by)
 
 
 def _must_be(row: Referral, seen: str) -> None:
@@ -125,9 +124,11 @@ def _must_be(row: Referral, seen: str) -> None:
         raise Conflict("Someone else took this referral on meanwhile. Look again.")
 
 
-def _enter(row: Referral, state: ReferralState, *, by: Actor) -> None:
-    tasks.close_keyed_within_transaction([task_key(row)], outcome=f"moved on: {state}", by=by)
+def _enter(row: Referral, state: ReferralState, *, by: Actor, outcome: str | None = None) -> None:
+    tasks.close_keyed_within_transaction([task_key(row)], outcome=outcome or f"moved on: {state}", by=by)
     row.state, row.state_since = state, clock.now()
+    if state == ReferralState.CLOSED:
+        row.outcome, row.closed_at = outcome, row.state_since
     audit.record(row, str(state), by=by)
 
 

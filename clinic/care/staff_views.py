@@ -315,11 +315,13 @@ def _lay(form: Any, error: Invalid | Conflict) -> None:
         form.form_errors.append(error.message)
 
 
-@bp.post("/staff/plan/<int:item_id>/<any(done, dropped):state>")
+@bp.post("/staff/plan/<int:item_id>/<state>")
 @access.staff(*CLINICAL)
 def end_item(item_id: int, state: str) -> Any:
     """Close an item with what came of it."""
     row = _own_item(item_id)
+    if state not in (PlanState.DONE, PlanState.DROPPED):
+        raise NotFound("An item is done or dropped.")
     try:
         planning.end(
             item_id, state, outcome=request.form.get("words", ""), staff_id=current_staff().id, by=current_actor()
@@ -556,11 +558,13 @@ def option_notes() -> Any:
     )
 
 
-@bp.route("/staff/settings/options/<option>/<field>/<any(en, es):language>", methods=["GET", "POST"])
+@bp.route("/staff/settings/options/<option>/<field>/<language>", methods=["GET", "POST"])
 @access.staff(Role.MANAGER)
 def option_note(option: str, field: str, language: str) -> Any:
     """One note: what patients read, where it comes from, and when it was true."""
     quotes = options.quotes()
+    if language not in LANGUAGE_WORDS:
+        raise NotFound("There is no such note.")
     if field not in (quotes if option == noting.GUIDE else noting.FIELDS) or option not in (
         *options.ids(),
         noting.GUIDE,

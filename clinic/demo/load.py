@@ -14,6 +14,7 @@ from sqlalchemy import select
 from clinic import clock, jobs
 from clinic.audit import Actor, ActorKind, system
 from clinic.db import db
+from clinic.demo import care
 from clinic.eligibility import operations as eligibility
 from clinic.eligibility.operations import Decide
 from clinic.errors import Conflict
@@ -100,6 +101,7 @@ def load(progress: Progress = lambda *_: None) -> int:
         with jobs.silence():
             _load_person(person, clinic)
         progress("people", done, len(people))
+    care.write_notes(clinic.staff["manager"], clinic.actor("manager"), clock.today(TZ))
     return len(people)
 
 
@@ -209,6 +211,7 @@ def _load_person(person: Person, clinic: Clinic) -> None:
     if person.state == "intake_open":
         _open_intake(person)
         return
+    step_on = _weekday_after(clock.today(TZ) + timedelta(days=4 + person.number % 3))
     start = _office_hour(clock.now() - timedelta(days=_days_ago(person)))
     with clock.frozen(start):
         patient_id = _register(person, clinic)
@@ -217,6 +220,8 @@ def _load_person(person: Person, clinic: Clinic) -> None:
         return
     with clock.frozen(_office_hour(start + timedelta(days=1))):
         _decide(person, patient_id, clinic)
+        if person.number in care.RELEASED:
+            _release(person, patient_id, clinic, step_on)
     if person.state in ("asked", "declined", "approved"):
         return
     ahead = clock.today(TZ) + timedelta(days=2 + person.number % 3)
@@ -274,6 +279,16 @@ def _decide(person: Person, patient_id: int, clinic: Clinic) -> None:
     }.get(person.state, ("approve", "Two adequate trials in this episode, nothing against it."))
     command = Decide(patient_id=patient_id, pathway="tms", decision=decision, reason=reason)
     eligibility.decide(command, staff_id=clinic.staff["prescriber"], by=clinic.actor("prescriber"))
+
+
+def _release(person: Person, patient_id: int, clinic: Clinic, step_on: date) -> None:
+    """The next step lies ahead of the day of loading, however long ago the history was sent."""
+    by = clinic.actor("prescriber")
+    care.release_summary(patient_id, person.number, on=step_on, staff_id=clinic.staff["prescriber"], by=by)
+
+
+def _weekday_after(day: date) -> date:
+    return day + timedelta(days=(7 - day.weekday()) % 7) if day.weekday() > 4 else day
 
 
 # -- courses --------------------------------------------------------------------------------------------------------

@@ -54,6 +54,11 @@ def front() -> Any:
                 "link": _("What to expect"),
             },
         ],
+        reading=[
+            {"label": _("Guide"), "url": url_for("care.guide")},
+            {"label": _("Treatments"), "url": url_for("care.treatments")},
+            {"label": _("Sources"), "url": url_for("care.sources")},
+        ],
         sites=[presenter.site_card(site, sites, url_for(".location", slug=site.slug)) for site in sites],
         places_title=ngettext("%(num)s clinic", "%(num)s clinics", len(sites)),
     )

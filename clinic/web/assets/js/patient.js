@@ -1,8 +1,10 @@
 // Patient pages. Everything here helps; nothing here is needed: each form also works as a plain POST.
 import "htmx.org/dist/htmx.esm.js";
 import { autosave } from "./autosave.js";
+import { kiosk } from "./kiosk.js";
 import { focusErrors, guardSends, oneTapFixes, repeatedRows } from "./page.js";
 import { suggestions } from "./suggest.js";
+import { uploads } from "./upload.js";
 
 /** Item 9 of the PHQ-9 at 1 or more, inside [data-item9]: the safety card opens before anything else, also without signal. */
 function safetyCard() {
@@ -42,4 +44,6 @@ oneTapFixes();
 repeatedRows();
 safetyCard();
 suggestions();
+uploads();
+kiosk();
 autosave();
