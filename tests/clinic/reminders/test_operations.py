@@ -1,6 +1,8 @@
 """The ledger: one row an occurrence and channel, sent once, held against the facts when it is claimed."""
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,8 +18,9 @@ from clinic.reminders import operations
 from clinic.reminders.channels import ChannelBusy, ChannelRefused
 from clinic.reminders.models import Message
 from clinic.scheduling.models import TreatmentSession
+from clinic.tasks import operations as worklist
 from clinic.tasks.models import Task
-from tests.builders import TESTER, course_sessions, make_patient, make_profile, make_session, make_task
+from tests.builders import TESTER, course_sessions, make_patient, make_profile, make_session, make_staff, make_task
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 10:00 in Los Angeles
 TOMORROW = datetime(2026, 11, 24, 18, tzinfo=UTC)
@@ -348,8 +351,6 @@ def safety_task(level: str, **overrides: Any) -> Task:
 def test_an_urgent_answer_escalates_until_someone_takes_it(
     channel: Any, database: Any, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     people = ("one@example.org", "+17145550111", "three@example.org")
     monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], on_call=people))
     patient = make_patient()
@@ -439,3 +440,89 @@ def test_a_session_that_was_added_to_the_course_is_told(booked: Booked, channel:
     sweep_and_send()
     [sent] = [sent for sent in channel.sent if "new time" in sent.body]
     assert "Mon, Nov 30, 10:00 am" in sent.body
+
+
+# -- whoever is on call -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_call(app: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`on_call("a@example.org", ...)` says who is called, in turn."""
+
+    def say(*people: str) -> None:
+        monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], on_call=people))
+
+    return say
+
+
+def at(minutes: float) -> Any:
+    return clock.frozen(NOW + timedelta(minutes=minutes))
+
+
+def test_calls_go_round_until_someone_acknowledges(channel: Any, database: Any, on_call: Any) -> None:
+    on_call("one@example.org", "two@example.org")
+    task = safety_task("urgent")
+    for minutes in range(0, 70, 5):
+        with at(minutes):
+            operations.call_out()
+    assert [sent.to for sent in channel.sent] == [f"{who}@example.org" for who in ("one", "two", "one", "two")]
+    worklist.take_task(task.id, staff_id=make_staff("nurse").id, by=TESTER)
+    with at(200):
+        operations.call_out()
+    assert len(channel.sent) == 4
+
+
+def test_after_a_long_silence_each_person_is_told_once(channel: Any, database: Any, on_call: Any) -> None:
+    on_call("one@example.org", "two@example.org", "three@example.org")
+    safety_task("urgent")
+    with at(60 * 30):
+        for _ in range(3):
+            operations.call_out()
+            sweep_and_send()
+    told = Counter(sent.to for sent in channel.sent)
+    assert told == {
+        "one@example.org": 2,
+        "two@example.org": 1,
+        "three@example.org": 1,
+    }  # the present step, and the past
+
+
+def test_a_task_that_is_handed_back_calls_on(channel: Any, database: Any, on_call: Any) -> None:
+    on_call("one@example.org", "two@example.org")
+    task = safety_task("urgent")
+    with at(0):
+        operations.call_out()
+    worklist.take_task(task.id, staff_id=make_staff("nurse").id, by=TESTER)
+    worklist.hand_back_task(task.id, by=TESTER)
+    with at(25):
+        operations.call_out()
+    assert [sent.to for sent in channel.sent] == ["one@example.org", "two@example.org"]
+
+
+def test_a_call_leads_to_the_alert_and_holds_no_clinical_word(channel: Any, database: Any, on_call: Any) -> None:
+    on_call("one@example.org")
+    task = safety_task("urgent", note="PHQ-9 item 9: 3")
+    with at(0):
+        operations.call_out()
+    [sent] = channel.sent
+    assert f"/staff/tasks/{task.id}" in sent.body
+    assert "PHQ" not in sent.body
+    assert "item 9" not in sent.body
+
+
+def test_a_round_that_fails_again_opens_no_second_task(channel: Any, database: Any, on_call: Any) -> None:
+    on_call("one@example.org")
+    safety_task("urgent")
+    for minutes in (0, 20, 40, 60):
+        channel.answers = [ChannelRefused("no such address")]
+        with at(minutes):
+            operations.call_out()
+    assert len(database.session.scalars(select(Task).where(Task.kind == "message_failed")).all()) == 1
+
+
+def test_calls_need_no_broker(channel: Any, database: Any, on_call: Any, rings: list[Any]) -> None:
+    on_call("one@example.org")
+    safety_task("same_day")
+    with at(0):
+        assert operations.call_out() == 1
+    assert rings == []
