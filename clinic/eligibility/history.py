@@ -14,6 +14,7 @@ from clinic.eligibility.engine.rules import RuleSet
 from clinic.eligibility.engine.trials import ANY, Facts, Setting, amount, dose_unit, read, span_text
 from clinic.web.charts import AddOn, Ending, Level, Segment
 
+FAR_BACK = 3  # years between an earlier episode and this one for which a common scale would be mostly empty
 EDGE = timedelta(days=10)  # an end that is known within this is drawn as known
 UNKNOWN_RATIO = 0.5  # height of the weeks before the dose was reached: which dose is not known, only that it was lower
 SIDE_EFFECTS = "side_effects"
@@ -80,6 +81,19 @@ def draw(facts: Sequence[Facts], today: date) -> list[Drawn]:
         )
         for index, each in enumerate(facts)
     ]
+
+
+def scale_from(facts: Sequence[Facts], drawn: Sequence[Drawn]) -> date | None:
+    """Where the scale begins, so that this episode has room: with its first trial, where earlier episodes lie far back."""
+    own = [
+        row.segments[0].starts
+        for each, row in zip(facts, drawn, strict=True)
+        if row.segments and each.in_episode is not False
+    ]
+    whole = [row.segments[0].starts for row in drawn if row.segments]
+    if not own or min(own).year - min(whole).year < FAR_BACK:
+        return None
+    return min(own)
 
 
 def when(trial: Trial, today: date) -> When | None:
@@ -190,11 +204,11 @@ def _is_add_on(facts: Facts) -> bool:
 
 
 def _base_of(index: int, facts: Sequence[Facts], whens: Sequence[When | None]) -> int | None:
-    """The antidepressant that an add-on was taken beside for longest, by its dates."""
+    """The antidepressant that an add-on was taken beside for longest: by the days that are sure, then by those that may be."""
     own = whens[index]
     if own is None or not _is_add_on(facts[index]):
         return None
-    best: tuple[int, int] | None = None
+    best: tuple[int, int, int] | None = None
     for other, theirs in enumerate(whens):
         drug = facts[other].drug
         if (
@@ -205,15 +219,15 @@ def _base_of(index: int, facts: Sequence[Facts], whens: Sequence[When | None]) -
             or _is_add_on(facts[other])
         ):
             continue
-        ends = min(_end(own), _end(theirs))
-        days = (ends - max(own.starts[0], theirs.starts[0])).days
-        if days > 0 and (best is None or days > best[0]):
-            best = days, other
-    return best[1] if best else None
+        sure = (min(_end(own, 0), _end(theirs, 0)) - max(own.starts[1], theirs.starts[1])).days
+        possible = (min(_end(own, 1), _end(theirs, 1)) - max(own.starts[0], theirs.starts[0])).days
+        if possible > 0 and (best is None or (max(sure, 0), possible) > best[:2]):
+            best = max(sure, 0), possible, other
+    return best[2] if best else None
 
 
-def _end(taken: When) -> date:
-    return taken.ends[1] if taken.ends else date.max
+def _end(taken: When, which: int) -> date:
+    return taken.ends[which] if taken.ends else date.max
 
 
 def _rail(facts: Facts, taken: When | None) -> AddOn:

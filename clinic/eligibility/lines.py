@@ -56,8 +56,9 @@ CAUSES = {
 }
 CAUSE_STATES: dict[str, State] = {
     "present": ("due", "Present", "warn"),
-    "absent": ("good", "Looked at, not found"),
+    "not_asked": ("unsure", "Not asked"),
     "unknown": ("unsure", "Not asked"),
+    "absent": ("good", "Not found"),
 }
 _YEAR_FIRST = re.compile(r"\d{4}(-\d{2}){0,2}")
 
@@ -92,7 +93,11 @@ def _line(finding: Mapping[str, Any]) -> Line:
 
 def _with_trials(finding: Mapping[str, Any]) -> str:
     rows = finding.get("trials")
-    return f"{finding['text']} Trials {words.listed([str(row + 1) for row in rows])}." if rows else finding["text"]
+    if not rows:
+        return str(finding["text"])
+    return (
+        f"{finding['text']} {'Trial' if len(rows) == 1 else 'Trials'} {words.listed([str(row + 1) for row in rows])}."
+    )
 
 
 def name_of(code: str) -> str:
@@ -245,22 +250,19 @@ def _open_for(option_id: str, result: Mapping[str, Any]) -> list[str]:
 
 def other_causes(result: Mapping[str, Any], record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The checks that stand beside every verdict: causes other than resistance, each present, not found or not asked."""
-    given = result["trd"].get("other_causes")
-    if given is None:
+    given = result.get("pseudo_resistance")
+    if given is None:  # an answer of before the checks were part of it
         answers = record.get("other_causes") or {}
         said = {True: "present", False: "absent", None: "unknown"}
         given = [{"code": code, "status": said[answers.get(code)], "text": ""} for code in CAUSES]
     return [
         {
             "name": CAUSES.get(each["code"]) or words.code(each["code"]),
-            "state": CAUSE_STATES.get(_CAUSE_WORDS.get(each["status"], each["status"]), CAUSE_STATES["unknown"]),
-            "text": each.get("text", ""),
+            "state": CAUSE_STATES.get(each["status"], CAUSE_STATES["unknown"]),
+            "text": each["text"] if each["status"] == "present" else "",
         }
-        for each in given
+        for each in sorted(given, key=lambda each: list(CAUSE_STATES).index(each["status"]))
     ]
-
-
-_CAUSE_WORDS = {"unmet": "present", "met": "absent", "info": "absent", "clear": "absent", "not_asked": "unknown"}
 
 
 # -- scores ---------------------------------------------------------------------------------------------------------
@@ -287,12 +289,12 @@ def scores(record: Mapping[str, Any], entered: Sequence[Any], as_of: str | None)
     day = date.fromisoformat(as_of) if as_of else None
     found: dict[str, dict[str, Any]] = {}
     for key, value, note in _of_record(record):
-        found[key] = _score(key, value, day, "The history", note)
+        found[key] = _score(key, value, day, "", note)
     seen: set[str] = set()
     for row in entered:  # newest first
         if row.instrument not in seen:
             seen.add(row.instrument)
-            found[row.instrument] = _score(row.instrument, row.total, row.taken_on, "Entered by staff", "")
+            found[row.instrument] = _score(row.instrument, row.total, row.taken_on, "entered by staff", "")
     order = list(SCORE_NAMES)
     return sorted(found.values(), key=lambda each: order.index(each["key"]) if each["key"] in order else len(order))
 
@@ -387,7 +389,14 @@ def medicines(result: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str,
     return {
         "taken": [*going_on, *(given or [])],
         "is_asked": given is not None,
-        "pairs": [{**pair, "state": INTERACTION_STATES.get(pair["level"], NOTE)} for pair in pairs],
+        "pairs": [
+            {
+                **pair,
+                "state": INTERACTION_STATES.get(pair["level"], NOTE),
+                "treatments": [words.TREATMENTS.get(each, each) for each in pair["treatments"]],
+            }
+            for pair in pairs
+        ],
     }
 
 

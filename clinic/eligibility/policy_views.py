@@ -29,7 +29,22 @@ STATES: Mapping[PolicyState, tuple[str, ...]] = {
     PolicyState.CHANGED: ("due", "Changed since verified", "warn"),
 }
 # What the lists and the head of a page say apart; the rest of a file are its criteria.
-ASIDE = ("id", "version", "date", "treatment", "payer", "policy_number", "effective_date", "src", "sources", "criteria")
+ASIDE = (
+    *("id", "version", "date", "treatment", "payer", "policy_number", "effective_date"),
+    *("src", "sources", "criteria", "confidence", "verified"),
+)
+NAMES = {
+    "min_failed_antidepressant_trials": "Trials that failed, at least",
+    "min_distinct_classes": "Different classes, at least",
+    "trial_min_weeks": "Weeks of a trial, at least",
+    "failure_max_improvement_percent": "Failed up to this percent better",
+    "intolerance_min_agents": "Medicines not tolerated, at least",
+    "augmentation_trials_required": "Add-on trials, at least",
+    "augmentation_may_count_as_trial": "An add-on may count as a trial",
+    "psychotherapy": "Talk therapy",
+    "prior_authorisation": "Prior authorization",
+    "authorisation_months": "Months that an authorization lasts",
+}
 
 bp = Blueprint("policies", __name__, template_folder="templates")
 
@@ -157,7 +172,7 @@ def _page(
         off=off or SwitchOffForm(MultiDict()),
         behind=len(queries.of_payer(policy_id, before=last.recorded_at, limit=AT_ONCE)) if last else 0,
         stale_days=verification.stale_after().days,
-        null_means=knowledge.policy_notes()["meta"]["null_means"],
+        names_of=NAMES,
         confidence=knowledge.policy_notes()["meta"]["confidence_scale"],
         problem=problem,
         words=words,

@@ -17,6 +17,7 @@ from clinic.eligibility.models import Assessment, RuleKind
 from clinic.eligibility.verification import PolicyState, Standing
 from clinic.web.charts import Timeline, timeline
 
+_POLICY_ID = re.compile(r"Policy (\w+)")
 _TRIAL = re.compile(r"trials\[(\d+)\]")
 
 TRIAL_STATES = {
@@ -97,7 +98,13 @@ class Review:
 
 
 def review(
-    result: Mapping[str, Any], record: Mapping[str, Any], *, initials: str, today: date, is_current: bool = True
+    result: Mapping[str, Any],
+    record: Mapping[str, Any],
+    *,
+    initials: str,
+    today: date,
+    is_current: bool = True,
+    payer_policies: Sequence[str] = (),
 ) -> Review:
     """The page of one stored assessment. `is_current`: by the rules on disk, whose thresholds may then be shown."""
     rules = (
@@ -119,12 +126,13 @@ def review(
     return Review(
         title=title(result, record, initials),
         lines=tuple(_lines(result)),
-        smallest_change=smallest_change(result),
+        smallest_change=smallest_change(result, payer_policies),
         chart=timeline(
             [each.segments for each in drawn] or [[] for _ in rows],
             today=today,
             add_ons=[each.add_ons for each in drawn],
             endings=[each.ending for each in drawn],
+            since=history.scale_from(facts, drawn) if drawn else None,
         ),
         trials=tuple(rows),
     )
@@ -250,17 +258,38 @@ def policy_name(policy_id: str) -> str:
     return f"{payer} {number}" if number and str(number) not in payer else payer
 
 
-def smallest_change(result: Mapping[str, Any]) -> str:
-    """The fewest facts that would turn the verdict, or that would make a trial count; empty where nothing open could."""
-    turning = [step for step in result["next_steps"] if step.get("changes")]
+def smallest_change(result: Mapping[str, Any], payer_policies: Sequence[str] = ()) -> str:
+    """The fewest facts that would turn a verdict: the clinical one, a treatment's, this payer's; else that make a trial count.
+
+    Empty where nothing open could.
+    """
+    order = ["trd", *map(str, PATHWAY_WORDS), *payer_policies]
+    turning = [step for step in result["next_steps"] if step.get("changes") and step.get("about") in order]
     if turning:
-        return str(min(turning, key=lambda step: len(step["changes"]))["text"])
+        best = min(turning, key=lambda step: (order.index(step["about"]) > 0, len(step["changes"])))
+        return _named(best["text"])
     changes = [trial for trial in result["trials"] if trial.get("would_count_if")]
     if result["trd"]["verdict"] == "met" or not changes:
         return ""
     best = min(changes, key=lambda trial: len(trial["would_count_if"]["changes"]))
     text = best["would_count_if"]["text"]
     return f"{words.medicine(best)}: {text[0].lower()}{text[1:]}"
+
+
+def turns(result: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    """What would turn each verdict that is not met yet: whether up to three facts do, and the sentence."""
+    found = [step for step in result["next_steps"] if step.get("about")]
+    return [(bool(step["changes"]), _named(step["text"])) for step in found]
+
+
+def steps(result: Mapping[str, Any]) -> list[str]:
+    """What a clinician or the desk does next."""
+    return [str(step["text"]) for step in result["next_steps"] if not step.get("about")]
+
+
+def _named(text: str) -> str:
+    """The sentence with a policy's name where it says its id."""
+    return words.sentence(_POLICY_ID.sub(lambda found: policy_name(found[1]), text))
 
 
 def _trial(
@@ -275,19 +304,19 @@ def _trial(
     if judged["detail"] == "lost_response":
         kind, word, icon = "due", "You decide", "user"
     name, entered = words.medicine(judged), judged["entered"] or ""
-    is_same = entered.lower().startswith(name.lower())
-    notes = [words.drug_class(judged["drug_class"]), "" if is_same or not entered else f"written: {entered}"]
+    written = "" if not judged["ingredient"] or entered.lower().startswith(name.lower()) else f"written as {entered}"
     held = given.get("weeks_at_dose") if given.get("weeks_at_dose") is not None else given.get("weeks")
     dose, better = given.get("dose_mg_per_day"), given.get("improvement_percent")
     taken_as = history.steps(shown[0]) if shown else ""
+    at_once = f"{words.span(dose)} mg" if dose is not None else "no dose"
     added = [f"with {each.label} added" for each in shown[1].add_ons] if shown else []
     sources = tuple(source_words(source) for source in judged["sources"])
     return TrialRow(
         name=name,
-        note=" · ".join(part for part in notes if part),
+        note=words.drug_class(judged["drug_class"]),
         label=history.label(*shown) if shown else "Dates not known",
-        weeks=words.span(held) or "not known",
-        dose=f"{words.span(dose)} mg" if dose is not None else ("in steps" if taken_as else "dose not known"),
+        weeks=words.span(held) or "?",
+        dose="in steps" if dose is None and taken_as else at_once,
         outcome=words.OUTCOMES.get(given.get("outcome") or "unknown", "Not known"),
         state_kind=kind,
         state_word=word,
@@ -298,8 +327,8 @@ def _trial(
         would_count_if=(judged.get("would_count_if") or {}).get("text", ""),
         sources=sources,
         facts=tuple(history.evidence(shown[0], rules, sources[0] if sources else "")) if shown and rules else (),
-        detail="; ".join(part for part in (taken_as, *added) if part),
-        scores=f"{words.span(better)} % better" if better is not None else "",
+        detail="; ".join(part for part in (written, taken_as, *added) if part),
+        scores=f"{words.span(better)}% better" if better is not None else "",
     )
 
 
@@ -357,13 +386,11 @@ def _finding_state(finding: Mapping[str, Any]) -> tuple[str, ...]:
 
 def clinic_does(pathway: str, finding: Mapping[str, Any]) -> str:
     """What follows from a finding: the screen's own words, else the meaning of its action."""
-    if finding.get("clinic_does"):
-        return str(finding["clinic_does"])
-    screens = knowledge.safety_screens()
-    row = _screen_rows(pathway).get(finding["code"])
-    if row is None:
-        return {"contraindication": screens["actions"]["block_booking"]["meaning"]}.get(finding["kind"], "")
-    return str(row.get("clinic_does") or screens["actions"].get(row.get("action"), {}).get("meaning", ""))
+    row = _screen_rows(pathway).get(finding["code"], {})
+    meaning = (
+        knowledge.safety_screens()["actions"].get(finding.get("action") or row.get("action"), {}).get("meaning", "")
+    )
+    return words.sentence(str(row.get("clinic_does") or meaning))
 
 
 @cache

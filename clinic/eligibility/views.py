@@ -53,6 +53,7 @@ from clinic.web.access import current_actor, current_staff
 
 CLINICAL = (Role.PRESCRIBER, Role.NURSE, Role.THERAPIST)
 PAGE = 50
+LONG = 80  # characters of a list that still stands beside its name
 
 bp = Blueprint("eligibility", __name__, template_folder="templates")
 intake_drugs.use(naming.named)
@@ -320,7 +321,11 @@ def give_opinion(opinion_id: int) -> Any:
 def rule(kind: str, key: str, version: str) -> Any:
     """An entry of the catalogue as assessments used it."""
     row = rule_versions.used(kind, key, version)
-    return render_template("eligibility/rule.html", row=row, is_on_disk=rule_versions.is_on_disk(row))
+    return render_template("eligibility/rule.html", row=row, is_on_disk=rule_versions.is_on_disk(row), is_long=_is_long)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and len(str(value)) > LONG)
 
 
 def _sentence(text: str) -> str:
@@ -395,6 +400,7 @@ def _page(assessment_id: int, forms: Forms, problem: str = "", *, against: int |
         words=words,
         panels=panels.panels_for(row, caller.roles),
         rules=[tuple(each) for each in row.rules],
+        now=clock.now(),
     )
     if request.method == "GET":
         audit.record(row, "viewed", by=current_actor())

@@ -61,7 +61,16 @@ CLASSES = {
     "tca": "TCA",
     "maoi": "MAOI",
     "sari": "SARI",
-    "nassa": "NaSSA",
+    "nassa_tetracyclic": "NaSSA",
+    "tetracyclic": "Tetracyclic",
+    "5ht1a_agonist": "5-HT1A agonist",
+    "nmda_antagonist": "NMDA antagonist",
+    "nmda_ndri_combination": "NMDA and NDRI",
+    "neurosteroid_gaba_a": "Neurosteroid",
+    "second_generation_antipsychotic": "Antipsychotic",
+    "second_generation_antipsychotic_combination": "Antipsychotic and SSRI",
+    "non_us_antidepressant": "Not sold in the US",
+    "not_an_antidepressant_trial": "No antidepressant",
 }
 DOCUMENTS = {
     "pharmacy": "Pharmacy record",
@@ -96,7 +105,7 @@ def listed(items: list[str]) -> str:
 
 def drug_class(key: str | None) -> str:
     """The class of a medicine, as it is written."""
-    return CLASSES.get(key or "", (key or "").replace("_", " "))
+    return CLASSES.get(key or "", sentence((key or "").replace("_", " ")))
 
 
 def code(text: str) -> str:

@@ -294,6 +294,7 @@ class Timeline:
     rows: tuple[tuple[Bar, ...], ...]
     rails: tuple[tuple[Rail, ...], ...] = ()
     signs: tuple[Sign | None, ...] = ()
+    earlier: tuple[str, ...] = ()  # of each row: the years that lie before the scale, empty where none does
 
     def part(self, x: float) -> float:
         """Percent of the picture's width; its right edge is left to open ends and signs."""
@@ -313,15 +314,20 @@ def timeline(
     today: date,
     add_ons: Sequence[Sequence[AddOn]] = (),
     endings: Sequence[Ending | None] = (),
+    since: date | None = None,
     width: int = 430,
     height: int = 46,
 ) -> Timeline:
     """Bars of a treatment history, from the first January of the history to `today`. An empty row stays empty.
 
-    `add_ons` and `endings`, where given, are as many as `rows`; an ending without bars is not drawn.
+    `add_ons` and `endings`, where given, are as many as `rows`; an ending without bars is not drawn. `since`: the scale
+    begins with that year; a row that ended before it says its years in words.
     """
+    earlier = tuple(_years_before(row, since) for row in rows)
+    rows = [() if words else row for row, words in zip(rows, earlier, strict=True)]
     segments = [segment for row in rows for segment in row]
-    first = date(min((segment.starts.year for segment in segments), default=today.year), 1, 1)
+    began = min((segment.starts.year for segment in segments), default=today.year)
+    first = date(max(began, since.year) if since else began, 1, 1)
     last = max([today, *(segment.ends for segment in segments if segment.ends)])
     days = max((last - first).days, 1)
 
@@ -340,7 +346,16 @@ def timeline(
         rows=bars,
         rails=tuple(tuple(_rail(each, last, x_of) for each in row) for row in add_ons),
         signs=tuple(_sign(ending, row, width) for ending, row in zip(endings, bars, strict=False)),
+        earlier=earlier,
     )
+
+
+def _years_before(row: Sequence[Segment], since: date | None) -> str:
+    """`2016`, or `2014 to 2016`, of a row that ended before the scale begins."""
+    if since is None or not row or any(segment.ends is None or segment.ends.year >= since.year for segment in row):
+        return ""
+    years = sorted({segment.starts.year for segment in row} | {segment.ends.year for segment in row if segment.ends})
+    return str(years[0]) if len(years) == 1 else f"{years[0]} to {years[-1]}"
 
 
 def _bar(segment: Segment, last: date, x_of: DayScale) -> Bar:
