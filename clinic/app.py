@@ -112,6 +112,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.intake import file_views as intake_files
     from clinic.intake import kiosk_views as kiosk
     from clinic.intake import score_views as scores
+    from clinic.intake import staff_views as staff_intakes
     from clinic.intake import views as intake
     from clinic.locations import views as locations
     from clinic.patients import views as patients
@@ -129,6 +130,8 @@ def _blueprints() -> list[Blueprint]:
         patients.bp,
         intake.bp,
         scores.bp,
+        staff_intakes.bp,
+        staff_intakes.form_bp,
         intake_files.bp,
         intake_consents.bp,
         kiosk.bp,

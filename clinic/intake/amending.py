@@ -73,7 +73,7 @@ def amend_within_transaction(
     present = queries.latest_submitted(patient.id)
     if present is None:
         raise Conflict("this person has not sent a form yet")
-    intake = copy_within_transaction(present, reason=reason, entered_by=present.entered_by)
+    intake = copy_within_transaction(present, reason=reason, entered_by=None)
     keys, count = list(queries.trial_rows(intake.id)), len((present.record or {}).get("trials") or ())
     now = clock.now()
     for change in changes:
@@ -102,7 +102,8 @@ def amend_within_transaction(
         facts=len(changes),
         sources=sorted({str(change.source) for change in changes}),
     )
-    operations.send_within_transaction(intake, record, by=by, after_commit=after_commit, opens_review=False)
+    operations.send_within_transaction(intake, record, by=by, after_commit=after_commit, opens_review=False, at=now)
+    intake.entered_by = present.entered_by
     return intake
 
 

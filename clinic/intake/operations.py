@@ -75,7 +75,7 @@ def start_at_kiosk(patient_id: int | None, *, by: Actor) -> tuple[str, bool]:
             intake.patient_id = patient_id
             db.session.add(intake)
             db.session.flush()
-            for page, values in _known_of(patient).items():
+            for page, values in known_of(patient).items():
                 answers = {"values": values, "form": ""}
                 row = IntakePage(intake_id=intake.id, page=page, revision=1, answers=answers, is_complete=True)
                 row.saved_at = now
@@ -85,7 +85,7 @@ def start_at_kiosk(patient_id: int | None, *, by: Actor) -> tuple[str, bool]:
         return cookie, is_new
 
 
-def _known_of(patient: Patient | None) -> dict[str, dict[str, str]]:
+def known_of(patient: Patient | None) -> dict[str, dict[str, str]]:
     """The first two pages as the record has them."""
     if patient is None:
         return {}
@@ -448,15 +448,23 @@ def submit_intake(intake_id: int, *, by: Actor) -> int:
         intake = queries.lock(intake_id)
         if intake.state != IntakeState.OPEN:
             return intake.id
-        saved = queries.leaves(intake_id)
-        missing = [page for page in ("about", "contact") if not saved.get(page, queries.EMPTY).is_complete]
-        if not missing and saved.get("consents", queries.EMPTY).values.get("care_team") == "no":
-            raise Invalid("Your care team may not read this form.", fields=["consents"])
-        if missing or intake.patient_id is None:
-            raise Invalid("We need to know who you are first.", fields=missing or ["about"])
-        _keep_choices(intake, {page: leaf.values for page, leaf in saved.items()}, by=by)
-        send_within_transaction(intake, queries.record_of(intake_id), by=by, after_commit=after_commit)
+        submit_within_transaction(intake, by=by, after_commit=after_commit)
         return intake.id
+
+
+def submit_within_transaction(
+    intake: Intake, *, by: Actor, after_commit: AfterCommit, opens_review: bool = True
+) -> None:
+    """As `submit_intake`, as a step of another operation that has locked the open intake."""
+    saved = queries.leaves(intake.id)
+    missing = [page for page in ("about", "contact") if not saved.get(page, queries.EMPTY).is_complete]
+    if not missing and saved.get("consents", queries.EMPTY).values.get("care_team") == "no":
+        raise Invalid("Your care team may not read this form.", fields=["consents"])
+    if (missing and not intake.base_record) or intake.patient_id is None:
+        raise Invalid("We need to know who you are first.", fields=missing or ["about"])
+    _keep_choices(intake, {page: leaf.values for page, leaf in saved.items()}, by=by)
+    record_now = queries.record_of(intake.id)
+    send_within_transaction(intake, record_now, by=by, after_commit=after_commit, opens_review=opens_review)
 
 
 def add_sent_within_transaction(
@@ -491,13 +499,19 @@ def _keep_choices(intake: Intake, saved: pages.Pages, *, by: Actor) -> None:
 
 
 def send_within_transaction(
-    intake: Intake, intake_record: dict[str, Any], *, by: Actor, after_commit: AfterCommit, opens_review: bool = True
+    intake: Intake,
+    intake_record: dict[str, Any],
+    *,
+    by: Actor,
+    after_commit: AfterCommit,
+    opens_review: bool = True,
+    at: datetime | None = None,
 ) -> None:
     """Freeze the record of an open intake, in place of the one that was sent before, as a step of another operation.
 
     Its review opens; with `opens_review` False only where that of the older one was still open.
     """
-    now = clock.now()
+    now = at or clock.now()
     older = select(Intake).where(
         Intake.patient_id == intake.patient_id, Intake.state == IntakeState.SUBMITTED, Intake.id != intake.id
     )

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from flask import url_for
 from flask_babel import gettext as _
 
-from clinic.intake import consents, drugs, forms, pages, queries
+from clinic.instruments.wording import Wording
+from clinic.intake import consents, drugs, forms, frame, pages, queries
 from clinic.intake.forms import FORMS, PageForm
 from clinic.intake.models import Intake
 from clinic.intake.queries import EMPTY, Leaf
@@ -14,8 +14,9 @@ from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
 from clinic.tasks.help import promises as promises
-from clinic.web import context, i18n
+from clinic.web import context, i18n, scales
 
+SCALES = {"phq9": "phq9", "cssrs": "cssrs", "gad7": "gad7", "ptsd": "pcptsd5", "alcohol": "audit_c"}
 STEPS: dict[int, type[PageForm]] = {1: forms.DoseForm, 2: forms.OutcomeForm, 3: forms.LastForm, 4: forms.StepsForm}
 
 
@@ -74,14 +75,22 @@ def parts(intake: Intake, saved: dict[str, Leaf]) -> list[dict[str, Any]]:
         if key == pages.MEDICINES:
             part["medicines"] = medicine_rows(intake)
             part["none"] = bool(answers.get(key, {}).get("none"))
-            part["url"] = url_for("intake.medicines")
+            part["url"] = frame.address("medicines")
             continue
         leaf = saved.get(key, EMPTY)
         form = form_of(FORMS[key], intake, forms.stored(leaf.values) if leaf.values else None)
-        rows = list(form.rows())
+        rows, words = list(form.rows()), scale_of(key)
+        lang = words.language if words and words.language != i18n.language() else ""
         heading = _(about.heading) if about.heading else ""
-        part["pages"].append({"key": key, "heading": heading, "rows": rows, "url": address(key, to=pages.REVIEW)})
+        url = address(key, to=pages.REVIEW)
+        part["pages"].append({"key": key, "heading": heading, "rows": rows, "lang": lang, "url": url})
     return found
+
+
+def scale_of(page: str) -> Wording | None:
+    """The questionnaire of a page, in the page's language where it was published."""
+    key = "phq9" if page == "difficulty" else SCALES.get(page.split("-")[0])
+    return scales.shown(key) if key else None
 
 
 def medicine_rows(intake: Intake) -> list[dict[str, Any]]:
@@ -91,7 +100,7 @@ def medicine_rows(intake: Intake) -> list[dict[str, Any]]:
         values = queries.trial_leaf(row).values
         steps = pages.medicine_steps(values)
         lines = [line for step in steps for line in form_of(STEPS[step], intake, forms.stored(values)).rows()]
-        url = url_for("intake.medicine", key=row.key, step=1, to=pages.REVIEW)
+        url = frame.address("medicine", key=row.key, step=1, to=pages.REVIEW)
         name = drugs.named(values.get("drug", "")).shown or _("No name yet")
         found.append({"name": name, "rows": lines, "url": url})
     return found
@@ -111,8 +120,8 @@ def differences(here: PageForm, there: PageForm) -> list[tuple[str, str, str]]:
 def address(page: str, to: str = "") -> str:
     """Where a page is; `to`: where saving it leads."""
     if page in (pages.MEDICINES, pages.REVIEW):
-        return url_for(f"intake.{page}")
-    return url_for("intake.page", page=page, to=to or None)
+        return frame.address(page)
+    return frame.address("page", page=page, to=to or None)
 
 
 def consent_rows(patient_id: int) -> list[dict[str, Any]]:

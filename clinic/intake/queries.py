@@ -269,6 +269,28 @@ def every_score(patient_id: int) -> Sequence[ScreenScore]:
     return db.session.scalars(statement.order_by(ScreenScore.id.desc())).all()
 
 
+def amended_by(intake: Intake) -> list[int]:
+    """Ids of the intakes whose words this one repeats with nothing but facts added, the newest first."""
+    found: list[int] = []
+    at: Intake | None = intake
+    while at is not None and at.corrects_id is not None and is_amended(at):
+        found.append(at.corrects_id)
+        at = get(at.corrects_id)
+    return found
+
+
+def is_amended(intake: Intake) -> bool:
+    """Whether it was made by adding facts, not by filling in pages."""
+    return any(row.amended_at == intake.submitted_at for row in amendments(intake.id))
+
+
+def versions(patient_id: int) -> Sequence[Intake]:
+    """Everything that was sent for this person, newest first."""
+    sent = (IntakeState.SUBMITTED, IntakeState.SUPERSEDED)
+    statement = select(Intake).where(Intake.patient_id == patient_id, Intake.state.in_(sent))
+    return db.session.scalars(statement.order_by(Intake.submitted_at.desc(), Intake.id.desc())).all()
+
+
 def has_pages(intake_id: int) -> bool:
     """Whether it was filled in page by page."""
     pages_of = select(IntakePage.id).where(IntakePage.intake_id == intake_id)

@@ -10,8 +10,19 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
-from clinic.instruments.wording import Wording, wording
-from clinic.intake import attachments, consents, drugs, forms, operations, pace, pages, presenter, queries, record
+from clinic.intake import (
+    attachments,
+    consents,
+    drugs,
+    forms,
+    frame,
+    operations,
+    pace,
+    pages,
+    presenter,
+    queries,
+    record,
+)
 from clinic.intake.forms import FORMS, PageForm
 from clinic.intake.models import AttachmentKind, Intake, IntakeState, IntakeTrial
 from clinic.intake.operations import Saved
@@ -24,7 +35,7 @@ from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
 from clinic.tasks import help as alert_help
 from clinic.tasks import safety as alerts
-from clinic.web import access, i18n, scales
+from clinic.web import access, i18n
 from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff
 from clinic.web.errors import problem
 from clinic.web.limits import limiter
@@ -56,7 +67,6 @@ bp = Blueprint("intake", __name__, template_folder="templates")
 mine = access.patient(LinkPurpose.INTAKE, LinkPurpose.SIGN_IN, birth_date=False)
 MEDICINE_TEMPLATES = {1: "intake/dose.html", 2: "intake/outcome.html", 3: "intake/last.html", 4: "intake/steps.html"}
 LAST_STEP = 3
-SCALES = {"phq9": "phq9", "cssrs": "cssrs", "gad7": "gad7", "ptsd": "pcptsd5", "alcohol": "audit_c"}
 FILE_KINDS = {  # what is most likely added from a page
     pages.MEDICINES: AttachmentKind.PHARMACY_LIST,
     "thyroid": AttachmentKind.TEST_RESULT,
@@ -624,8 +634,8 @@ chart.add_section(RECORD_ORDER, record_section, CLINICAL)
 
 
 def own_form() -> Intake:
-    """The form of this browser's person, sent or not. Raises NotFound."""
-    found = _of(current_patient())
+    """The form of this browser's person, or the one that staff fill in here, sent or not. Raises NotFound."""
+    found = frame.on_behalf() or _of(current_patient())
     if found is None:
         raise NotFound("You have no form that is open.")
     return found
@@ -680,7 +690,7 @@ def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str =
         "form": form,
         "leaf": leaf,
         "number": number,
-        "instrument": _scale_of(page),
+        "instrument": presenter.scale_of(page),
         "minutes": pace.minutes_left(intake, page, saved, key=more.get("key", ""), step=more.get("open_step", 0)),
         "is_private": page in pages.PRIVATE,
         "to": _to(),
@@ -712,12 +722,6 @@ def _show(page: str, intake: Intake, form: PageForm, leaf: Leaf, template: str =
     return render(template or TEMPLATES.get(page, "intake/page.html"), intake, **values | more)
 
 
-def _scale_of(page: str) -> Wording | None:
-    """The questionnaire of a page, in the page's language where it was published."""
-    key = "phq9" if page == "difficulty" else SCALES.get(page.split("-")[0])
-    return scales.shown(key) if key else None
-
-
 def _promises_before_an_answer(intake: Intake) -> list[str]:
     """What the hidden card may say before any answer was sent: only that nobody is there, when that is so."""
     facts = queries.hours_of(intake)
@@ -736,5 +740,6 @@ def render(template: str, intake: Intake, **values: Any) -> Any:
         clinic_profile=locations.profile(),
         session_key=f"intake-{intake.id}",
         parts_total=pages.PARTS,
+        on_behalf=frame.on_behalf(),
         **values,
     )
