@@ -29,41 +29,44 @@ REFUSALS = dict.fromkeys(("Invalid", "Conflict", "AlreadyOver", "Expired", "NotF
 REFUSING = ("intake", "patients", "surveys", "care")
 TITLES = "intake/pages.py"  # the titles and headings of the form's pages stand in its one list: Page(key, part, title, heading)
 STAFF_FOLDERS = {"security", "dev"}
-# Parts of staff pages, which no frame names as such.
-STAFF_PARTS = {
-    "base_staff.html",
-    "eligibility/_ask_panel.html",
-    "eligibility/_packet_panel.html",
-    "eligibility/_section.html",
-    "intake/section.html",
-    "macros/board.html",
-    "reminders/chart.html",
-    "reminders/outbox.html",
-    "scheduling/chart.html",
-    "surveys/chart.html",
-    "tasks/_row.html",
-    "tasks/banner.html",
-    "tasks/chart.html",
-}
+# On a frame for patients, or on none, and yet only for staff. So is what is called staff_...
+FOR_STAFF = {"base_staff.html", "macros/board.html", "care/preview_summary.html", "reminders/outbox.html"}
+_EXTENDS = re.compile(r'\{%-? extends "([^"]+)"')
+_USES = re.compile(r"""\{%-? (?:include|import|from) ["']([^"']+)""")
 VOLATILE = re.compile(
     r'^"(POT-Creation-Date|PO-Revision-Date|Last-Translator|Language-Team|Report-Msgid.*|Generated-By):.*\n', re.M
 )
 Message = str | tuple[str, ...]
 
 
-def is_staff(template: Path) -> bool:
-    """Whether only staff see this template: it stands on the staff frame, or belongs to the sign-in."""
-    name = "/".join(template.parts[-2:])
-    return (
-        template.parent.name in STAFF_FOLDERS
-        or name.removeprefix("templates/") in STAFF_PARTS
-        or 'extends "base_staff.html"' in template.read_text()
-    )
-
-
 def templates() -> list[Path]:
-    """Templates of which a patient may see a part."""
-    return [path for path in sorted(CLINIC.rglob("templates/**/*.html")) if not is_staff(path)]
+    """Templates of which a patient may see a part.
+
+    Those on a frame for patients or visitors, what these import or include, and parts that stand on no frame and speak
+    through gettext: a patient's home takes such from every feature. All else is for staff.
+    """
+    paths = {
+        "/".join(path.parts[path.parts.index("templates") + 1 :]): path for path in CLINIC.rglob("templates/**/*.html")
+    }
+    sources = {name: path.read_text() for name, path in paths.items() if path.parent.name not in STAFF_FOLDERS}
+    shown = {name for name in sources if not _is_for_staff(name)}
+    found = {name for name in shown if _is_for_patients(name, sources)}
+    while more := {used for name in found for used in _USES.findall(sources[name]) if used in shown} - found:
+        found |= more
+    return sorted(paths[name] for name in found)
+
+
+def _is_for_staff(name: str) -> bool:
+    return name in FOR_STAFF or name.rpartition("/")[2].startswith("staff_")
+
+
+def _is_for_patients(name: str, sources: Mapping[str, str]) -> bool:
+    if _is_for_staff(name):
+        return False
+    frame = _EXTENDS.search(sources[name])
+    if frame is None:
+        return "_(" in sources[name] or "ngettext(" in sources[name]
+    return frame[1] not in sources or _is_for_patients(frame[1], sources)
 
 
 def messages() -> Iterator[Message]:

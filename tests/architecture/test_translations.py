@@ -132,7 +132,7 @@ def test_the_fixed_sentences_stand_word_for_word(catalog: Catalog, language: str
 @pytest.mark.parametrize("path", MESSAGES.templates(), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_patients_template_says_nothing_outside_of_gettext(path: Path) -> None:
     assert bare(path.read_text()) == [], (
-        "wrap it in _('...'), give the element a lang, or name a part that only staff see in STAFF_PARTS of messages.py"
+        "wrap it in _('...'), give the element a lang, or name what only staff see in FOR_STAFF of messages.py"
     )
 
 
