@@ -74,7 +74,10 @@ def test_the_same_record_gives_the_same_bytes_after_storage(make_record):
 def test_the_text_is_the_json_of_the_answer(run, make_trial, make_record):
     records = [
         {},
-        {"trials": [{"drug": "Zoloft"}, make_trial("Celebrex"), make_trial("Abilify", role="add_on")], "payer": "Aetna"},
+        {
+            "trials": [{"drug": "Zoloft"}, make_trial("Celebrex"), make_trial("Abilify", role="add_on")],
+            "payer": "Aetna",
+        },
         {"safety": None, "age": None, "current_medicines": ["Nardil", "Zoloft"], "id": "\u00e9\u0000"},
         {"safety": make_record()["safety"] | {"metal_in_head": True}, "cssrs": {"plan": True}},
     ]
