@@ -1,6 +1,6 @@
 import pytest
 
-from clinic.eligibility.engine import knowledge
+from clinic.eligibility.engine import knowledge, policy_file
 
 
 @pytest.mark.parametrize("policy_id", knowledge.policy_ids())
@@ -34,3 +34,108 @@ def test_every_named_source_of_a_drug_is_listed():
 def test_a_name_outside_the_catalogue_is_an_error(read, name):
     with pytest.raises(KeyError):
         read(name)
+
+
+# A clinic's own policies
+
+OWN = """
+id: {id}
+version: "1"
+treatment: tms
+payer: "Clinic's Own Plan"
+confidence: low
+verified: read at the clinic
+criteria: {{age: {{min: 18}}, min_failed_antidepressant_trials: {trials}}}
+exclusions: []
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    yield tmp_path
+    knowledge.use_folder(tmp_path / "none")
+
+
+def write(folder, name, text):
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def test_a_policy_of_the_clinic_stands_beside_ours(own, run):
+    write(own, "own_plan", OWN.format(id="own_plan", trials=2))
+    assert knowledge.use_folder(own) == []
+    assert len(knowledge.policy_ids()) == 29
+    assert run(payer="clinic's own plan").policies[0].verdict == "met"
+    row = next(row for row in knowledge.policies_index() if row["id"] == "own_plan")
+    assert (row["own"], row["name"]) == (True, "Clinic's Own Plan")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("broken", "a: [", "is not YAML"),
+        ("empty", "", "must be a list of keys"),
+        ("bare", "id: bare", "criteria: is missing"),
+        ("other", OWN.format(id="name", trials=2), "give both one name"),
+        ("count", OWN.format(id="count", trials='"two"'), "criteria.min_failed_antidepressant_trials: must be a whole"),
+        ("kind", OWN.format(id="kind", trials=2).replace("age:", "ages:"), "criteria.ages: unknown criterion"),
+        ("aetna_cpb_0469", OWN.format(id="aetna_cpb_0469", trials=2), "rename file and id"),
+    ],
+)
+def test_a_broken_policy_is_refused_by_its_path_and_breaks_no_other(own, name, text, says):
+    write(own, name, text)
+    write(own, "sound", OWN.format(id="sound", trials=2))
+    (refused,) = knowledge.use_folder(own)
+    assert refused.path == str(own / f"{name}.yaml")
+    assert says in str(refused)
+    assert "sound" in knowledge.policy_ids()
+    assert len(knowledge.policy_ids()) == 29
+
+
+def test_a_folder_that_is_not_there_is_said(own):
+    (refused,) = knowledge.use_folder(own / "none")
+    assert "is no folder" in str(refused)
+
+
+@pytest.mark.parametrize("policy_id", knowledge.policy_ids())
+def test_our_own_policies_pass_the_same_check(policy_id):
+    assert policy_file.problems(knowledge.policy(policy_id), stem=policy_id) == []
+
+
+# What freezes a version
+
+
+def test_the_hash_is_of_the_content_and_not_of_its_order(own):
+    text = OWN.format(id="own_plan", trials=2)
+    write(own, "own_plan", text)
+    knowledge.use_folder(own)
+    before = knowledge.content_hash("policy", "own_plan")
+    lines = text.strip().splitlines()
+    write(own, "own_plan", "\n".join(["# a comment", *reversed(lines)]))
+    knowledge.use_folder(own)
+    assert knowledge.content_hash("policy", "own_plan") == before
+    write(own, "own_plan", OWN.format(id="own_plan", trials=3))
+    knowledge.use_folder(own)
+    assert knowledge.content_hash("policy", "own_plan") != before
+
+
+def test_every_rule_set_policy_and_table_has_a_hash_of_its_own():
+    entries = [("policy", each) for each in knowledge.policy_ids()]
+    entries += [("ruleset", each) for each in knowledge.ruleset_ids()] + [("table", each) for each in knowledge.TABLES]
+    hashes = {knowledge.content_hash(*entry) for entry in entries}
+    assert len(hashes) == len(entries)
+    assert all(len(each) == 64 for each in hashes)
+
+
+@pytest.mark.parametrize("entry", [("policy", "nobody"), ("ruleset", "nine"), ("table", "x"), ("kind", "default")])
+def test_what_is_not_in_the_catalogue_has_no_hash(entry):
+    with pytest.raises(KeyError):
+        knowledge.content_hash(*entry)
+
+
+def test_the_index_of_policies_tells_what_a_list_shows():
+    rows = knowledge.policies_index()
+    assert [row["id"] for row in rows] == list(knowledge.policy_ids())
+    row = next(row for row in rows if row["id"] == "uhc_optum")
+    assert row["payer_names"] == ["UnitedHealthcare / Optum Behavioral", "UnitedHealthcare", "Optum Behavioral"]
+    assert (row["version"], row["effective"], row["confidence"]) == ("1.0", None, "medium")
+    assert row["sources"][0]["organisation"] == "Florida TMS Clinic"

@@ -298,3 +298,149 @@ def test_of_two_rows_documented_alike_the_first_entered_counts(run, make_trial):
     rows = [make_trial(drug="Zoloft"), make_trial(drug="sertraline")]
     assert [row.verdict for row in run(trials=rows).trials] == ["adequate", "duplicate"]
     assert [row.verdict for row in run(trials=rows[::-1]).trials] == ["adequate", "duplicate"]
+
+
+# what the optional keys of a row add
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "detail"),
+    [
+        ({"contraindicated": "QT over 500 ms"}, "not_counted", "contraindicated"),
+        ({"drug": "nortriptyline", "dose_mg_per_day": 50, "level_therapeutic": True}, "adequate", "adequate_failed"),
+        ({"drug": "nortriptyline", "dose_mg_per_day": None, "level_therapeutic": True}, "adequate", "adequate_failed"),
+        ({"drug": "nortriptyline", "dose_mg_per_day": 50, "level_therapeutic": False}, "inadequate_dose", None),
+        ({"drug": "imipramine", "dose_mg_per_day": 75, "level_therapeutic": True}, "adequate", "adequate_failed"),
+        ({"dose_mg_per_day": 25, "level_therapeutic": True}, "inadequate_dose", None),  # no window for sertraline
+        ({"adherence": None, "missed_doses_per_week": 1.4}, "adequate", None),
+        ({"adherence": None, "missed_doses_per_week": 1.5}, "inadequate_adherence", None),
+        ({"adherence": "unknown", "missed_doses_per_week": [1, 2]}, "undetermined", None),
+        ({"adherence": "good", "missed_doses_per_week": 3}, "undetermined", None),
+        ({"adherence": "poor", "missed_doses_per_week": 0}, "undetermined", None),
+        ({"adherence": "poor", "missed_doses_per_week": 4}, "inadequate_adherence", None),
+        ({"outcome": None, "improvement_percent": 24}, "adequate", "adequate_failed"),
+        ({"outcome": None, "improvement_percent": 25}, "adequate", "adequate_partial"),
+        ({"outcome": None, "improvement_percent": 49}, "adequate", "adequate_partial"),
+        ({"outcome": None, "improvement_percent": 50}, "responded", "adequate_responded"),
+        ({"outcome": None, "improvement_percent": [40, 60]}, "undetermined", None),
+        ({"outcome": None, "improvement_percent": [10, 40]}, "adequate", None),
+        ({"outcome": "none", "improvement_percent": 60}, "undetermined", None),
+        ({"outcome": "response", "improvement_percent": 10}, "undetermined", None),
+        ({"outcome": "lost_response", "improvement_percent": 10}, "responded", "lost_response"),
+        ({"in_current_episode": None, "weeks_well_after": 8}, "not_counted", "historic_episode"),
+        ({"in_current_episode": None, "weeks_well_after": [7, 9]}, "undetermined", None),
+        ({"in_current_episode": True, "weeks_well_after": 7.9}, "adequate", None),
+        ({"in_current_episode": True, "weeks_well_after": 8}, "undetermined", None),
+        ({"drug": "trazodone for sleep", "purpose": None, "dose_mg_per_day": 300}, "not_counted", None),
+        ({"drug": "trazodone for sleep", "dose_mg_per_day": 300}, "undetermined", None),
+        ({"drug": "Emsam", "dose_mg_per_day": 20}, "adequate", None),
+    ],
+)
+def test_an_optional_key_decides(run, make_trial, changes, expected, detail):
+    row = run(trials=[make_trial(**changes)]).trials[0]
+    assert row.verdict == expected
+    assert detail is None or row.judgement.detail == detail
+
+
+def test_weeks_well_put_what_came_before_into_an_earlier_episode(run, make_trial):
+    before = make_trial("fluoxetine", in_current_episode=None, started_on="2024-01", stopped_on="2024-06")
+    well = make_trial(
+        "sertraline", in_current_episode=None, started_on="2024-07", stopped_on="2025-01", weeks_well_after=20
+    )
+    after = make_trial("venlafaxine", dose_mg_per_day=150, started_on="2025-10", stopped_on="2026-06")
+    assert verdict(run, before, well, after) == ["not_counted", "not_counted", "adequate"]
+
+
+def test_dates_that_do_not_fit_the_stated_episode_leave_the_row_open(run, make_trial):
+    assert verdict(run, make_trial(weeks=None, started_on="2015-01", stopped_on="2015-06")) == ["undetermined"]
+    later = make_trial(weeks=None, started_on="2026-01", stopped_on="2026-06", in_current_episode=False)
+    assert verdict(run, later) == ["undetermined"]
+
+
+def test_a_strength_in_the_name_is_offered_and_not_used(run, make_trial):
+    row = run(trials=[make_trial("Zoloft 100 mg", dose_mg_per_day=None)]).trials[0]
+    assert row.verdict == "undetermined"
+    assert dict(row.judgement.why[0].data)["offered_mg"] == 100
+    assert "100 mg" in row.judgement.why[0].text
+
+
+def test_a_slip_that_was_read_is_said(run, make_trial):
+    row = run(trials=[make_trial("Zolofft")]).trials[0]
+    assert (row.verdict, row.judgement.why[-1].code) == ("adequate", "spelling")
+
+
+@pytest.mark.parametrize(
+    ("weeks", "data"),
+    [
+        (4, (("on", "2026-12-04"),)),
+        ([3, 5], (("on", "2026-12-11"), ("not_before", "2026-11-27"))),
+        (5.9, (("on", "2026-11-21"),)),
+    ],
+)
+def test_the_day_on_which_a_running_trial_is_long_enough(run, make_trial, weeks, data):
+    row = run(trials=[make_trial(weeks=None, weeks_at_dose=weeks, stopped_reason="ongoing")]).trials[0]
+    assert row.judgement.detail == "ongoing_not_yet_adequate"
+    assert row.judgement.why[-1].data == data
+
+
+def test_a_running_trial_below_its_dose_has_no_such_day(run, make_trial):
+    running = make_trial(dose_mg_per_day=25, weeks=None, weeks_at_dose=4, stopped_reason="ongoing")
+    assert "still_taking" not in [why.code for why in run(trials=[running]).trials[0].judgement.why]
+
+
+def test_steps_of_a_running_trial_count_from_the_last_rise(run, make_trial):
+    steps = [{"dose": 25, "weeks": 2}, {"dose": 50, "weeks": 3}]
+    running = make_trial(
+        dose_mg_per_day=None, weeks=None, weeks_at_dose=None, steps=steps, stopped_reason="ongoing", outcome="none"
+    )
+    row = run(trials=[running]).trials[0]
+    assert row.judgement.why[-1].data == (("on", "2026-12-11"),)
+
+
+def test_of_two_rows_alike_in_the_rest_the_better_documented_counts(run, make_trial):
+    told, filled = make_trial(documentation="patient"), make_trial("Zoloft", documentation="pharmacy")
+    assert verdict(run, told, filled) == ["duplicate", "adequate"]
+    shown = run(trials=[told, filled]).to_json()["trials"]
+    assert [row["documentation"] for row in shown] == ["C", "A"]
+
+
+def test_an_intolerance_keeps_its_evidence_and_says_what_is_missing(run, make_trial):
+    trial = make_trial(
+        "bupropion",
+        dose_mg_per_day=300,
+        weeks=12 / 7,
+        weeks_at_dose=12 / 7,
+        stopped_reason="side_effects",
+        side_effect="rash",
+        side_effect_on="2026-03-12",
+    )
+    shown = run(trials=[trial]).to_json()["trials"][0]["intolerance"]
+    assert shown == {
+        "side_effect": "rash",
+        "on": "2026-03-12",
+        "dose_reached": 300,
+        "days": 12,
+        "confirmed": None,
+        "missing": ["confirmed"],
+    }
+
+
+def test_steps_that_cannot_hold_the_stated_weeks_contradict_them(run, make_trial):
+    trial = make_trial(weeks=None, weeks_at_dose=10, steps=[{"dose": 100, "weeks": 2}])
+    assert verdict(run, trial) == ["undetermined"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "rule"),
+    [
+        (("Celexa", "Lexapro"), "enantiomers"),
+        (("Wellbutrin", "Auvelity"), "enantiomers"),
+        (("Effexor", "Pristiq"), "active_metabolite"),
+        (("amitriptyline", "nortriptyline"), "active_metabolite"),
+        (("imipramine", "desipramine"), "active_metabolite"),
+    ],
+)
+def test_close_relatives_count_twice_and_raise_a_flag(run, make_trial, pair, rule):
+    result = run(trials=[make_trial(name, dose_mg_per_day=400) for name in pair])
+    assert result.trd.adequate == 2
+    assert any(rule in finding.source for finding in result.trd.findings if finding.code == "similar_agents")
