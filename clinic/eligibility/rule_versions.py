@@ -76,7 +76,8 @@ def use_policies_of(folder: Path, *, is_wanted: bool = False) -> None:
 
     `is_wanted`: somebody named this folder, so that its absence is a fault.
     """
-    _refused[:] = [str(each) for each in knowledge.use_folder(folder)] if is_wanted or folder.is_dir() else []
+    found = knowledge.use_folder(folder)
+    _refused[:] = [str(each) for each in found] if is_wanted or folder.is_dir() else []
 
 
 def refused_policies() -> list[str]:
