@@ -3,8 +3,10 @@
 from typing import Any
 
 from flask import g, url_for
+from markupsafe import Markup
 
 from clinic.intake.models import Intake
+from clinic.web import context
 
 OWN, STAFF = "intake", "staff_intake"  # the blueprints that carry the same pages
 
@@ -18,6 +20,12 @@ def on_behalf() -> Intake | None:
     """The form that staff fill in by this request; None on the patient's own pages."""
     found: Intake | None = g.get("on_behalf")
     return found
+
+
+def note() -> Markup:
+    """What stands above a page that staff fill in: for whom, and who is on record for it."""
+    found = on_behalf()
+    return context.rendered("intake/staff_frame.html", on_behalf=found) if found is not None else Markup("")
 
 
 def address(endpoint: str, **values: Any) -> str:

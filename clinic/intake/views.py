@@ -741,5 +741,6 @@ def render(template: str, intake: Intake, **values: Any) -> Any:
         session_key=f"intake-{intake.id}",
         parts_total=pages.PARTS,
         on_behalf=frame.on_behalf(),
+        frame_note=frame.note(),
         **values,
     )
