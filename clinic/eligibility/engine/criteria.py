@@ -135,17 +135,47 @@ def _adult(known: Known) -> Finding:
     return Finding("adult", "met" if under is False else "info", text, "safety_screens.tms_screen.age_band")
 
 
+# Names under which patients and therapists write a kind of psychotherapy.
+_THERAPIES = {
+    "cognitive behavioral therapy": "cbt",
+    "cognitive behavioural therapy": "cbt",
+    "cognitive therapy": "cbt",
+    "interpersonal therapy": "ipt",
+    "interpersonal psychotherapy": "ipt",
+    "dialectical behavior therapy": "dbt",
+    "dialectical behavioral therapy": "dbt",
+    "dialectical behaviour therapy": "dbt",
+    "behavioral activation": "behavioural activation",
+    "mindfulness based cognitive therapy": "mbct",
+    "problem solving therapy": "problem solving",
+    "terapia cognitivo conductual": "cbt",
+    "tcc": "cbt",
+}
+
+
+def therapy(written: str) -> str:
+    """The short name of a kind of psychotherapy, or the plain text where it is none that is known."""
+    name = drugs.plain(written)
+    return _THERAPIES.get(name, name)
+
+
 @cache
 def _evidence_based() -> frozenset[str]:
-    rows = knowledge.adequacy()["psychotherapy_adequacy"]["evidence_based"]
-    return frozenset(drugs.plain(row) for row in rows)
+    table = knowledge.adequacy()["psychotherapy_adequacy"]
+    return frozenset(drugs.plain(row) for row in (*table["evidence_based"], *table["document_named"]))
 
 
-def psychotherapy_answer(record: IntakeRecord) -> bool | None:
-    """Whether an adequate course of evidence-based psychotherapy is on record."""
+def psychotherapy_answer(record: IntakeRecord, kinds: Sequence[str] | None = None) -> bool | None:
+    """Whether an adequate course of evidence-based psychotherapy is on record, of one of `kinds` where given."""
     if record.psychotherapy is None:
         return None
-    return logic.any_of(_is_adequate(course) for course in record.psychotherapy)
+    return logic.any_of(logic.all_of([_is_adequate(course), _is_of(course, kinds)]) for course in record.psychotherapy)
+
+
+def _is_of(course: Psychotherapy, kinds: Sequence[str] | None) -> bool | None:
+    if kinds is None:
+        return True
+    return None if course.type is None else therapy(course.type) in kinds
 
 
 def _is_adequate(course: Psychotherapy) -> bool | None:
@@ -156,7 +186,7 @@ def _is_adequate(course: Psychotherapy) -> bool | None:
         return False
     if course.sessions is None or course.type is None:
         return None
-    return True if drugs.plain(course.type) in _evidence_based() else None
+    return True if therapy(course.type) in _evidence_based() else None
 
 
 @cache

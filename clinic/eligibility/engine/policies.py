@@ -305,7 +305,7 @@ def _psychotherapy(criteria: dict[str, Any], case: Case, source: str) -> list[Fi
         return [Finding("psychotherapy", "unknown", f"Psychotherapy {CHECK}.", source)]
     if wanted == "not_required":
         return []
-    answer = psychotherapy_answer(case.record)
+    answer = psychotherapy_answer(case.record, criteria.get("psychotherapy_types"))
     if wanted == "if_available":
         return [Finding("psychotherapy", "info", "Psychotherapy is asked for if it is available.", source)]
     if wanted == "required_or_augmentation":

@@ -1,5 +1,7 @@
 import pytest
 
+from clinic.eligibility.engine.safety import conditions
+
 PATHWAYS = ("tms", "esketamine", "iv_ketamine")
 
 
@@ -180,3 +182,54 @@ def test_nothing_known_is_a_task_not_a_refusal(run):
     assert result.trd.verdict == "undetermined"
     assert verdicts(result) == (R, R, R)
     assert {"trials", "episode.diagnosis", "safety.metal_in_head", "safety.bp"} <= {ask.field for ask in result.ask}
+
+
+# What the clinic does
+
+
+def test_a_finding_carries_its_level_and_what_the_clinic_does(run, make_record):
+    safety = make_record()["safety"] | {"metal_in_head": True, "bp": [150, 95], "liver_impairment": "moderate"}
+    shown = run(safety=safety).to_json()["pathways"]
+    metal = next(each for each in shown["tms"]["findings"] if each["code"] == "metal_head")
+    assert (metal["level"], metal["action"]) == ("absolute", "block_booking")
+    assert metal["system_must"].startswith("obtain implant card")
+    pressure = next(each for each in shown["esketamine"]["findings"] if each["code"] == "bp_pre_dose")
+    assert (pressure["level"], pressure["action"]) == ("precaution", "same_day_review")
+    assert "NOT an automatic cancel" in pressure["system_must"]
+
+
+def test_every_question_of_the_screens_answered_yes_is_shown(run):
+    for name in PATHWAYS:
+        questions = [each.code for each in conditions(name) if each.is_present is None]
+        result = run(safety=dict.fromkeys(questions, True))
+        assert {each.code for each in result.pathways[name].findings} >= set(questions)
+        assert all(each.level for each in conditions(name))
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "level"),
+    [
+        ({"cssrs": {"plan": True}}, "suicide_plan_or_intent", "urgent"),
+        ({"cssrs": {"behaviour_3mo": True}}, "suicide_plan_or_intent", "urgent"),
+        ({"cssrs": {"method": True}}, "suicide_method_no_intent", "same_day"),
+        ({"cssrs": {"behaviour_lifetime": True}}, "suicide_method_no_intent", "same_day"),
+        ({"cssrs": {"wish_dead": True}}, "suicide_passive", "lit"),
+        ({"phq9": [0] * 8 + [1]}, "suicide_passive", "lit"),
+        ({"phq9": [0] * 8 + [2]}, "phq9_item9_high", "same_day"),
+        ({"episode": {"current_mania": True}}, "psychosis_or_mania", "urgent"),
+        ({"episode": {"psychotic_features": True}}, "psychosis_or_mania", "urgent"),
+    ],
+)
+def test_a_flag_has_the_level_of_the_table_of_who_is_told(run, change, code, level):
+    (flag,) = run(**change).flags
+    assert (flag.code, flag.level) == (code, level)
+
+
+def test_nothing_raised_no_flag(run):
+    assert run().flags == ()
+
+
+@pytest.mark.parametrize("change", [{"mdq_positive": True}, {"safety": {"bipolar_mania": True}}])
+def test_a_positive_bipolar_screen_is_never_eligible_for_tms(run, make_record, change):
+    merged = {key: make_record()["safety"] | value if key == "safety" else value for key, value in change.items()}
+    assert run(**merged).pathways["tms"].verdict == "needs_review"
