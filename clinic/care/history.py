@@ -67,12 +67,12 @@ def both_names(entered: str | None) -> str:
     if drug is None:
         return written
     plain = written.casefold()
-    brand = next((each for each in drug.brands if each.casefold() in plain), None)
+    brand = next((each for each in drug.brands if each.casefold() == plain), None)
     if brand is not None:
         return f"{brand} ({drug.name})"
-    if drug.brands and drug.name.casefold() in plain:
-        return f"{drug.name} ({drug.brands[0]})"
-    return f"{written} ({drug.name})" if plain != drug.name.casefold() else drug.name
+    if drug.name.casefold() not in plain:
+        return f"{written} ({drug.name})"
+    return f"{written} ({drug.brands[0]})" if drug.brands else written
 
 
 def _row(trial: Mapping[str, Any]) -> Row:
@@ -87,7 +87,9 @@ def _row(trial: Mapping[str, Any]) -> Row:
 
 
 def _name(trial: Mapping[str, Any]) -> str:
-    name = both_names(trial.get("drug"))
+    name, form = both_names(trial.get("drug")), " ".join((trial.get("formulation") or "").split())
+    if form and form.casefold() not in name.casefold():
+        name = f"{name}, {form}"
     if trial.get("role") == "add_on":
         return str(_("%(name)s, added to another medicine", name=name))
     return name

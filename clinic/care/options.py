@@ -31,6 +31,13 @@ class Source:
     sure: str
     url: str
 
+    @property
+    def short(self) -> str:
+        """`Sackeim and others, 2020`; the project's articles by their letter."""
+        if self.sure == "document":
+            return str(_("Article %(letter)s", letter=self.key[-1].upper()))
+        return f"{self.by.split(',')[0].split(';')[0]}, {self.year}" if self.year else self.title
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -63,6 +70,14 @@ class Option:
     is_bookable: bool = False
     figures: tuple[Figure, ...] = field(default=())
 
+    @property
+    def studies(self) -> list[tuple[Source, list[Figure]]]:
+        """Its figures by study, in the table's order."""
+        found: dict[str, list[Figure]] = {}
+        for figure in self.figures:
+            found.setdefault(figure.source.key, []).append(figure)
+        return [(figures[0].source, figures) for figures in found.values()]
+
 
 @cache
 def _shown() -> dict[str, Any]:
@@ -88,8 +103,13 @@ def sources() -> dict[str, Source]:
         sure = "document" if key.startswith("document_") else "seen" if row["verified"] == "seen" else "recalled"
         words = quote_plus(f"{row['title'].split(':')[0]} {row['organisation'].split(',')[0].split(' and ')[0]}")
         url = "" if sure == "document" else f"https://pubmed.ncbi.nlm.nih.gov/?term={words}"
-        found[key] = Source(key, row["title"], row["organisation"], row["year"], sure, url)
+        found[key] = Source(key, row["title"], _authors(row["organisation"]), row["year"], sure, url)
     return found
+
+
+def _authors(by: str) -> str:
+    """The people before the journal: `Neuropsychopharmacology (Saelens and others)` names them in brackets."""
+    return f"{by.split('(')[1].rstrip(')')}, {by.split(' (')[0]}" if "(" in by else by
 
 
 def ids() -> tuple[str, ...]:

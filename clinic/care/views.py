@@ -88,6 +88,7 @@ def history_page() -> Any:
     return render_template(
         "care/history.html",
         patient=patient,
+        born=history.day(patient.birth_date.isoformat()),
         sent=sent,
         told=history.of_record(sent.record or {}) if sent is not None else None,
         tabs=chart.tabs("patients.home"),
@@ -149,13 +150,13 @@ def plan() -> Any:
     if shown is None:
         return _before(patient, "plan")
     items = queries.plan_for_patient(patient.id)
-    ahead = decision_points(items)
+    next_item = next((row for row in items if row.due_on is not None and row.closed_at is None), None)
     return render_template(
         "care/plan.html",
         patient=patient,
         today=clock.today(patient.tz),
-        next_item=next((row for row in items if row.due_on is not None and row.closed_at is None), None),
-        decisions=ahead,
+        next_item=next_item,
+        decisions=[row for row in decision_points(items) if row is not next_item],
         items=[row for row in items if row.kind != "decision_point"],
         past=[row for row in items if row.kind == "decision_point" and row.closed_at is not None],
         tabs=chart.tabs("patients.home"),

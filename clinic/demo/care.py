@@ -18,6 +18,21 @@ STEPS = {
     "es": "Hable con su médico sobre cómo va y elijan el siguiente paso.",
 }
 
+ITEMS = {
+    "en": (
+        "Walk for 20 minutes, three days a week",
+        "Same time to bed and up, also on weekends",
+        "CBT: twelve visits with a trained therapist",
+        "Look at the check-ins and decide how to go on",
+    ),
+    "es": (
+        "Caminar 20 minutos, tres días a la semana",
+        "Acostarse y levantarse a la misma hora, también el fin de semana",
+        "TCC: doce citas con un terapeuta",
+        "Ver los cuestionarios y decidir cómo seguir",
+    ),
+}
+
 
 def write_notes(staff_id: int, by: Actor, today: date) -> None:
     """What the clinic says of two treatments."""
@@ -50,7 +65,7 @@ def release_summary(patient_id: int, number: int, *, on: date, staff_id: int, by
         patient_id, content, next_step=STEPS[language], next_step_on=on, revision=revision, staff_id=staff_id, by=by
     )
     operations.release(patient_id, revision=revision, staff_id=staff_id, by=by)
-    _plan(patient_id, on, staff_id=staff_id, by=by)
+    _plan(patient_id, on, language, staff_id=staff_id, by=by)
     if RELEASED[number] == "declined":
         _ask(patient_id, number, "trial 1", "I think I took it longer. How can I find out?")
         referring.add(
@@ -77,12 +92,13 @@ def release_summary(patient_id: int, number: int, *, on: date, staff_id: int, by
         )
 
 
-def _plan(patient_id: int, on: date, *, staff_id: int, by: Actor) -> None:
+def _plan(patient_id: int, on: date, language: str, *, staff_id: int, by: Actor) -> None:
+    walk, bed, talk, look = ITEMS[language]
     for kind, text, for_patient, due in (
-        ("exercise", "Walk for 20 minutes, three days a week", True, None),
-        ("sleep", "Same time to bed and up, also on weekends", True, None),
-        ("psychotherapy", "CBT: twelve visits with a trained therapist", True, None),
-        ("decision_point", "Look at the check-ins and decide how to go on", True, on + timedelta(days=28)),
+        ("exercise", walk, True, None),
+        ("sleep", bed, True, None),
+        ("psychotherapy", talk, True, None),
+        ("decision_point", look, True, on + timedelta(days=28)),
         ("medication", "Level and dose: look again", False, on + timedelta(days=14)),
     ):
         planning.add(patient_id, kind=kind, text=text, for_patient=for_patient, due_on=due, staff_id=staff_id, by=by)

@@ -1,0 +1,85 @@
+"""The history is one page of paper, also with twelve medicines and large text."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+from pypdf import PdfReader
+
+import clinic
+from tests.browser.chromium import chromium_executable
+from tests.builders import eligible_record, failed_trial, make_patient
+from tests.clinic.care.conftest import send
+
+pytestmark = pytest.mark.browser
+STATIC = Path(clinic.__file__).parent / "web" / "static"
+NAMES = (
+    "Zoloft",
+    "Prozac",
+    "Lexapro",
+    "Celexa",
+    "Paxil CR",
+    "Effexor XR",
+    "Cymbalta",
+    "Pristiq",
+    "Wellbutrin XL",
+    "Remeron",
+    "Trintellix",
+    "Viibryd",
+)
+
+
+def printed(html: str, *, zoom: int = 100) -> PdfReader:
+    """The page as Chromium prints it on Letter paper, with its own style sheets."""
+    sheets = [
+        STATIC / name.removeprefix("/static/") for name in re.findall(r'<link rel="stylesheet" href="([^"?]+)', html)
+    ]
+    styles = "".join(f"<style>{sheet.read_text()}</style>" for sheet in sheets)
+    larger = f"<style>html {{ font-size: {zoom}% }}</style>"
+    page_html = re.sub(r"<link [^>]*>|<script.*?</script>", "", html, flags=re.S).replace(
+        "</head>", f"{styles}{larger}</head>"
+    )
+    path, env = chromium_executable()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, env=env, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.set_content(page_html)
+        data = page.pdf(format="Letter", prefer_css_page_size=True)
+        browser.close()
+    return PdfReader(io.BytesIO(data))
+
+
+@pytest.fixture
+def history(client, sign_in_patient) -> str:
+    patient = make_patient()
+    trials = [
+        failed_trial(
+            name,
+            100,
+            started_on="2024-03",
+            stopped_on="2024-06-02",
+            stopped_reason="side_effects",
+            side_effect="headache",
+        )
+        for name in NAMES
+    ]
+    send(patient, eligible_record(trials=trials, psychotherapy=[{"type": "CBT", "sessions": 14}]))
+    sign_in_patient(patient)
+    return client.get("/me/history").get_data(as_text=True)
+
+
+def test_twelve_medicines_print_on_one_page(history) -> None:
+    pdf = printed(history)
+    assert len(pdf.pages) == 1, pdf.pages[1].extract_text()
+    text = " ".join(pdf.pages[0].extract_text().split())
+    assert [name for name in NAMES if name not in text] == []
+    assert "I would like to talk about what could come next" in text
+    assert "Print" not in text
+
+
+def test_large_text_loses_nothing(history) -> None:
+    pdf = printed(history, zoom=200)
+    text = " ".join(" ".join(page.extract_text() for page in pdf.pages).split())
+    assert [name for name in NAMES if name.split()[0] not in text] == []
