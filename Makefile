@@ -11,7 +11,7 @@ SEED := $(shell date +%s)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test soak lint fmt bench messages migration lock
+.PHONY: help setup setup-dev run test soak mutation lint fmt bench messages migration lock
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 ~/p' Makefile | awk -F'~' '{printf "%-20s%s\n", $$1, $$2}'
@@ -31,6 +31,10 @@ test: setup-dev ## every test, real browser included
 soak: setup-dev ## the long runs: faults, fuzzing, load, every width and language
 	@echo "soak: seed $(SEED); the same again: make soak SEED=$(SEED)"
 	@exec env SEED=$(SEED) $(BIN)/python -m pytest -m soak --hypothesis-seed=$(SEED) $(ARGS)
+	@$(MAKE) --no-print-directory mutation
+
+mutation: setup-dev ## faults put into the eligibility engine: a test must see nine of ten
+	@exec nice $(BIN)/python tests/mutation.py
 
 lint: setup-dev ## style, types, import contracts, compose file
 	@$(BIN)/ruff check .
