@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, SelectField, TextAreaField
 from wtforms.validators import Length
 
-from clinic.eligibility.packet import Hole
+from clinic.eligibility.packet_parts import Hole
 from clinic.eligibility.packets import MAX_WORDS, ROLES, Assignment
 from clinic.errors import Invalid
 from clinic.protocols.base import Protocol

@@ -9,6 +9,7 @@ from clinic import clock
 from clinic.eligibility import packet, packets, panels, queries, verification
 from clinic.eligibility.models import Assessment
 from clinic.eligibility.packet_forms import ROLE_WORDS, DraftForm, assignments
+from clinic.eligibility.packet_parts import Packet
 from clinic.errors import Conflict, Invalid, Refused
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
@@ -85,7 +86,7 @@ def _page(
     row: Assessment,
     patient: Patient,
     policy_id: str,
-    made: packet.Packet,
+    made: Packet,
     form: DraftForm,
     *,
     problem: str = "",
@@ -122,7 +123,7 @@ def _page(
     ), status
 
 
-def _title(made: packet.Packet) -> str:
+def _title(made: Packet) -> str:
     unmet = sum(line.status == "unmet" for line in made.criteria)
     if made.holes:
         count = len(made.holes)

@@ -19,7 +19,8 @@ from clinic.db import db, transaction
 from clinic.eligibility import packet, queries, verification
 from clinic.eligibility.engine import IntakeRecord, assess, knowledge, policies
 from clinic.eligibility.models import Assessment, Packet, PacketDraft
-from clinic.eligibility.packet import Approval, Facts, File, Hole, OwnWords, Person, Plan, ScoreFact
+from clinic.eligibility.packet_parts import Approval, Facts, File, Hole, OwnWords, Person, Plan, ScoreFact
+from clinic.eligibility.packet_parts import Packet as Made
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.intake.models import Amendment, AmendmentSource, Attachment, Intake, IntakePage, IntakeTrial, ScreenScore
 from clinic.locations import queries as locations
@@ -108,7 +109,7 @@ def policy_name(policy_id: str) -> str:
     return str(knowledge.policy(policy_id)["payer"]) if policy_id in knowledge.policy_ids() else policy_id
 
 
-def build(assessment: Assessment, policy_id: str) -> packet.Packet:
+def build(assessment: Assessment, policy_id: str) -> Made:
     """The packet as the stored facts make it now. Raises NotFound for a policy that is not in the catalogue."""
     return packet.build(gather(assessment, policy_id))
 
@@ -359,7 +360,7 @@ def _last_issued(assessment_id: int, policy_id: str) -> Packet | None:
     return db.session.scalar(statement.order_by(Packet.id.desc()).limit(1))
 
 
-def render(made: packet.Packet, patient: Patient, *, at: datetime, is_draft: bool = False) -> bytes:
+def render(made: Made, patient: Patient, *, at: datetime, is_draft: bool = False) -> bytes:
     """The PDF. The same packet and instant give the same bytes."""
     local, profile = at.astimezone(ZoneInfo(patient.tz)), locations.profile()
     words = made.own_words

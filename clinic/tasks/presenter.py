@@ -100,9 +100,11 @@ def age(since: datetime, now: datetime) -> str:
     return f"open for {hours} h" if hours < 48 else f"open for {hours // 24} days"
 
 
-def safety_words(task: Task, tz: str) -> str:
-    """All that the front desk sees of a safety answer."""
-    return f"Safety, call by {clock24(task.due_at, tz)}"
+def safety_words(task: Task, now: datetime, tz: str) -> str:
+    """All that the front desk sees of a safety answer; with the day where that is not today."""
+    at, zone = clock24(task.due_at, tz), ZoneInfo(tz)
+    is_today = task.due_at.astimezone(zone).date() == now.astimezone(zone).date()
+    return f"Safety, call by {at}" if is_today else f"Safety, call by {day(task.due_at, tz)}, {at}"
 
 
 def rows(
@@ -139,7 +141,7 @@ def _row(
         state_kind=kind,
         state_word=word,
         state_icon=icon,
-        text=_text(task, target, tz),
+        text=_text(task, target, now, tz),
         owner=owners.get(task.owner_id or 0, ""),
         is_mine=task.owner_id == staff.id,
         target=target,
@@ -149,9 +151,9 @@ def _row(
     )
 
 
-def _text(task: Task, target: Target | None, tz: str) -> str:
+def _text(task: Task, target: Target | None, now: datetime, tz: str) -> str:
     if task.kind == TaskKind.SAFETY:
-        return safety_words(task, tz)
+        return safety_words(task, now, tz)
     if target is not None and target.text:
         return target.text
     return FROM_PATIENT.get(task.subject.get("topic", "")) or TEXTS.get(TaskKind(task.kind), "")

@@ -25,7 +25,7 @@ from clinic.web import access, context
 from clinic.web.access import StaffCaller, current_actor, current_patient, current_staff, is_safe_next
 
 LIMIT = 200
-SHOWN = 5  # alerts on the banner; the rest is one link away
+SHOWN = 10  # alerts on the banner; the rest is one link away
 WHOSE = ("role", "mine", "all")
 
 bp = Blueprint("tasks", __name__, template_folder="templates")

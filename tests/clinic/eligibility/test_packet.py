@@ -9,9 +9,9 @@ from typing import Any
 import pypdf
 import pytest
 
-from clinic.eligibility import packet
 from clinic.eligibility.engine import IntakeRecord, assess, knowledge
-from clinic.eligibility.packet import Approval, Facts, OwnWords, Person, Plan, build
+from clinic.eligibility.packet import build
+from clinic.eligibility.packet_parts import Approval, Facts, OwnWords, Packet, Person, Plan, Statement
 from clinic.eligibility.packets import TEMPLATE
 from clinic.web import pdf
 from tests.builders import eligible_record
@@ -50,12 +50,12 @@ def dated(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def statement(made: packet.Packet, words: str) -> packet.Statement:
+def statement(made: Packet, words: str) -> Statement:
     [found] = [each for each in made.evidence if words in each.text]
     return found
 
 
-def keys(made: packet.Packet) -> set[str]:
+def keys(made: Packet) -> set[str]:
     return {hole.key for hole in made.holes}
 
 
@@ -228,7 +228,7 @@ def test_every_policy_makes_a_packet(policy_id: str) -> None:
 AT = datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
-def printed(made: packet.Packet) -> bytes:
+def printed(made: Packet) -> bytes:
     data = {
         "packet": made.to_json(),
         "title": "Request for prior authorization, D-10001",
