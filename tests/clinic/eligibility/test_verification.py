@@ -11,6 +11,7 @@ from clinic.eligibility import queries, rule_versions, verification
 from clinic.eligibility.operations import assess_intake, reassess, submit_record
 from clinic.eligibility.verification import PolicyState, Verify
 from clinic.errors import Conflict, Invalid, NotFound
+from clinic.intake.models import Intake
 from tests.builders import TESTER, eligible_record, make_decision, make_intake, make_patient, make_staff
 
 CIGNA, AETNA, SPRAVATO = "cigna_evernorth_en0383", "aetna_cpb_0469", "cigna_spravato"
@@ -177,8 +178,6 @@ def test_reassessing_needs_a_reason_and_something_that_was_sent() -> None:
 
 
 def test_a_changed_verdict_after_a_decision_opens_the_review_again(database: SQLAlchemy) -> None:
-    from clinic.intake.models import Intake
-
     patient = make_patient()
     intake = make_intake(patient, record=eligible_record())
     row = queries.assessment(assess_intake(intake.id, by=TESTER))

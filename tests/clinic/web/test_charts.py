@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from clinic.web import charts
-from clinic.web.charts import Level, Mark, PathSession, Score, Segment, WatchCheck
+from clinic.web.charts import AddOn, Ending, Level, Mark, PathSession, Score, Segment, WatchCheck
 
 FLOOR, TOP = 154, 28
 
@@ -119,6 +119,48 @@ def test_a_segment_that_ends_before_it_starts_is_refused():
 
 def test_an_empty_history_still_has_a_scale():
     assert charts.timeline([], today=date(2026, 3, 1)).ticks == ((0.0, 2026),)
+
+
+BAR = Segment(date(2025, 1, 1), date(2025, 7, 1), Level.AT)
+
+
+def test_an_add_on_stands_on_the_scale_of_the_bars():
+    added = AddOn(date(2025, 1, 1), None, "lithium")
+    drawn = charts.timeline([[BAR]], today=date(2026, 1, 1), add_ons=[[added]], width=365)
+    assert (drawn.rails[0][0].x, drawn.rails[0][0].width, drawn.rails[0][0].is_open) == (0, 365, True)
+    with pytest.raises(ValueError, match="ends before"):
+        charts.timeline([[BAR]], today=date(2026, 1, 1), add_ons=[[AddOn(date(2025, 2, 1), date(2025, 1, 1), "x")]])
+
+
+def test_an_ending_stands_behind_its_bar_or_over_it_at_the_edge():
+    still = Segment(date(2025, 8, 1), None, Level.AT)
+    drawn = charts.timeline(
+        [[BAR], [still], []], today=date(2026, 1, 1), endings=[Ending.NONE, Ending.PARTIAL, Ending.NONE]
+    )
+    assert [sign and sign.is_above for sign in drawn.signs] == [False, True, None]
+    assert drawn.signs[0].x == drawn.rows[0][0].x + drawn.rows[0][0].width
+
+
+def test_no_ending_is_drawn_where_none_is_given():
+    assert charts.timeline([[BAR]], today=date(2026, 1, 1), endings=[None]).signs == (None,)
+
+
+def test_a_row_that_ended_before_the_scale_says_its_years():
+    old = Segment(date(2015, 11, 1), date(2016, 2, 1), Level.AT)
+    drawn = charts.timeline([[old], [BAR]], today=date(2026, 1, 1), since=date(2025, 1, 1))
+    assert drawn.earlier == ("2015 to 2016", "")
+    assert [year for _, year in drawn.ticks] == [2025, 2026]
+    assert drawn.rows[0] == ()
+
+
+def test_many_years_are_labelled_with_gaps():
+    drawn = charts.timeline([[Segment(date(2006, 1, 1), date(2007, 1, 1), Level.AT)]], today=date(2026, 1, 1))
+    assert [year for _, year in drawn.ticks] == [2006, 2011, 2016, 2021, 2026]
+
+
+def test_the_right_edge_is_left_to_open_ends():
+    drawn = charts.timeline([[BAR]], today=date(2026, 1, 1), width=400)
+    assert (drawn.part(0), drawn.part(400)) == (0, 95)
 
 
 def test_weeks_are_columns_that_start_on_monday():
