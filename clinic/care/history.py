@@ -172,7 +172,7 @@ def day(partial: str | None) -> str:
     if len(parts) == 1:
         return str(parts[0])
     if len(parts) == 2:
-        return str(format_date(date(parts[0], parts[1], 1), "MMMM yyyy"))
+        return str(format_date(date(parts[0], parts[1], 1), _("MMMM yyyy")))
     return str(format_date(date(*parts), "long"))
 
 

@@ -1,6 +1,8 @@
 """Staff: prepare and release a summary, the care plan, questions, referrals, notes on treatments, and who has no next step."""
 
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, render_template, request, url_for
 from markupsafe import Markup
@@ -20,10 +22,12 @@ from clinic.care import (
     referring,
 )
 from clinic.care.blueprint import bp
-from clinic.care.models import PlanItem, PlanKind, PlanState, ReferralDirection, ReleaseDraft
+from clinic.care.models import PlanItem, PlanKind, PlanState, Referral, ReferralDirection, ReleaseDraft
 from clinic.care.speaking import speaking
 from clinic.eligibility import queries as eligibility
+from clinic.eligibility.letters import ReferrerLetter, referrer_letter
 from clinic.eligibility.models import Assessment
+from clinic.eligibility.packets import OUTSIDE
 from clinic.eligibility.panels import add_panel
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.intake import queries as intake
@@ -38,6 +42,7 @@ from clinic.tasks.models import Task, TaskKind
 from clinic.tasks.today import TARGETS, Target
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff
+from clinic.web.pdf import attachment
 
 CLINICAL = (Role.PRESCRIBER, Role.NURSE, Role.THERAPIST)
 DESK = (*CLINICAL, Role.FRONT_DESK)
@@ -502,6 +507,57 @@ def letter(referral_id: int) -> Any:
     )
 
 
+@bp.get("/staff/referrals/<int:referral_id>/letter.pdf")
+@access.staff(*CLINICAL)
+def letter_pdf(referral_id: int) -> Any:
+    """The same letter as a PDF. Without the person's consent there is none."""
+    row = queries.referral(referral_id)
+    patient = _patient(row.patient_id)
+    if not row.may_share:
+        flash("The person has not agreed that we send anything.", "error")
+        return redirect(url_for(".letter", referral_id=referral_id))
+    patient_operations.note_view(patient.id, part="letter", by=current_actor())
+    sent, profile = intake.latest_submitted(patient.id), locations.profile()
+    told = history.of_record(sent.record or {}) if sent is not None else None
+    found = ReferrerLetter(
+        clinic=profile.name if profile else "",
+        clinic_phone=profile.phone if profile else "",
+        to_name=row.name,
+        to_organization=row.organization or "",
+        to_contact=row.contact or "",
+        patient=patient.name,
+        birth_date=patient.birth_date,
+        record_number=patient.record_number,
+        subject="The person whom you sent to us" if row.direction == ReferralDirection.IN else "A referral to you",
+        paragraphs=tuple(_paragraphs(row, told)),
+        facts=tuple(_letter_facts(told)),
+        signed_by=current_staff().name,
+        issued_at=clock.now(),
+        tz=_tz(patient),
+    )
+    return attachment(referrer_letter(found), f"{patient.record_number}-letter.pdf")
+
+
+def _paragraphs(row: Referral, told: history.History | None) -> list[str]:
+    if row.direction == ReferralDirection.IN:
+        first = "Thank you for sending this person to us."
+    else:
+        about = forms.about_words().get(row.about, row.about)
+        first = f"We refer this person to you for: {about}. {row.reason or ''}".strip()
+    told_us = "This is the treatment history as it was told to us." if told else "No history was sent to us so far."
+    return [first, told_us, "The person agreed that you receive this letter."]
+
+
+def _letter_facts(told: history.History | None) -> list[tuple[str, str]]:
+    if told is None:
+        return []
+    medicines = [
+        (row.name, "; ".join(part for part in (row.dose, row.weeks, row.when, row.outcome, row.stopped) if part))
+        for row in told.medicines
+    ]
+    return [*medicines, *((one.kind, one.sessions) for one in told.therapies)]
+
+
 # -- reports ------------------------------------------------------------------------------------------------------------
 
 
@@ -670,6 +726,26 @@ def _to_referrals(task: Task) -> Target | None:
     )
 
 
+def _count_without_next_step() -> int:
+    staff = current_staff()
+    return queries.count_without_next_step(
+        clock.now(), clock.today(locations.clinic_tz()), location_ids=staff.location_ids
+    )
+
+
+context.add("without_next_step", lambda: _count_without_next_step)  # asked only by the page that shows it
+
+
+def _referrer(patient_id: int) -> tuple[str, str | None, int, date] | None:
+    """Who sent the person, for a packet's head: the newest referral to the clinic."""
+    found = [row for row in queries.referrals(patient_id) if row.direction == ReferralDirection.IN]
+    if not found:
+        return None
+    row = max(found, key=lambda each: each.id)
+    return row.name, row.organization, row.id, row.added_at.astimezone(ZoneInfo(locations.clinic_tz())).date()
+
+
+OUTSIDE["referrer"] = _referrer
 add_panel(30, _panel, roles=(Role.PRESCRIBER,))
 chart.add_section(25, _section, CLINICAL)
 chart.add_section(60, _referral_section, DESK)

@@ -1,8 +1,10 @@
 """Preparing a summary, the plan, referrals and reports on the staff's pages."""
 
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import select
 
 from clinic import clock
@@ -274,6 +276,33 @@ def test_a_referrer_is_stored_and_gets_a_letter_with_thanks(client, person, pres
     assert (row.about, row.state) == ("care", "received")
     said = words_of(client.get(f"/staff/referrals/{row.id}/letter").text)
     assert "Thank you for sending this person to us on Monday, November 2, 2026" in said
+
+
+def test_the_letter_is_a_pdf_for_download_only_with_consent(client, person, doctor, prescriber) -> None:
+    no = client.get(f"/staff/referrals/{refer(person, doctor, may_share=False)}/letter.pdf")
+    assert no.status_code == 302
+    answer = client.get(f"/staff/referrals/{refer(person, doctor)}/letter.pdf")
+    assert answer.mimetype == "application/pdf"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    text = " ".join(" ".join(page.extract_text() for page in PdfReader(BytesIO(answer.data)).pages).split())
+    assert "sertraline" in text
+    assert "Example Hospital" in text
+
+
+def test_a_packet_can_name_the_referrer(person, doctor) -> None:
+    from clinic.eligibility.packets import OUTSIDE
+
+    assert OUTSIDE["referrer"](person.id) is None
+    referral_id = refer(person, doctor, direction="in", about="care", name="Dr. Example", organization="Family Care")
+    assert OUTSIDE["referrer"](person.id) == ("Dr. Example", "Family Care", referral_id, today())
+
+
+def test_a_manager_sees_on_today_how_many_have_no_next_step(client, person, sign_in) -> None:
+    db.session.query(Task).filter_by(patient_id=person.id).update({"closed_at": clock.now(), "outcome": "done"})
+    sign_in("manager")
+    assert "1 person has no next step" in client.get("/staff/").text
+    sign_in("nurse")
+    assert "no next step" not in client.get("/staff/").text
 
 
 @pytest.mark.parametrize("more", [{"about": "tea"}, {"name": " "}, {"direction": "up"}, {"about": "care"}])
