@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from clinic.errors import Conflict, Invalid
 from clinic.intake import operations, presenter, queries
+from clinic.locations import queries as locations
 from clinic.patients import chart
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
@@ -65,7 +66,9 @@ def record_section(patient_id: int) -> Markup | None:
     """On the record: each consent with version and date; it holds nothing clinical, so any staff may see it."""
     if not queries.consent_answers(patient_id):
         return None
-    return context.rendered("intake/consents_section.html", rows=presenter.consent_rows(patient_id))
+    return context.rendered(
+        "intake/consents_section.html", rows=presenter.consent_rows(patient_id), tz=locations.clinic_tz()
+    )
 
 
 chart.add_home(HOME_ORDER, home_section)

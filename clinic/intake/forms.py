@@ -23,7 +23,6 @@ from wtforms.fields import Field, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
 from clinic.errors import Invalid
-from clinic.instruments import scoring
 from clinic.intake import consents, drugs, pages, record
 from clinic.intake.questions import QUESTIONS
 from clinic.patients.contact import checked_email, checked_phone
@@ -617,7 +616,7 @@ class LastForm(PageForm):
     )
     side_effects = line(_("Which side effects made you stop?"))
     side_effect_month, side_effect_year = months(), years()
-    reason = line(_("Which illness or medicine was in the way?"))
+    in_the_way = line(_("Which illness or medicine was in the way?"))
     cls = {"missed": "row two", "this_episode": "row"}
     single = frozenset({"side_effect_month", "side_effect_year"})
 
@@ -635,8 +634,8 @@ class LastForm(PageForm):
         if self.side_effects.data:
             since = month_words(self, "side_effect")
             yield Row(str(_("Side effects")), ", ".join(filter(None, (self.side_effects.data, since))))
-        if self.reason.data:
-            yield self.row(self.reason, _("What was in the way"))
+        if self.in_the_way.data:
+            yield self.row(self.in_the_way, _("What was in the way"))
         yield self.row(self.missed, _("Doses missed a week"))
         yield self.row(self.this_episode)
         yield self.row(self.papers, _("Papers"))
@@ -775,6 +774,7 @@ class HeartForm(PageForm):
     more = text(_("If you said yes: tell us more"), _("You can skip this."))
     cls = {"hypertensive_or_cv_disease": "row", "respiratory": "row"}
     single = frozenset({"systolic", "diastolic", "bp_not_sure"})
+    optional = frozenset({"more"})
 
     def validate_systolic(self, field: Field) -> None:
         upper, lower = field.data or "", self.diastolic.data or ""
@@ -902,6 +902,7 @@ class FamilyForm(PageForm):
     )
     gene_test = yes_no(_("Have you had a gene test about medicines?"), _("A swab of the cheek, or blood."))
     cls = {"gene_test": "row"}
+    optional = frozenset({"relatives"})
 
 
 # -- 8, 9: times, places, messages ----------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def keep_inside() -> Any:
         patient_operations.end_session(caller.session_id)
         g.patient = None
         g.kiosk_ended = True
-        return None if g.get("staff") is not None else redirect(url_for(".over"))
+        return None if g.get("staff") is not None else redirect(url_for("kiosk.over"))
     endpoint = request.endpoint or ""
     if endpoint.startswith(OPEN_TO_KIOSK) and endpoint not in ("intake.start", "intake.begin"):
         return None

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 
-from wtforms import BooleanField, HiddenField, RadioField, SelectField, SelectMultipleField
+from wtforms import BooleanField, HiddenField, RadioField, SelectField, SelectMultipleField, TextAreaField
+from wtforms.fields import Field
 
-from clinic.intake import forms, pages, presenter, queries, timing
+from clinic.intake import forms, operations, pages, presenter, queries, timing
 from clinic.intake.models import Intake
 from clinic.intake.queries import EMPTY, Leaf
 from clinic.intake.timing import Effort
@@ -15,7 +16,10 @@ from clinic.web import i18n
 _NAMED = Effort(taps=2, typed=1, pages=0)  # a medicine's name, found in the search, and "add"
 _ANY_DAY = date(2026, 1, 1)
 # Lines that most people leave: they follow an answer that few give.
-_SELDOM = frozenset({"at_dose_weeks", "side_effects", "reason", "drug", "weighs"})
+_SELDOM = frozenset(
+    {"at_dose_weeks", "side_effects", "side_effect_month", "side_effect_year", "in_the_way", "drug"}
+    | {"phone", "diastolic", "names", "test_month", "test_year", "result"}
+)
 _SELDOM_PAGES = frozenset({"away"})
 
 
@@ -53,29 +57,45 @@ def effort_of_medicine(is_first: bool) -> Effort:
     return whole
 
 
-@cache
 def effort(page: str, language: str) -> Effort:
     """What a page asks in a language, by its questions. Call it while that language is shown."""
-    step = page.removeprefix("medicine-")
-    form_class = presenter.STEPS[int(step)] if step != page else forms.FORMS[page]
+    return _efforts(language)[page]
+
+
+@cache
+def _efforts(_language: str) -> dict[str, Effort]:
+    """Every page in the form's order: words that stood on a page before are known words."""
+    seen: set[str] = set()
+    found = {}
+    for page in pages.PAGES:
+        found[page] = _of_page(page, forms.FORMS[page], seen)
+        if page == pages.MEDICINES:
+            for step in sorted(presenter.STEPS):
+                found[f"medicine-{step}"] = _of_page("", presenter.STEPS[step], seen)
+    return found
+
+
+def _of_page(page: str, form_class: type[forms.PageForm], seen: set[str]) -> Effort:
     form = form_class(None, today=_ANY_DAY)
-    made = Effort(words=timing.count_words(pages.PAGES[page].heading) if page in pages.PAGES else 0, taps=1)
+    made = Effort(words=timing.count_words(pages.PAGES[page].heading) if page else 0)
     for field in form:
         if not isinstance(field, HiddenField):
-            made += _of_field(form, field, is_asked=field.name not in form.optional and page not in _SELDOM_PAGES)
+            is_asked = field.name not in (form.optional | _SELDOM) and page not in _SELDOM_PAGES
+            made += _of_field(field, seen, is_asked=is_asked, is_told=page in operations.CONSENTS)
     return made
 
 
-def _of_field(form: forms.PageForm, field: object, *, is_asked: bool) -> Effort:
-    assert hasattr(field, "label")
-    assert hasattr(field, "name")
-    words = timing.count_words(f"{field.label.text} {getattr(field, 'description', '')}")
-    is_asked = is_asked and field.name not in _SELDOM
-    if isinstance(field, RadioField | SelectMultipleField):
-        words += sum(timing.count_words(str(choice.label)) for choice in field.iter_choices())
-        return Effort(words=words, taps=int(is_asked), pages=0)
-    if isinstance(field, SelectField):
-        return Effort(words=words, taps=int(is_asked), pages=0)
-    if isinstance(field, BooleanField):
-        return Effort(words=words, pages=0)
-    return Effort(words=words, typed=int(is_asked), pages=0)
+def _of_field(field: Field, seen: set[str], *, is_asked: bool, is_told: bool) -> Effort:
+    """`is_told`: what stands below the question is no hint but what the person is asked about."""
+    is_choice = isinstance(field, RadioField | SelectMultipleField)
+    read = [str(field.label.text), *([str(field.description)] if is_told else [])]
+    passed = [*([] if is_told else [str(field.description)])]
+    if is_choice:
+        passed += [str(choice.label) for choice in field.iter_choices()]
+    words, skimmed = (sum(timing.count_words(text) for text in texts if text not in seen) for texts in (read, passed))
+    known = sum(timing.count_words(text) for text in (*read, *passed) if text in seen)
+    seen.update(read, passed)
+    taps = int(is_asked and (is_choice or isinstance(field, SelectField)))
+    written = int(is_asked and not taps and not isinstance(field, BooleanField))
+    told = int(bool(written) and isinstance(field, TextAreaField))
+    return Effort(words, skimmed, known, taps, written - told, told, pages=0)

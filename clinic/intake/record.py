@@ -308,7 +308,7 @@ def trial_row(values: Values, files: Collection[str] = ()) -> dict[str, Any]:
         adherence=ADHERENCE.get(values.get("missed") or ""),
         outcome=_one_of(values.get("outcome"), OUTCOMES),
         stopped_reason="other" if stopped == "could_not" else _one_of(stopped, STOPPED),
-        contraindicated=(_text(values.get("reason")) or "another illness or medicine")
+        contraindicated=(_text(values.get("in_the_way")) or "another illness or medicine")
         if stopped == "could_not"
         else None,
         side_effect=_text(values.get("side_effects")) if stopped == "side_effects" else None,

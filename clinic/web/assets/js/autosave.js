@@ -9,31 +9,34 @@ const WEEK = 7 * 24 * 3600 * 1000;
 const WAITS = [4000, 15000, 60000];
 const session = document.body?.dataset.session ?? "";
 
+// on a tablet of the clinic nothing stays behind the tab
+const shelf = () => (document.body?.dataset.kiosk === undefined ? localStorage : sessionStorage);
+
 const store = {
   read(key) {
     try {
-      return JSON.parse(localStorage.getItem(key));
+      return JSON.parse(shelf().getItem(key));
     } catch {
       return null;
     }
   },
   write(key, value) {
     try {
-      localStorage.setItem(key, JSON.stringify(value));
+      shelf().setItem(key, JSON.stringify(value));
     } catch {
       // a full or forbidden store: the server still gets the answer
     }
   },
   drop(key) {
     try {
-      localStorage.removeItem(key);
+      shelf().removeItem(key);
     } catch {
       // nothing was kept
     }
   },
   keys() {
     try {
-      return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+      return Object.keys(shelf()).filter((key) => key.startsWith(PREFIX));
     } catch {
       return [];
     }

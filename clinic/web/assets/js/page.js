@@ -39,6 +39,7 @@ export function guardSends() {
     for (const form of document.querySelectorAll("form[data-sending]")) delete form.dataset.sending;
     for (const button of document.querySelectorAll(".btn[aria-busy=true][data-ready]")) ready(button);
   };
+  document.addEventListener("daybreak:ready", restore);
   addEventListener("pageshow", (event) => event.persisted && restore());
   document.addEventListener("htmx:finally:request", restore);
 }

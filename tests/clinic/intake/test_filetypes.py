@@ -1,0 +1,73 @@
+"""What a file is: only what the sniffer and the whole structure agree on."""
+
+import pytest
+
+from clinic.intake import attachments, filetypes
+from tests.clinic.intake import files
+
+WHOLE = {
+    "image/png": files.png(),
+    "image/jpeg": files.jpeg(),
+    "application/pdf": files.pdf(),
+    "image/heic": files.heic(),
+}
+NOT_OURS = {
+    "empty": b"",
+    "text": b"Zoloft 50 mg, 12 weeks",
+    "page": b"<html><script>alert(1)</script></html>",
+    "drawing": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+    "program": b"MZ\x90\x00" + b"\0" * 200,
+    "archive": b"PK\x03\x04" + b"\0" * 200,
+    "film": b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + b"\0\0\0\x10moov" + b"\0" * 8,
+    "gif": b"GIF89a\x01\0\x01\0\0\0\0;",
+    "name of a PDF only": b"%PDF-1.7\n",
+    "page after a PDF's mark": b"%PDF-1.7\n<html></html>",
+    "start of a PNG only": files.png()[:20],
+    "PNG with a wrong sum": files.png().replace(b"IDATx", b"IDATy"),
+    "start of a JPEG only": files.jpeg()[:24],
+    "JPEG without an end": files.jpeg()[:-2],
+    "HEIC cut off": files.heic()[:-10],
+    "HEIC of another brand": files.heic(b"qt  ").replace(b"mif1heic", b"qt  qt  "),
+}
+
+
+@pytest.mark.parametrize(("kind", "content"), WHOLE.items(), ids=list(WHOLE))
+def test_a_whole_file_is_known_by_its_content(kind, content) -> None:
+    assert filetypes.media_type(content) == kind
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"heix", b"msf1"])
+def test_the_brands_of_phones_are_known(brand) -> None:
+    assert filetypes.media_type(files.heic(brand)) == "image/heic"
+
+
+@pytest.mark.parametrize("content", NOT_OURS.values(), ids=list(NOT_OURS))
+def test_anything_else_is_nothing(content) -> None:
+    assert filetypes.media_type(content) is None
+
+
+@pytest.mark.parametrize("kind", list(WHOLE))
+def test_no_half_of_a_file_breaks_the_reader(kind) -> None:
+    whole = WHOLE[kind]
+    for end in range(len(whole)):
+        filetypes.media_type(whole[:end])
+        filetypes.media_type(whole[:end] + b"\xff" * 8 + whole[end:])
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("list.pdf", "list.pdf"),
+        ("../../etc/passwd", "passwd.pdf"),
+        ("C:\\Users\\ana\\my list.PDF", "my list.pdf"),
+        ("list.pdf.exe", "list.pdf.pdf"),
+        ("", "file.pdf"),
+        (".pdf", "pdf.pdf"),
+        ("a\r\nSet-Cookie: x", "a Set-Cookie x.pdf"),
+        ("\u202egnp.tsil", "gnp.pdf"),
+        ("Lista de medicinas de José.pdf", "Lista de medicinas de José.pdf"),
+        ("x" * 500 + ".pdf", "x" * 120 + ".pdf"),
+    ],
+)
+def test_a_name_is_shown_and_never_a_path(given, kept) -> None:
+    assert attachments.safe_name(given, "application/pdf") == kept
