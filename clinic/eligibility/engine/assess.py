@@ -80,26 +80,27 @@ class Assessment:
 
     def to_json(self) -> dict[str, Any]:
         """The public output, plain values in a fixed order."""
+        return self._shown(
+            [
+                _trial_json(row, other, list(sources_for(row.facts.drug.id if row.facts.drug else None)))
+                for row, other in zip(self.trials, self.would_count_if, strict=True)
+            ],
+            pathways={name: self.pathways[name].to_json() for name in PATHWAYS},
+            pseudo_resistance=[each.to_json() for each in self.pseudo_resistance],
+        )
+
+    def _shown(self, trials: list[dict[str, Any]], pathways: Any, pseudo_resistance: Any) -> dict[str, Any]:
         return {
             "id": self.record.id,
             "as_of": self.record.as_of,
             "ruleset": {"id": self.rules.id, "version": self.rules.version},
-            "trd": self._trd_json(),
-            "trials": [_trial_json(row, other) for row, other in zip(self.trials, self.would_count_if, strict=True)],
-            "pathways": {name: self.pathways[name].to_json() for name in PATHWAYS},
-            **self._tail_json(),
-            "pseudo_resistance": [each.to_json() for each in self.pseudo_resistance],
-        }
-
-    def _trd_json(self) -> dict[str, Any]:
-        return {
-            "verdict": self.trd.verdict,
-            "adequate_trials": self.trd.adequate,
-            "findings": [finding.to_json() for finding in self.trd.findings],
-        }
-
-    def _tail_json(self) -> dict[str, Any]:
-        return {
+            "trd": {
+                "verdict": self.trd.verdict,
+                "adequate_trials": self.trd.adequate,
+                "findings": [finding.to_json() for finding in self.trd.findings],
+            },
+            "trials": trials,
+            "pathways": pathways,
             "urgent": {
                 "flag": bool(self.urgent),
                 "reasons": [reason.to_json() for reason in self.urgent],
@@ -112,31 +113,29 @@ class Assessment:
             "combinations": [each.to_json() for each in self.trd.combinations],
             "interactions": [each.to_json() for each in self.interactions],
             "flags": [each.to_json() for each in self.flags],
+            "pseudo_resistance": pseudo_resistance,
         }
 
     def to_text(self) -> str:
         """The output as compact ASCII JSON, equal for equal records and rules: `to_json()`, as text.
 
-        Put together from the parts that are the same for many records, each encoded once.
+        The parts that come again in many answers are encoded once and put in the place of a 0; a quote inside a text
+        is escaped, so that no text can look like such a place.
         """
-        head = _encode(
-            {
-                "id": self.record.id,
-                "as_of": self.record.as_of,
-                "ruleset": {"id": self.rules.id, "version": self.rules.version},
-                "trd": self._trd_json(),
-            }
-        )
-        trials = map(_trial_text, self.trials, self.would_count_if)
+        trials = [_trial_json(row, other, 0) for row, other in zip(self.trials, self.would_count_if, strict=True)]
+        text = _encode(self._shown(trials, pathways=0, pseudo_resistance=0))
+        pieces = text.split('"sources":0')
+        for at, row in enumerate(self.trials):
+            drug = row.facts.drug
+            pieces[at] += f'"sources":{_sources_text(drug.id if drug else None)}'
         pathways = ",".join(
             f'"{name}":{{"verdict":"{self.pathways[name].verdict}","findings":{_texts(self.pathways[name].findings)}}}'
             for name in PATHWAYS
         )
-        tail = _encode(self._tail_json())
-        causes = _texts(self.pseudo_resistance)
         return (
-            f'{head[:-1]},"trials":[{",".join(trials)}],"pathways":{{{pathways}}},'
-            f'{tail[1:-1]},"pseudo_resistance":{causes}}}'
+            "".join(pieces)
+            .replace('"pathways":0', f'"pathways":{{{pathways}}}', 1)
+            .replace('"pseudo_resistance":0', f'"pseudo_resistance":{_texts(self.pseudo_resistance)}', 1)
         )
 
     def to_bytes(self) -> bytes:
@@ -161,13 +160,7 @@ def _sources_text(drug_id: str | None) -> str:
     return _encode(list(sources_for(drug_id)))
 
 
-def _trial_text(row: Weighed, would_count_if: dict[str, Any] | None) -> str:
-    shown = _trial_json(row, would_count_if)
-    del shown["sources"]
-    return f'{_encode(shown)[:-1]},"sources":{_sources_text(shown["ingredient"])}}}'
-
-
-def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str, Any]:
+def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None, sources: Any) -> dict[str, Any]:
     drug = row.facts.drug
     why = [each.to_json() for each in row.judgement.why]
     if would_count_if is None and counterfactual.could_ever_change(row):
@@ -183,7 +176,7 @@ def _trial_json(row: Weighed, would_count_if: dict[str, Any] | None) -> dict[str
         "would_count_if": would_count_if,
         "documentation": GRADES.get(row.facts.trial.documentation or ""),
         "intolerance": _intolerance(row),
-        "sources": list(sources_for(drug.id if drug else None)),
+        "sources": sources,
     }
 
 

@@ -50,7 +50,7 @@ def changes_to_count(row: Weighed, setting: Setting, rules: RuleSet) -> tuple[Ch
     for size in range(_fewest(row.facts, rules), MOST - len(answers) + 1):
         for chosen in combinations(amounts, size):
             found = (*chosen, *answers)
-            if found and (_are_plain_answers(row.facts, found) or _turns(row.facts.trial, found, setting, rules)):
+            if found and (_surely_turn(row.facts, found, rules) or _turns(row.facts.trial, found, setting, rules)):
                 return found
     return None
 
@@ -80,18 +80,24 @@ def with_changes(trial: Trial, changes: Iterable[Change]) -> Trial:
 
 
 _PLAIN_ANSWERS = frozenset({"adherence", "outcome", "in_current_episode", "purpose", "role"})
+_PLAIN_AMOUNTS = frozenset({"dose_mg_per_day", "weeks_at_dose"})
 
 
-def _are_plain_answers(facts: Facts, changes: Sequence[Change]) -> bool:
-    """Whether the row lacks nothing but answers that nothing on record contradicts: given, they turn it."""
+def _surely_turn(facts: Facts, changes: Sequence[Change], rules: RuleSet) -> bool:
+    """Whether the changes give all that the row lacks, and nothing on record can contradict them."""
     trial, match = facts.trial, facts.match
     return (
-        all(each.field in _PLAIN_ANSWERS and each.before in (None, "unknown") for each in changes)
+        all(
+            each.field in _PLAIN_AMOUNTS or (each.field in _PLAIN_ANSWERS and each.before in (None, "unknown"))
+            for each in changes
+        )
+        and not trial.steps
+        and trial.started_on is None
+        and facts.all_weeks.high >= rules.min_weeks
         and trial.missed_doses_per_week is None
         and trial.improvement_percent is None
         and trial.weeks_well_after is None
         and (match is None or match.purpose is None)
-        and facts.cross_taper_weeks == 0
     )
 
 

@@ -37,8 +37,13 @@ def duration_points(months: float) -> int:
 
 def severity_points(severity: str) -> int:
     """Points of a severity category. Raises KeyError."""
+    return _severities()[severity]
+
+
+@cache
+def _severities() -> dict[str, int]:
     rows = _model()["items"]["symptom_severity_at_baseline"]
-    return {row["category"]: int(row["points"]) for row in rows}[severity]
+    return {row["category"]: int(row["points"]) for row in rows}
 
 
 def antidepressant_points(failed: int) -> int | None:
@@ -102,6 +107,11 @@ def _augmented(record: IntakeRecord, trials: Sequence[Weighed]) -> bool | None:
     return None if unsure else False
 
 
+@cache
+def _source() -> str:
+    return f"trial_adequacy.maudsley_staging_method: {', '.join(_model()['src'])}; {_model()['verified']}"
+
+
 def stage(record: IntakeRecord, trials: Sequence[Weighed], adequate: int, possible: int) -> dict[str, Any]:
     """The staging part of an assessment: the Maudsley stage, or null and what is missing for it."""
     episode = record.episode
@@ -128,7 +138,7 @@ def stage(record: IntakeRecord, trials: Sequence[Weighed], adequate: int, possib
     found: dict[str, Any] = {
         "maudsley": None if score is None else {"score": score, "band": result["band"], "points": result["points"]},
         "missing": missing,
-        "source": f"trial_adequacy.maudsley_staging_method: {', '.join(_model()['src'])}; {_model()['verified']}",
+        "source": _source(),
     }
     if "reason" in result:
         found["not_applicable"] = "no adequate trial yet"
