@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
-from clinic.instruments.wording import Wording
+from clinic.instruments.wording import Wording, is_published, wording
 from clinic.intake import consents, drugs, forms, frame, pages, queries
 from clinic.intake.forms import FORMS, PageForm
 from clinic.intake.models import Intake
@@ -91,6 +91,14 @@ def scale_of(page: str) -> Wording | None:
     """The questionnaire of a page, in the page's language where it was published."""
     key = "phq9" if page == "difficulty" else SCALES.get(page.split("-")[0])
     return scales.shown(key) if key else None
+
+
+def shown_in_english(intake: Intake, saved: dict[str, Leaf]) -> list[str]:
+    """Names of the questionnaires on the saved pages that this person was shown in English, for want of a published form."""
+    asked = {SCALES.get(page.split("-")[0]) for page in saved} - {None}
+    return [
+        wording(key, i18n.DEFAULT).name for key in sorted(filter(None, asked)) if not is_published(key, intake.language)
+    ]
 
 
 def medicine_rows(intake: Intake) -> list[dict[str, Any]]:

@@ -609,6 +609,7 @@ def answers(patient_id: int) -> Any:
         intake=intake,
         tz=queries.tz_of(intake),
         parts=presenter.parts(intake, saved) if saved else [],
+        in_english=presenter.shown_in_english(intake, saved),
         files=attachments.of_patient(patient.id),
         consents=presenter.consent_rows(patient.id),
     )

@@ -171,3 +171,27 @@ def test_dates_and_times_are_in_the_pages_language(app: Flask, language, day, lo
         assert context.long_day(date(2026, 11, 30)) == long_day
         assert context.short_day(instant, zone) == short_day
         assert context.clock12(instant, zone).replace("\u00a0", " ") == clock
+
+
+def test_a_questionnaire_without_a_published_form_is_english_and_says_so(client, database, intake, sign_in) -> None:
+    client.get("/intake/about?lang=es")
+    page = client.get("/intake/ptsd-1").text
+    assert "Had nightmares about the event(s)" in page
+    assert "su versión publicada en español no está cargada aquí" in page
+    assert '<div class="stack gap-5" lang="en">' in page
+    page = client.get("/intake/phq9-1").text
+    assert "Poco interés o placer en hacer cosas" in page
+    assert "no está cargada" not in page
+
+
+def test_staff_are_told_what_was_asked_in_english(client, database, intake, sign_in) -> None:
+    client.get("/intake/about?lang=es")
+    about = {"given": "Ada", "family": "Example", "birth_month": "5", "birth_day": "17", "birth_year": "1980"}
+    client.post("/intake/about", data=about)
+    client.post("/intake/contact", data={"email": "ada@example.org", "language": "es"})
+    client.post("/intake/ptsd-1", data={"item1": "1"})
+    client.post("/intake/review")
+    sign_in("prescriber")
+    patient = database.session.scalars(select(Patient)).one()
+    page = client.get(f"/staff/patients/{patient.id}/intake").text
+    assert "no published form in the person&#39;s language is loaded: Primary Care PTSD Screen for DSM-5." in page
