@@ -424,27 +424,30 @@ class _Maker:
         return any(each["code"].startswith(code) and each["status"] in ("unmet", "unknown") for each in findings)
 
     def scores(self) -> tuple[Line, ...]:
-        lines, as_of = [], self._as_of()
+        """Every score with its day; the letter repeats the newest of a depression scale."""
+        as_of, found = self._as_of(), []
         seen = {(each.instrument, each.total) for each in self.facts.scores}
         items = self.facts.record.get("phq9")
         scored = scoring.score("phq9", list(items)) if items else None
         if scored and scored["total"] is not None and ("phq9", scored["total"]) not in seen:
-            note = (
-                f", {len(scored['imputed'])} answer filled in by the rule of the scale" if scored.get("imputed") else ""
-            )
-            text = f"{scored['total']} of 27, {scored['band'].replace('_', ' ')}, {words.day(as_of)}{note}"
-            lines.append(self.line("PHQ-9", text, self.source("phq9"), name="scale"))
+            more = f", {scored['band'].replace('_', ' ')}"
+            if scored.get("imputed"):
+                more += f", {len(scored['imputed'])} answers filled in by the rule of the scale"
+            found.append(("phq9", scored["total"], as_of, more, self.source("phq9")))
         for name, total in (self.facts.record.get("scores") or {}).items():
             if total is not None and (name, total) not in seen:
-                label, highest = words.INSTRUMENTS.get(name, (name, 0))
-                text = f"{total}{f' of {highest}' if highest else ''}, {words.day(as_of)}"
-                scale = "scale" if name in words.DEPRESSION_SCALES and "scale" not in self.said else ""
-                lines.append(self.line(label, text, self.source(f"scores.{name}"), name=scale))
+                found.append((name, total, as_of, "", self.source(f"scores.{name}")))
         for each in self.facts.scores:
-            label, highest = words.INSTRUMENTS.get(each.instrument, (each.instrument.upper(), 0))
-            text = f"{each.total}{f' of {highest}' if highest else ''}, {words.day(each.taken_on)}"
-            scale = "scale" if each.instrument in words.DEPRESSION_SCALES else ""
-            lines.append(self.line(label, text, Source(each.path, str(each.total), each.origin), name=scale))
+            fact = Source(each.path, str(each.total), each.origin)
+            found.append((each.instrument, each.total, each.taken_on, "", fact))
+        lines, newest = [], date.min
+        for name, total, on, more, fact in found:
+            label, highest = words.INSTRUMENTS.get(name, (name.upper(), 0))
+            of = f" of {highest}" if highest else ""
+            line = self.line(label, f"{total}{of}, {words.day(on)}{more}", fact)
+            lines.append(line)
+            if name in words.DEPRESSION_SCALES and on >= newest:
+                newest, self.said["scale"] = on, line.ref
         if "scale" not in self.said:
             hole = self._missing("phq9", "A scored depression scale, such as the PHQ-9", "The patient", NURSE)
             lines.append(Line("Depression scale", "", hole=hole))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -9,9 +10,12 @@ from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from clinic import clock
+from clinic.eligibility.packet_parts import ScoreFact
+from clinic.eligibility.packets import OUTSIDE
 from clinic.errors import AlreadyOver, Invalid, NotFound
 from clinic.instruments import scoring
 from clinic.patients import chart
+from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
 from clinic.surveys import operations, queries
@@ -237,5 +241,22 @@ def _section(template: str) -> Callable[[int], Markup | None]:
     return render
 
 
+def _packet_scores(patient_id: int) -> list[ScoreFact]:
+    """Check-ins for a packet; what the intake scored is in its record."""
+    tz = ZoneInfo(patients.get(patient_id).tz)
+    return [
+        ScoreFact(
+            instrument=row.instrument,
+            total=row.result["total"],
+            taken_on=row.taken_at.astimezone(tz).date(),
+            path=f"scores.{row.id}",
+            origin="Check-in answered by the patient" if row.source == "survey" else f"Score from {row.source}",
+        )
+        for row in queries.scores(patient_id)
+        if row.source != "intake" and row.result.get("total") is not None
+    ]
+
+
+OUTSIDE["scores"] = _packet_scores
 chart.add_section(30, _section("surveys/chart.html"), roles=READERS)
 chart.add_home(40, _section("surveys/home.html"))

@@ -11,7 +11,7 @@ import pytest
 
 from clinic.eligibility.engine import IntakeRecord, assess, knowledge
 from clinic.eligibility.packet import build
-from clinic.eligibility.packet_parts import Approval, Facts, OwnWords, Packet, Person, Plan, Statement
+from clinic.eligibility.packet_parts import Approval, Facts, OwnWords, Packet, Person, Plan, ScoreFact, Statement
 from clinic.eligibility.packets import TEMPLATE
 from clinic.web import pdf
 from tests.builders import eligible_record
@@ -186,6 +186,26 @@ def test_the_letter_names_what_was_denied_only_where_it_was_asked() -> None:
     assert "pacemaker" in letter
     assert "seizure" not in letter
     assert "cochlear" not in letter
+
+
+def score(instrument: str, total: int, on: date) -> ScoreFact:
+    return ScoreFact(instrument=instrument, total=total, taken_on=on, path="scores.9", origin="Check-in")
+
+
+def test_every_score_has_its_day_and_the_letter_repeats_the_newest_scale() -> None:
+    more = (
+        score("isi", 20, date(2026, 12, 9)),
+        score("phq9", 12, date(2026, 12, 1)),
+        score("madrs", 30, date(2026, 10, 1)),
+    )
+    made = build(facts(scores=more))
+    assert [(line.label, line.text) for line in made.scores] == [
+        ("PHQ-9", "16 of 27, November 20, 2026, moderately severe"),
+        ("ISI", "20 of 28, December 9, 2026"),
+        ("PHQ-9", "12 of 27, December 1, 2026"),
+        ("MADRS", "30 of 60, October 1, 2026"),
+    ]
+    assert any("PHQ-9 12 of 27, December 1, 2026" in sentence.text for sentence in made.letter)
 
 
 def test_unmet_criteria_are_said_in_the_open() -> None:

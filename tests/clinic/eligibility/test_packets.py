@@ -17,6 +17,7 @@ from clinic.eligibility.models import Packet
 from clinic.eligibility.operations import Decide, submit_record
 from clinic.eligibility.packets import Assignment
 from clinic.errors import Conflict, Invalid
+from clinic.surveys.models import Score
 from clinic.tasks.models import Task
 from tests.builders import TESTER, eligible_record, make_location, make_patient, make_profile, make_staff
 
@@ -372,3 +373,14 @@ def test_a_page_asks_the_database_a_bounded_number_of_times(
 
 def asked(statements: list[str]) -> list[str]:
     return [each for each in statements if each.startswith(("SELECT", "INSERT", "UPDATE"))]
+
+
+def test_check_ins_of_the_course_stand_among_the_scores() -> None:
+    patient, assessment_id = sent()
+    values = {"patient_id": patient.id, "instrument": "phq9", "instrument_version": "1", "items": [1] * 9}
+    for source, total in (("intake", 9), ("survey", 11), ("survey", None)):
+        result = {"total": total}
+        db.session.add(Score(**values, result=result, taken_at=clock.now() - timedelta(days=2), source=source))
+    db.session.flush()
+    made = packets.build(queries.assessment(assessment_id), POLICY)
+    assert [line.text for line in made.scores][1:] == ["11 of 27, November 21, 2026"]
