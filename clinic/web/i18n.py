@@ -162,14 +162,15 @@ def _settle() -> Any:
         return None
     asked = request.args.get(PARAMETER) if request.method == "GET" else None
     choice = asked if asked in LANGUAGES else None
-    if choice is None and not request.cookies.get(COOKIE, "").endswith(_KEPT):
-        choice = _in_cookie()
+    is_kiosk = g.get("patient") is not None and g.patient.is_kiosk
+    if choice is None and not is_kiosk and not request.cookies.get(COOKIE, "").endswith(_KEPT):
+        choice = _in_cookie()  # on a clinic's device it may be that of the person before
     found = _keeper() if choice else None
     if choice and found:
         keeper, stored = found
         if stored != choice:
             keeper.keep(g.patient, choice)
-        g.language_cookie = "" if g.patient.is_kiosk else choice + _KEPT  # a clinic's device serves the next person too
+        g.language_cookie = "" if is_kiosk else choice + _KEPT  # a clinic's device serves the next person too
     elif asked in LANGUAGES:
         g.language_cookie = choice
     if asked is None:

@@ -11,6 +11,7 @@ from clinic.audit import AuditEvent
 from clinic.intake.models import Intake
 from clinic.patients import links
 from clinic.patients.models import LinkPurpose, Patient
+from clinic.patients.signin import COOKIE
 from clinic.web import context, i18n
 from tests.builders import make_location, make_patient, make_profile
 
@@ -195,3 +196,20 @@ def test_staff_are_told_what_was_asked_in_english(client, database, intake, sign
     patient = database.session.scalars(select(Patient)).one()
     page = client.get(f"/staff/patients/{patient.id}/intake").text
     assert "no published form in the person&#39;s language is loaded: Primary Care PTSD Screen for DSM-5." in page
+
+
+def test_a_clinics_tablet_keeps_no_choice_for_the_next_person(client, database, now) -> None:
+    def open_kiosk(patient: Patient) -> None:
+        client.set_cookie(COOKIE, links.open_kiosk_session(LinkPurpose.INTAKE, patient_id=patient.id, intake_id=None))
+        database.session.flush()
+
+    first, second = make_patient(language="en"), make_patient(language="en")
+    open_kiosk(first)
+    client.get("/intake/later?lang=es")
+    assert first.language == "es"
+    assert client.get_cookie(i18n.COOKIE) is None
+    client.delete_cookie(COOKIE)
+    client.get("/?lang=es")
+    open_kiosk(second)
+    client.get("/intake/later")
+    assert second.language == "en"
