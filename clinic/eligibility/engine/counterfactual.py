@@ -9,7 +9,7 @@ from typing import Any
 
 from clinic.eligibility.engine.record import Span, Step, Trial, tidy
 from clinic.eligibility.engine.rules import RuleSet
-from clinic.eligibility.engine.trials import Facts, Setting, Weighed, amount, dose_unit, judge, read, weeks_text
+from clinic.eligibility.engine.trials import Facts, Setting, Weighed, amount, dose_unit, is_adequate, read, weeks_text
 
 MOST = 3  # changed facts; beyond these nobody acts on the answer
 NO_CHANGE = f"No change of up to {('no', 'one', 'two', 'three')[MOST]} facts would make this trial count."
@@ -88,7 +88,8 @@ def _surely_turn(facts: Facts, changes: Sequence[Change], rules: RuleSet) -> boo
     trial, match = facts.trial, facts.match
     return (
         all(
-            each.field in _PLAIN_AMOUNTS or (each.field in _PLAIN_ANSWERS and each.before in (None, "unknown"))
+            each.field in _PLAIN_AMOUNTS
+            or (each.field in _PLAIN_ANSWERS and (each.before in (None, "unknown") or each.field == "adherence"))
             for each in changes
         )
         and not trial.steps
@@ -102,7 +103,7 @@ def _surely_turn(facts: Facts, changes: Sequence[Change], rules: RuleSet) -> boo
 
 
 def _turns(trial: Trial, changes: Sequence[Change], setting: Setting, rules: RuleSet) -> bool:
-    return judge(read(with_changes(trial, changes), setting, rules), rules).verdict == "adequate"
+    return is_adequate(read(with_changes(trial, changes), setting, rules), rules.min_weeks)
 
 
 def apply(trial: Trial, values: dict[str, Any]) -> Trial:

@@ -619,6 +619,25 @@ def judge(facts: Facts, rules: RuleSet, *, min_weeks: float | None = None, any_e
     return _adequate(facts, needed)
 
 
+def is_adequate(facts: Facts, min_weeks: float) -> bool:
+    """Whether `judge` would find the row adequate, without its reasons."""
+    drug, match, trial = facts.drug, facts.match, facts.trial
+    return (
+        drug is not None
+        and match is not None
+        and drug.kind == "antidepressant"
+        and match.product is None
+        and facts.purpose == "depression"
+        and trial.role == "alone"
+        and facts.in_episode is True
+        and facts.adherence == "good"
+        and facts.outcome in ("none", "partial")
+        and not (trial.contraindicated and trial.contraindicated.strip())
+        and (facts.by_level or facts.min_dose is None or facts.dose.low >= facts.min_dose - _SAME)
+        and facts.at_dose.low >= min_weeks - _SAME
+    )
+
+
 def _notes(facts: Facts) -> list[Why]:
     """What was read into the row, said openly; changes no verdict."""
     found = []

@@ -5,6 +5,8 @@ import pytest
 from clinic.eligibility.engine import IntakeRecord, assess
 from clinic.eligibility.engine.counterfactual import apply
 from clinic.eligibility.engine.record import Trial
+from clinic.eligibility.engine.rules import ruleset
+from clinic.eligibility.engine.trials import Setting, is_adequate, judge, read
 from clinic.eligibility.engine.turning import apply_to
 
 
@@ -185,6 +187,26 @@ def test_weeks_with_many_decimals_are_rounded_up_so_that_they_suffice(make_recor
     found = assess(IntakeRecord.model_validate(make_record(trials=[trial]))).would_count_if[0]
     changes = {each["field"]: each["to"] for each in found["changes"]}
     assert turned(make_record, trial, changes), changes
+
+
+def test_the_short_way_to_adequate_agrees_with_the_long_one(make_record, make_trial):
+    rules, seen = ruleset("default"), set()
+    options = {
+        **OPEN,
+        "adherence": ["good", "poor"],
+        "role": ["alone", "add_on", None],
+        "purpose": ["depression", None],
+        "in_current_episode": [True, None],
+        "stopped_on": [None],
+        "drug": ["sertraline", "Zyban", "lithium", "nobody"],
+    }
+    for values in itertools.product(*options.values()):
+        record = IntakeRecord.model_validate({"trials": [make_trial(**dict(zip(options, values, strict=True)))]})
+        facts = read(record.trials[0], Setting.of(record, rules), rules)
+        short, long = is_adequate(facts, rules.min_weeks), judge(facts, rules).verdict == "adequate"
+        assert short is long, values
+        seen.add(short)
+    assert seen == {True, False}
 
 
 def turned(make_record, trial, changes):
