@@ -22,19 +22,22 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "brings": {"reason": "Low for a long time.", "diagnosis": "mdd", "onset_month": "1", "onset_year": "2026"},
     **PHQ9,
     "therapy": {"had": "no"},
+    "consents": {"care_team": "yes", "records": "yes"},
     "times": {"windows": [f"{day}-afternoon" for day in range(5)]},
     "messages": {"email": "yes", "sms": "yes", "style": "each"},
 }
 MEDICINES = (
     (
         "Zoloft",
-        {"dose": "150", "weeks": "12", "at_dose": "all", "from_month": "2", "from_year": "2026", "to_month": "5", "to_year": "2026"},
-        {"use": "alone", "outcome": "none", "stopped": "inefficacy", "missed": "0", "this_episode": "yes"},
+        {"dose": "150", "weeks": "12", "at_dose": "all"},
+        {"from_month": "2", "from_year": "2026", "to_month": "5", "to_year": "2026", "use": "alone", "outcome": "none", "stopped": "inefficacy"},
+        {"missed": "0", "this_episode": "yes", "papers": "none"},
     ),
     (
         "Effexor XR",
-        {"dose": "225", "weeks": "14", "at_dose": "all", "from_month": "6", "from_year": "2026", "to_month": "10", "to_year": "2026"},
-        {"use": "alone", "outcome": "partial", "stopped": "inefficacy", "missed": "0", "this_episode": "yes"},
+        {"dose": "225", "weeks": "14", "at_dose": "all"},
+        {"from_month": "6", "from_year": "2026", "to_month": "10", "to_year": "2026", "use": "alone", "outcome": "partial", "stopped": "inefficacy"},
+        {"missed": "0", "this_episode": "yes", "papers": "none"},
     ),
 )  # fmt: skip
 
@@ -73,20 +76,24 @@ def go_on(page: Page) -> None:
 
 def add_medicines(page: Page) -> None:
     """Both medicines, from the list and back to it."""
-    for name, dose, outcome in MEDICINES:
-        page.locator("#answers [name='drug']").fill(name)
-        page.get_by_role("button", name="Add this medicine").click()
-        page.wait_for_url("**/intake/medicines/*/1")
-        put(page, dose)
-        go_on(page)
-        put(page, outcome)
-        go_on(page)
+    for name, *steps in MEDICINES:
+        add_medicine(page, name)
+        for answers in steps:
+            put(page, answers)
+            go_on(page)
         expect(page.locator("#list")).to_contain_text(name)
+
+
+def add_medicine(page: Page, name: str) -> None:
+    """From the list to the first page of a new medicine."""
+    page.locator("#answers [name='drug']").fill(name)
+    page.get_by_role("button", name="Add this medicine").click()
+    page.wait_for_url("**/intake/medicines/*/1")
 
 
 def fill_until(page: Page, last: str, answers: Answers) -> None:
     """From the page that is open up to, and without, the page `last`."""
-    for _ in range(60):
+    for _ in range(90):
         now = page_of(page)
         if now == last:
             return

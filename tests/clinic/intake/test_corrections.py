@@ -274,3 +274,46 @@ def test_a_grave_answer_in_a_correction_opens_its_task(sent, client, sign_in) ->
     saved = client.post(f"{at}/form/phq9-9", data=form_of(page) | {"answer": "3"})
     assert client.get(saved.location).location == at
     assert db.session.scalars(select(Task).where(Task.kind == "safety")).one().level == "same_day"
+
+
+# -- a record without pages -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def whole(database, now, rings) -> Intake:
+    """A record that another system sent, with much that no page asks."""
+    record = eligible_record(payer="Aetna", psychotherapy=[{"type": "cbt", "sessions": 12, "adequate": True}])
+    record["trials"][0] |= {"weeks": [8, 12], "started_on": "2024-03-05", "documentation": "pharmacy"}
+    record["trials"][1]["steps"] = [{"dose": 75, "weeks": 2}, {"dose": 225, "weeks": 8}]
+    with transaction() as after_commit:
+        return operations.add_sent_within_transaction(make_patient(), record, by=TESTER, after_commit=after_commit)
+
+
+def test_a_record_is_put_on_pages_whole(whole, nurse) -> None:
+    copy = correct(whole, nurse)
+    said = queries.record_of(copy.id)
+    said.pop("id")
+    assert said == whole.record
+    assert queries.values(copy.id)["cover"] == {"payer": "Aetna"}
+    assert [row["drug"] for row in queries.trial_rows(copy.id).values()] == ["sertraline", "venlafaxine"]
+
+
+def test_it_is_corrected_on_them_and_nothing_else_changes(whole, nurse) -> None:
+    copy = correct(whole, nurse)
+    key = next(iter(queries.trial_rows(copy.id)))
+    operations.save_trial(
+        copy.id, key, 1, {"dose": "50"}, fields=["dose"], is_complete=True, revision=9, form="f", by=TESTER
+    )
+    made = send(copy).record
+    expected = whole.record
+    expected["trials"][0]["dose_mg_per_day"] = 50
+    assert {name: value for name, value in made.items() if name != "id"} == expected
+
+
+def test_the_pages_of_a_record_show_what_changed(whole, client, sign_in) -> None:
+    sign_in("prescriber")
+    at = start(client, whole)
+    assert "Nothing is changed yet" in client.get(at).get_data(as_text=True)
+    page = client.get(f"{at}/form/cover").get_data(as_text=True)
+    client.post(f"{at}/form/cover", data=form_of(page) | {"payer": "Cigna"})
+    assert "1 answer changed" in client.get(at).get_data(as_text=True)

@@ -288,3 +288,62 @@ def test_days_away_are_counted_one_by_one() -> None:
 def test_places_keep_their_order_and_stand_once() -> None:
     assert record.places({"first": "3", "second": "1", "third": "3"}) == [3, 1]
     assert record.places({"first": "not_sure"}) == []
+
+
+def test_a_questionnaire_has_a_total_only_by_its_own_rules() -> None:
+    six = {"gad7-1": {f"item{n}": "1" for n in (1, 2, 3, 4)}, "gad7-2": {"item5": "1", "item6": "1"}}
+    assert made(six)["scores"] == {"gad7": 7}, "one open item is taken as the mean of the others"
+    five = {"gad7-1": {f"item{n}": "1" for n in (1, 2, 3, 4)}, "gad7-2": {"item5": "1"}}
+    assert "scores" not in made(five)
+    assert made({"ptsd": {"gate": "0"}})["scores"] == {"pcptsd5": 0}
+    assert "scores" not in made({"ptsd": {"gate": "1"}, "ptsd-1": {"item1": "1"}})
+
+
+@pytest.mark.parametrize(
+    ("now", "ever", "said"),
+    [("yes", None, True), ("no", "no", False), ("no", "yes", None), ("no", None, None), (None, "no", None)],
+)
+def test_psychotic_features_are_no_only_where_there_never_were_any(now, ever, said) -> None:
+    mind = {name: answer for name, answer in (("psychosis_now", now), ("psychosis_history", ever)) if answer}
+    assert made({"mind": mind}).get("episode", {}).get("psychotic_features") is said
+
+
+@pytest.mark.parametrize(
+    ("papers", "files", "grade"),
+    [
+        ("none", (), "patient"),
+        ("pharmacy", (), None),
+        ("pharmacy", ("letter",), None),
+        ("pharmacy", ("pharmacy_list",), "pharmacy"),
+        ("chart", ("letter",), "chart"),
+        ("letter", ("letter",), "letter"),
+        ("not_sure", ("letter",), None),
+    ],
+)
+def test_papers_document_a_row_once_they_are_there(papers, files, grade) -> None:
+    assert record.trial_row({"papers": papers}, files).get("documentation") == grade
+
+
+@pytest.mark.parametrize(
+    ("typed", "hours"), [("6", 6), ("5-7", [5, 7]), ("about 8 hours", 8), ("25", None), ("few", None)]
+)
+def test_hours_of_sleep_are_a_number_or_a_range(typed, hours) -> None:
+    assert record.hours_of(typed) == hours
+
+
+def test_a_thyroid_that_was_not_tested_has_no_result() -> None:
+    answers = {"problem": "not_sure", "tested": "no", "result": "normal", "test_year": "2025"}
+    assert "thyroid" not in made({"thyroid": answers})
+
+
+def test_every_answer_of_a_medicine_is_one_that_the_record_knows() -> None:
+    from clinic.intake import forms
+
+    for stopped in ("side_effects", "could_not", "ongoing"):
+        row = {"drug": "Effexor", "dose": "75", "weeks": "6", "at_dose": "changed", "stopped": stopped, "level": "yes"}
+        row |= {"step1_dose": "37.5", "step1_weeks": "1", "papers": "letter", "side_effects": "x", "in_the_way": "y"}
+        for release in forms.RELEASE_FORMS:
+            pages = {"life": {"words": "x"}, "family": {"relatives": "y"}, "sleep": {"hours": "5"}}
+            found = record.to_record(pages, [row | {"release": release}], as_of=AS_OF, born=BORN, files={"letter"})
+            IntakeRecord.model_validate(found)
+            assert set(found) <= {"as_of", "age", "trials"}, "life, family, genes and sleep decide nothing"

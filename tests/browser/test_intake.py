@@ -1,0 +1,370 @@
+"""The form on a phone, come what may: reload, back, a session that ended, a server that was killed; on a tablet; by keyboard."""
+
+import os
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from clinic.config import RUNNING_FILE
+from clinic.intake import pages as intake_pages
+from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
+from tests.browser.intake import ANSWERS, add_medicine, fill_until, go_on, page_of, put
+from tests.browser.stack import Stack, link_in, wait_for
+from tests.browser.test_keyboard import choose, send, tab_to
+from tests.browser.test_pages import ALL_LOOKS, LOOKS, faults_of, listed, see
+from tests.clinic.intake import files
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
+TWELVE = (
+    "Prozac", "Zoloft", "Lexapro", "Wellbutrin XL", "Effexor XR", "Cymbalta",
+    "Remeron", "Pamelor", "Trintellix", "Viibryd", "Abilify", "an herb from my aunt",
+)  # fmt: skip
+SHOWN = ("Prozac (fluoxetine)", "Zoloft (sertraline)", "Abilify (aripiprazole)", "an herb from my aunt")
+STEPS = (
+    {"dose": "50-100", "weeks": "4-7", "at_dose": "all"},
+    {"use": "alone", "outcome": "none", "stopped": "inefficacy"},
+    {"missed": "1", "this_episode": "not_sure", "papers": "none"},
+)
+
+
+def database(stack: Stack) -> psycopg.Connection[Any]:
+    """A connection to the clinic's own database."""
+    lines = (stack.instance / RUNNING_FILE).read_text().splitlines()
+    address = next(line.partition("=")[2] for line in lines if line.startswith("CLINIC_DATABASE_URL="))
+    return psycopg.connect(address.strip("'\"").replace("postgresql+psycopg://", "postgresql://"), autocommit=True)
+
+
+def end_sessions(stack: Stack) -> None:
+    """Every patient session is over, as after twelve hours."""
+    with database(stack) as connection:
+        connection.execute("UPDATE patient_sessions SET expires_at = created_at WHERE ended_at IS NULL")
+
+
+def kill_web(stack: Stack) -> None:
+    """The web server and its workers, killed hard; the supervisor starts it again."""
+    assert stack._process
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue  # it has just ended
+    ours = [pid for pid, parent in parents.items() if parent == stack._process.pid and "gunicorn" in command(pid)]
+    assert ours
+    for pid in [*ours, *(pid for pid, parent in parents.items() if parent in ours)]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def begin(page: Page, email: str) -> None:
+    """The first two pages: from here on a link leads back."""
+    page.goto("/intake/start")
+    page.get_by_role("button", name="Start").click()
+    put(page, ANSWERS["about"])
+    go_on(page)
+    put(page, {"email": email, "language": "en"})
+    go_on(page)
+
+
+class Mishaps:
+    """What happens to the phone or to the clinic in the middle of a page; each leads back to that page."""
+
+    def __init__(self, page: Page, stack: Stack, email: str) -> None:
+        self.page, self.stack, self.email = page, stack, email
+
+    def reload(self) -> None:
+        self.page.wait_for_timeout(1200)  # typing is saved after a moment
+        self.page.reload()
+
+    def back(self) -> None:
+        self.page.wait_for_timeout(1200)
+        self.page.go_back()
+        self.page.go_forward()
+
+    def closed_at_once(self) -> None:
+        """Left before anything was sent: what was typed lies on the phone."""
+        here = self.page.url
+        self.page.goto("/intake/start")
+        self.page.goto(here)
+
+    def killed(self) -> None:
+        here = self.page.url
+        kill_web(self.stack)
+        self.page.locator(".dock .btn.grow").click()  # the send that nobody hears
+        wait_for(lambda: self.stack._is_ready(Path(os.devnull)), "the web server to be back")
+        self.page.goto(here)
+
+    def expired(self) -> None:
+        here, letters = self.page.url, len(self.stack.letters.all)
+        self.page.wait_for_timeout(1200)
+        end_sessions(self.stack)
+        self.page.goto(here)
+        self.page.wait_for_url("**/link*")
+        self.page.get_by_label("Email").fill(self.email)
+        self.page.locator("main form button.btn").first.click()
+        follow(self.page, link_in(self.stack.mail(self.email, "link", letters)))
+        if "birth-date" in self.page.url or self.page.get_by_label("Year").count():
+            say_birth_date(self.page, "March", "5", "1981")
+        self.page.goto("/intake")
+        if "birth-date" in self.page.url:
+            say_birth_date(self.page, "March", "5", "1981")
+        self.page.goto(here)
+
+
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 7))], ids=lambda seed: f"seed{seed}"
+)
+def test_twelve_medicines_and_none_is_lost(stack: Stack, open_page: OpenPage, seed: int) -> None:
+    draw = random.Random(seed)
+    email = f"twelve{seed}@example.org"
+    phone = open_page(PHONE)
+    begin(phone, email)
+    phone.goto("/intake/medicines")
+    mishaps = Mishaps(phone, stack, email)
+    hit: dict[tuple[int, int], Callable[[], None]] = {}
+    kinds = [mishaps.reload, mishaps.back, mishaps.closed_at_once, mishaps.killed, mishaps.expired]
+    places = draw.sample([(n, step) for n in range(1, 12) for step in range(3)], len(kinds))
+    hit.update(zip(places, kinds, strict=True))
+    for n, name in enumerate(TWELVE):
+        add_medicine(phone, name)
+        for step, answers in enumerate(STEPS):
+            put(phone, answers)
+            if (n, step) in hit:
+                hit[n, step]()
+                for field, value in answers.items():
+                    assert phone.locator(f"#answers [name='{field}']").first.evaluate(
+                        "(e, v) => e.type === 'radio' ? !!document.querySelector(`[name='${e.name}'][value='${v}']:checked`) : e.value === v",
+                        value,
+                    ), f"{field} was lost by {hit[n, step].__name__}"
+            go_on(phone)
+    rows = phone.locator("#list li")
+    expect(rows).to_have_count(12)
+    for name, row in zip(TWELVE, rows.all(), strict=True):
+        expect(row).to_contain_text(name)
+        expect(row).not_to_contain_text("not done yet")
+    for shown in SHOWN:
+        expect(phone.locator("#list")).to_contain_text(shown)
+    phone.goto("/intake/review")
+    phone.get_by_role("button", name="Send my answers").dblclick()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Thank you. We have your answers.")
+    with database(stack) as connection:
+        sent = connection.execute(
+            "SELECT count(DISTINCT i.id), count(t.id) FROM intakes i JOIN intake_trials t ON t.intake_id = i.id "
+            "WHERE i.patient_id = (SELECT max(patient_id) FROM intakes WHERE state = 'submitted')"
+        ).fetchone()
+    assert sent == (1, 12)
+
+
+def test_a_file_is_checked_before_it_is_sent_and_after(open_page: OpenPage, tmp_path: Path) -> None:
+    phone = open_page(PHONE)
+    begin(phone, "files@example.org")
+    phone.goto("/intake/thyroid")
+    put(phone, {"tested": "yes"})
+    phone.get_by_role("button", name="Add a paper or photo").click()
+    phone.wait_for_url("**/intake/files*")
+    (tmp_path / "scan.pdf").write_bytes(files.pdf() + b"x" * 13_500_000)
+    phone.set_input_files("#file", str(tmp_path / "scan.pdf"))
+    expect(phone.locator("#file-error")).to_have_text(
+        "This file is 14 MB; the limit is 10 MB. A photo of the list works too."
+    )
+    (tmp_path / "words.pdf").write_text("Zoloft 50 mg")
+    phone.set_input_files("#file", str(tmp_path / "words.pdf"))
+    phone.get_by_role("button", name="Add it").click()
+    expect(phone.locator("#file-error")).to_contain_text("We cannot read words.pdf")
+    (tmp_path / "lab.png").write_bytes(files.png())
+    phone.set_input_files("#file", str(tmp_path / "lab.png"))
+    phone.get_by_role("button", name="Add it").click()
+    expect(phone.get_by_text("lab.png").first).to_be_visible()
+    phone.get_by_role("button", name="Remove lab.png").click()
+    phone.get_by_role("button", name="Undo lab.png").click()
+    expect(phone.get_by_text("lab.png").first).to_be_visible()
+    phone.get_by_role("link", name="Back to the form").click()
+    expect(phone.locator("[name='tested'][value='yes']")).to_be_checked()
+
+
+def test_without_script_a_file_is_sent_too(chromium: Browser, stack: Stack, tmp_path: Path) -> None:
+    context = chromium.new_context(
+        base_url=stack.url, java_script_enabled=False, viewport={"width": PHONE, "height": 844}
+    )
+    page = context.new_page()
+    page.goto("/intake/start")
+    page.get_by_role("button", name="Start").click()
+    page.goto("/intake/files?page=medicines")
+    (tmp_path / "list.png").write_bytes(files.png())
+    page.set_input_files("#file", str(tmp_path / "list.png"))
+    page.get_by_role("button", name="Add it").click()
+    assert page.get_by_text("list.png").count()
+    (tmp_path / "bad.pdf").write_text("no")
+    page.set_input_files("#file", str(tmp_path / "bad.pdf"))
+    page.get_by_role("button", name="Add it").click()
+    assert page.get_by_text("We cannot read bad.pdf").count()
+    context.close()
+
+
+def test_a_tablet_is_handed_over_and_back(stack: Stack, open_page: OpenPage) -> None:
+    tablet = open_page(820, "dark")
+    sign_in(tablet, "desk")
+    tablet.goto("/staff/patients")
+    tablet.get_by_role("button", name="New person: fill in on this tablet").click()
+    tablet.wait_for_url("**/intake/about")
+    assert tablet.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(238, 243, 245)", "light"
+    assert tablet.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") > 18
+    put(tablet, {"given": "Nadia", "family": "Example"})
+    faults = list(faults_of(tablet, [(820, "dark"), (PHONE, "light")]))
+    tablet.set_viewport_size({"width": 820, "height": 1100})
+    tablet.wait_for_timeout(1200)
+    tablet.get_by_role("button", name="Stop and hand back the tablet").click()
+    tablet.wait_for_url("**/kiosk/over")
+    faults += list(faults_of(tablet, [(820, "light")]))
+    assert not faults, listed(faults)
+    tablet.go_back()
+    expect(tablet.locator("body")).not_to_contain_text("Nadia")
+    assert tablet.locator("[value='Nadia']").count() == 0
+    tablet.goto("/staff/")
+    assert "login" in tablet.url
+    assert tablet.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_a_tablet_left_alone_asks_and_then_ends(stack: Stack, open_page: OpenPage) -> None:
+    tablet = open_page(820)
+    sign_in(tablet, "desk")
+    tablet.goto("/staff/patients")
+    tablet.clock.install()
+    tablet.get_by_role("button", name="New person: fill in on this tablet").click()
+    tablet.wait_for_url("**/intake/about")
+    idle = tablet.locator("#idle")
+    tablet.clock.fast_forward("07:55")
+    expect(idle).to_be_hidden()
+    tablet.clock.run_for("00:10")
+    expect(idle).to_be_visible()
+    faults = list(faults_of(tablet, [(820, "light")]))
+    assert not faults, listed(faults)
+    tablet.get_by_role("button", name="I am still here").click()
+    expect(idle).to_be_hidden()
+    tablet.clock.fast_forward("09:30")
+    tablet.clock.run_for("00:40")
+    tablet.wait_for_url("**/kiosk/over")
+
+
+def test_a_medicine_by_keyboard_alone(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/intake/start")
+    send(page, "Start")
+    page.goto("/intake/medicines")
+    tab_to(page, name="drug")
+    page.keyboard.type("Pamelor")
+    page.keyboard.press("Escape")
+    send(page, "Add this medicine")
+    tab_to(page, name="dose")
+    page.keyboard.type("75")
+    choose(page, "level", "yes")
+    tab_to(page, name="weeks")
+    page.keyboard.type("10")
+    choose(page, "at_dose", "changed")
+    send(page, "Save and go on")
+    assert page.url.endswith("/4")
+    tab_to(page, name="step1_dose")
+    page.keyboard.type("25")
+    tab_to(page, name="step1_weeks")
+    page.keyboard.type("2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/2")
+    choose(page, "stopped", "side_effects")
+    send(page, "Save and go on")
+    tab_to(page, name="side_effects")
+    page.keyboard.type("Dry mouth")
+    choose(page, "missed", "0")
+    send(page, "Save and go on")
+    assert page_of(page) == "medicines"
+    expect(page.locator("#list")).to_contain_text("Pamelor (nortriptyline)")
+    page.goto("/intake/taking")
+    tab_to(page, name="drug")
+    page.keyboard.type("fish oil")
+    page.keyboard.press("Escape")
+    tab_to(page, words="Add it")
+    page.keyboard.press("Enter")
+    expect(page.locator("#list")).to_contain_text("fish oil")
+    page.goto("/intake/consents")
+    choose(page, "care_team", "yes")
+    choose(page, "records", "no")
+    send(page, "Save and go on")
+    assert page_of(page) == "messages"
+
+
+@pytest.mark.parametrize(
+    ("looks", "language"),
+    [
+        (LOOKS, "en"),
+        pytest.param(ALL_LOOKS, "en", marks=pytest.mark.soak),
+        pytest.param(ALL_LOOKS, "es", marks=pytest.mark.soak),
+    ],
+    ids=["two looks", "every look", "every look in Spanish"],
+)
+def test_pages_beside_the_plain_ones(
+    stack: Stack, open_page: OpenPage, tmp_path: Path, looks: Any, language: str
+) -> None:
+    page = open_page()
+    page.goto("/intake/start?lang=en")
+    page.get_by_role("button", name="Start").click()
+    put(page, ANSWERS["about"] | {"given": "Maximiliana-Josephine", "family": "von Hohenberg-Montgomery-Castellanos"})
+    go_on(page)
+    put(page, {"email": "long@example.org"})
+    go_on(page)
+    page.goto("/intake/therapy")
+    put(page, {"had": "yes", "kinds": ["cbt", "other"], "other_kind": "Acceptance and commitment therapy in a group"})
+    go_on(page)
+    page.goto("/intake/ptsd")
+    put(page, {"gate": "1"})
+    go_on(page)
+    page.goto("/intake/medicines")
+    add_medicine(page, "Celebrex")
+    page.goto("/intake/medicines")
+    add_medicine(page, "Effexor")
+    medicine = page.url.removesuffix("1")
+    put(page, {"at_dose": "changed"})
+    go_on(page)
+    page.goto(f"{medicine}2")
+    put(page, {"stopped": "side_effects"})
+    go_on(page)
+    page.goto("/intake/taking")
+    put(page, {"drug": "A vitamin of a very long name that somebody wrote here in full"})
+    page.get_by_role("button", name="Add it").click()
+    page.goto("/intake/files")
+    (tmp_path / "A very long name of a file from a phone 2027-03-01 10.41.22.png").write_bytes(files.png())
+    page.set_input_files("#file", [str(each) for each in tmp_path.iterdir()])
+    page.get_by_role("button", name="Add it").click()
+    page.get_by_text("A very long name").first.wait_for()
+    page.goto(f"/intake/start?lang={language}")
+    own = [f"{medicine}{step}" for step in (1, 4, 2, 3)] + ["/intake/files", "/intake/files?big=31", "/intake/review"]
+    own += [f"/intake/{key}" for key in ("taking", "therapy-other", "ptsd", "ptsd-1", "consents")]
+    every = [f"/intake/{key}" for key in intake_pages.PAGES] if looks is ALL_LOOKS else []
+    faults = see(page, [*own, *every], looks)
+    assert not faults, listed(faults)
+
+
+def test_the_whole_form_by_a_phone(open_page: OpenPage) -> None:
+    """Every page once, in order, to the end; the staff then read it with its files and consents."""
+    phone = open_page(PHONE)
+    phone.goto("/intake/start")
+    phone.get_by_role("button", name="Start").click()
+    fill_until(phone, "review", ANSWERS | {"contact": {"email": "whole@example.org", "language": "en"}})
+    phone.get_by_role("button", name="Send my answers").click()
+    expect(phone.locator("main")).to_contain_text("It is on our list for")
+    desk = open_page(DESK)
+    sign_in(desk, "prescriber")
+    desk.goto("/staff/patients?q=whole@example.org")
+    desk.get_by_role("link", name="Open").first.click()
+    expect(desk.locator("#consents")).to_contain_text("text 2026-11")
