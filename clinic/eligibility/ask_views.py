@@ -1,6 +1,7 @@
 """Ask the patient: staff choose which missing facts, the patient answers them on a short form by link."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
@@ -9,6 +10,7 @@ from markupsafe import Markup
 
 from clinic import clock
 from clinic.eligibility import ask_forms, asking, queries
+from clinic.eligibility.answers import field_of
 from clinic.eligibility.ask_forms import AnswersForm, AskForm, Step
 from clinic.eligibility.models import AskState, Assessment, PatientAsk
 from clinic.eligibility.panels import add_panel
@@ -33,6 +35,7 @@ from clinic.web.errors import problem
 ASKERS = tuple(role for role in CLINICAL if role != Role.THERAPIST)
 HOME_ORDER = 22  # on the patient's home: below a form that is not sent
 PANEL_ORDER = 10
+TICKED = 12  # questions that a form holds unless more are wanted
 
 bp = Blueprint("asks", __name__, template_folder="templates")
 mine = access.patient(LinkPurpose.ASK, LinkPurpose.SIGN_IN)
@@ -381,10 +384,26 @@ def panel(assessment: Assessment) -> Markup | None:
         answered=answered,
         said=_said(answered, tz) if answered is not None else [],
         tz=tz,
-        choices=choices,
+        groups=_groups(choices, assessment, is_first=sent is None),
         by_staff=by_staff,
         form=_ask_form(assessment),
     )
+
+
+def _groups(
+    choices: list[Mapping[str, Any]], assessment: Assessment, *, is_first: bool
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The questions by medicine, then all others; so many are ticked as make a short form."""
+    trials = (assessment.record or {}).get("trials") or []
+    found: dict[str, list[dict[str, Any]]] = {}
+    for place, one in enumerate(choices):
+        field = field_of(one["field"])
+        assert field is not None
+        name = trials[field.trial].get("drug") or "A medicine" if field.trial is not None else "Everything else"
+        question = one["question"].removeprefix(f"{name}: ")
+        ticked = is_first and place < TICKED
+        found.setdefault(name, []).append({**one, "question": question, "ticked": ticked})
+    return list(found.items())
 
 
 def _said(ask: PatientAsk, tz: str) -> list[Any]:

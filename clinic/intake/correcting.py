@@ -1,7 +1,9 @@
 """Forms that staff fill in for a person, and corrections of what was sent: a copy is worked on, then takes its place."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
@@ -10,8 +12,8 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import broken_constraint, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
-from clinic.intake import amending, facts, operations, queries, record
-from clinic.intake.models import Amendment, Intake, IntakePage, IntakeState
+from clinic.intake import amending, facts, operations, paging, queries, record
+from clinic.intake.models import Amendment, AmendmentSource, Intake, IntakePage, IntakeState, IntakeTrial
 from clinic.patients import queries as patients
 
 MAX_REASON = 1000
@@ -86,8 +88,65 @@ def start_correction(patient_id: int, reason: str, *, staff_id: int, by: Actor) 
         if sent is None:
             raise Conflict("There is nothing to correct: no form was sent yet.")
         intake = amending.copy_within_transaction(sent, reason=reason, entered_by=staff_id)
+        if not queries.has_pages(sent.id):
+            _put_on_pages(intake, sent)
         audit.record(intake, "started", by=by, reason=reason.strip(), corrects_id=sent.id)
         return intake.id
+
+
+def pages_said(intake: Intake) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Answers by page and by medicine row; those of a record without pages as they would have been typed."""
+    if queries.has_pages(intake.id) or not intake.record:
+        return queries.values(intake.id), {row.key: queries.trial_leaf(row).values for row in queries.trials(intake.id)}
+    person = operations.known_of(queries.patient_of(intake))
+    found = paging.pages_of(intake.record)
+    trials = enumerate(intake.record.get("trials") or [])
+    return (
+        {page: person.get(page, {}) | found.get(page, {}) for page in person.keys() | found.keys()},
+        {paging.key_of(intake.id, place): paging.trial_of(row) for place, row in trials},
+    )
+
+
+def _put_on_pages(intake: Intake, sent: Intake) -> None:
+    """A record that was sent whole is corrected on pages too; what these cannot say stays as facts over them."""
+    now = clock.now()
+    told = {row.path: row for row in queries.amendments(intake.id)}
+    db.session.execute(delete(Amendment).where(Amendment.intake_id == intake.id))
+    intake.base_record = None
+    pages, trials = pages_said(sent)
+    for page, values in pages.items():
+        kept = {"values": values, "form": ""}
+        db.session.add(
+            IntakePage(intake_id=intake.id, page=page, answers=kept, revision=1, is_complete=True, saved_at=now)
+        )
+    for place, (key, values) in enumerate(trials.items(), 1):
+        row = {"values": values, "revision": 0, "form": "", "done": [1, 2, 3]}
+        db.session.add(IntakeTrial(intake_id=intake.id, key=key, position=place, answers=row, saved_at=now))
+    db.session.flush()
+    for trial_key, path, value in _left_over(sent.record or {}, queries.record_of(intake.id), list(trials)):
+        earlier = told.get(path) if trial_key is None else told.get(f"trials[{list(trials).index(trial_key)}].{path}")
+        db.session.add(
+            Amendment(
+                intake_id=intake.id,
+                trial_key=trial_key,
+                path=path,
+                value={"value": value},
+                source=earlier.source if earlier is not None else AmendmentSource.DOCUMENT,
+                amended_by=earlier.amended_by if earlier is not None else None,
+                amended_at=earlier.amended_at if earlier is not None else sent.submitted_at,
+            )
+        )
+    db.session.flush()
+
+
+def _left_over(wanted: dict[str, Any], there: dict[str, Any], keys: list[str]) -> Iterator[tuple[str | None, str, Any]]:
+    """What has to be laid over pages that say `there`, so that they say what is wanted: medicine row, path, value."""
+    before, after = (dict(facts.leaves(each)) for each in (there, wanted))
+    for path in sorted(before.keys() | after.keys()):
+        if path in ("id", "as_of") or path == "trials" or (path == "age" and path not in after):
+            continue
+        if before.get(path) != after.get(path):
+            yield (*facts.addressed(path, len(keys), keys), after.get(path))
 
 
 class _one_at_a_time:  # noqa: N801 - reads as a statement
@@ -206,11 +265,9 @@ def changed_paths(before_id: int, after_id: int) -> set[tuple[str | None, str]]:
 
 
 def _said(intake_id: int) -> dict[tuple[str | None, str], object]:
-    intake = queries.get(intake_id)
-    pages = record.to_record(
-        queries.values(intake_id), [], as_of=clock.now().date(), born=queries.born(intake, {}), echo=None
-    )
-    found: dict[tuple[str | None, str], object] = {(None, path): value for path, value in facts.leaves(pages)}
-    for key, row in queries.trial_rows(intake_id).items():
-        found |= {(key, path): value for path, value in facts.leaves(row)}
+    pages, trials = pages_said(queries.get(intake_id))
+    whole = record.to_record(pages, [], as_of=clock.now().date(), born=None)
+    found: dict[tuple[str | None, str], object] = {(None, path): value for path, value in facts.leaves(whole)}
+    for key, values in trials.items():
+        found |= {(key, path): value for path, value in facts.leaves(record.trial_row(values))}
     return found

@@ -204,6 +204,8 @@ def record_of(intake_id: int) -> dict[str, Any]:
         echo=f"intake-{intake_id}",
         files=file_kinds(intake),
     )
+    if corrected is not None and not corrected.get("as_of"):
+        found.pop("as_of", None)
     if rows:
         found.pop("trials", None)
     whole = facts.over(intake.base_record, found) if intake.base_record else found

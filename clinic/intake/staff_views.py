@@ -322,17 +322,20 @@ def _differences(intake: Intake, staff: StaffCaller) -> list[tuple[str, str, str
 
 
 def _lines(shown: Intake, intake: Intake, staff: StaffCaller) -> dict[tuple[str, str], str]:
+    """Every answer that this role may see, by page or medicine and question."""
+    answers, trials = correcting.pages_said(shown)
     found: dict[tuple[str, str], str] = {}
-    for part in presenter.parts(shown, queries.leaves(shown.id)):
-        for page in part["pages"]:
-            if may_see(staff, intake, page["key"]):
-                found |= {(page["key"], row.question): row.answer for row in page["rows"] if row.answer}
-        if part["medicines"] is not None and may_see(staff, intake, pages.MEDICINES):
-            for medicine in part["medicines"]:
-                rows = {
-                    (medicine["url"], f"{medicine['name']}: {row.question}"): row.answer for row in medicine["rows"]
+    for key in pages.flow(answers, presenter.age(shown, answers)):
+        if key in answers and key != pages.MEDICINES and may_see(staff, intake, key):
+            form = presenter.form_of(intake_forms.FORMS[key], shown, intake_forms.stored(answers[key]))
+            found |= {(key, row.question): row.answer for row in form.rows() if row.answer}
+    if may_see(staff, intake, pages.MEDICINES):
+        for key, values in trials.items():
+            for form_class in presenter.STEPS.values():
+                form = presenter.form_of(form_class, shown, intake_forms.stored(values))
+                found |= {
+                    (key, f"{values.get('drug', '')}: {row.question}"): row.answer for row in form.rows() if row.answer
                 }
-                found |= {key: answer for key, answer in rows.items() if answer}
     return found
 
 
