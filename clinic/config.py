@@ -66,7 +66,9 @@ class Settings:
     sms2_token: str = _setting("SMS2_TOKEN", "", "Token of the second provider.", secret=True)
     sms2_from: str = _setting("SMS2_FROM", "", "Number of the second provider.")
     on_call: tuple[str, ...] = _setting(
-        "ON_CALL", (), "Who is told of a safety answer: email addresses or E.164 numbers, comma separated."
+        "ON_CALL",
+        (),
+        "Who is told of a safety answer, in turn until someone acknowledges: email addresses or E.164 numbers, comma separated.",
     )
     policy_dir: str = _setting(
         "POLICY_DIR",

@@ -480,13 +480,13 @@ class _Maker:
         if status == "unknown":
             holes = tuple(self._holes_of(finding, paths))
             private = any(words.is_private(path) for path in paths)
-            return CriterionLine(code, _asked(finding), status, holes=holes, is_private=private)
+            return CriterionLine(code, _asked(finding), status, _answer(code, status), holes=holes, is_private=private)
         sources = [each for path in paths for each in self._behind(path) if each.shown]
         rule = Source(
             f"assessments.{self.facts.assessment_id}", f"{code}: {status}", f"Rule check, {finding['source']}"
         )
-        made = self.state(f"{_asked(finding)} {'Met.' if status == 'met' else 'Not met.'}", [*sources, rule])
-        return CriterionLine(code, _asked(finding), status, made.id, is_private=made.is_private)
+        made = self.state(f"{_asked(finding)} {_answer(code, status)}.", [*sources, rule])
+        return CriterionLine(code, _asked(finding), status, _answer(code, status), made.id, is_private=made.is_private)
 
     def _paths(self, finding: Mapping[str, Any]) -> tuple[str, ...]:
         code = finding["code"]
@@ -563,7 +563,7 @@ class _Maker:
         because = "The policy asks for it; the record cannot show it."
         key_of = f"check:{self.facts.policy['id']}:{key}"
         hole = self.hole(key_of, text.removesuffix("."), because, "A prescriber", PRESCRIBER)
-        return CriterionLine(key, text, "unknown", holes=(hole,))
+        return CriterionLine(key, text, "unknown", _answer(key, "unknown"), holes=(hole,))
 
     def attachments(self) -> tuple[Line, ...]:
         lines: list[Line] = []
@@ -710,7 +710,7 @@ def _shown(path: str, value: Any) -> str:
         )
     if isinstance(value, list | tuple):
         if path == "phq9":
-            return "answers " + " ".join("-" if each is None else str(each) for each in value)
+            return f"{sum(each is not None for each in value)} of {len(value)} answers"  # the total is what is asked
         if len(value) == 2 and all(isinstance(each, int | float) for each in value):
             return words.span(value)
         return "; ".join(_shown("", each) for each in value)
@@ -723,7 +723,16 @@ def _dose(value: Any) -> str:
 
 def _asked(finding: Mapping[str, Any]) -> str:
     text = _NOT_HELD.sub("", str(finding["text"]))
-    return f"Not allowed: {text.removeprefix('Excluded: ')}" if finding["code"].startswith("exclusion_") else text
+    return f"Exclusion: {text.removeprefix('Excluded: ')}" if finding["code"].startswith("exclusion_") else text
+
+
+def _answer(code: str, status: str) -> str:
+    """An exclusion is met where it does not apply: said so, a reader has not to think twice."""
+    if status == "unknown":
+        return "Not on record"
+    if code.startswith("exclusion_"):
+        return "Does not apply" if status == "met" else "Applies"
+    return "Met" if status == "met" else "Not met"
 
 
 def _value_of(statement: Statement) -> str:

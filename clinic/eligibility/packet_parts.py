@@ -170,6 +170,7 @@ class CriterionLine:
     code: str
     text: str
     status: str
+    answer: str
     ref: str = ""
     holes: tuple[str, ...] = ()
     is_private: bool = False

@@ -27,7 +27,7 @@ STATE_WORDS = {
     "stale": ("due", "Verified over 180 days ago"),
     "changed": ("due", "Changed since verified"),
 }
-ANSWERS = {"met": ("good", "Met"), "unmet": ("stop", "Not met"), "unknown": ("unsure", "Not on record")}
+ANSWERS = {"met": "good", "unmet": "stop", "unknown": "unsure"}
 
 bp = Blueprint("packets", __name__, template_folder="templates")
 

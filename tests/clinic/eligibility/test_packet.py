@@ -162,6 +162,7 @@ def test_each_criterion_is_met_not_met_or_a_hole() -> None:
     assert by_code["failed_trials"].status == "met"
     assert by_code["severity"].status == "unmet"
     assert by_code["psychotherapy"].status == "unknown"
+    assert by_code["exclusion_current_psychotic_symptoms"].answer == "Does not apply"
     for line in made.criteria:
         assert bool(line.ref) != bool(line.holes)
         assert (line.status == "unknown") == bool(line.holes)

@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 
 import pytest
 from flask import g
+from sqlalchemy import text
 
 from clinic.db import db
-from clinic.intake import operations
+from clinic.intake import operations, queries
+from clinic.intake.models import Intake
 from clinic.patients import links, signin
 from clinic.patients.models import LinkPurpose
 from clinic.tasks import help as alert_help
+from clinic.tasks import operations as tasks
 from clinic.tasks import safety
 from clinic.tasks.models import Task
 from clinic.tasks.safety import SafetyAnswers
@@ -70,6 +73,22 @@ def test_those_who_read_the_alert_learn_that_the_person_may_still_be_here(client
     client.post("/intake/safety", data={"after": "phq9-9", "next": "person"})
     [task] = database.session.query(Task).filter_by(kind="safety")
     assert task.note == f"PHQ-9 item 9: 2; {safety.AT_A_KIOSK}; {safety.WANTS_A_PERSON}"
+
+
+def test_the_answer_is_kept_and_help_is_shown_where_no_alert_can_be_opened(
+    client, database, now, rings, monkeypatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        database.session.execute(text("SELECT 1 / 0"))
+
+    make_profile()
+    make_location()
+    monkeypatch.setattr(tasks, "open_within_transaction", broken)
+    client.post("/intake/start")
+    intake_id = database.session.query(Intake.id).order_by(Intake.id.desc()).limit(1).scalar()
+    answer = client.post("/intake/phq9-9", data={"answer": "3", "form": "a", "revision": "0"})
+    assert "988" in client.get(answer.location).text
+    assert queries.values(intake_id)["phq9-9"] == {"answer": "3"}
 
 
 def test_at_home_nothing_is_added(app, database, now) -> None:
