@@ -145,7 +145,7 @@ def bare(source: str) -> list[str]:
     html = re.sub(r"(?s)<(\w+)[^>]*\slang=[^>]*>.*?</\1>", "", html)  # words that name their language
     html = re.sub(r"(?s)<(script|style)\b.*?</\1>|&\w+;", "", html)
     words = re.findall(WORDED, html) + re.sub(r"(?s)<[^>]*>", "\n", html).split("\n")
-    clean = (text.replace("\x00", "").strip() for text in words)
+    clean = (re.sub(r'^[\w-]+=""$', "", text.replace("\x00", "").strip()) for text in words)  # a piece of a tag
     return [text for text in clean if re.search(r"[^\W\d_]{2}", text) and text not in NAMES]
 
 
