@@ -16,6 +16,7 @@ from clinic.intake.views import CLINICAL, FILE_KINDS, LAST_STEP, guard, mine, op
 from clinic.patients import chart
 from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
+from clinic.staff.models import Role
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff
 from clinic.web.limits import limiter
@@ -42,7 +43,7 @@ def kind_words() -> dict[str, str]:
 @bp.url_value_preprocessor
 def allow_files(endpoint: str | None, _values: dict[str, Any] | None) -> None:
     """Only the page that takes files reads more than a form's worth; set before anything reads the body."""
-    if endpoint == "intake_files.files" and request.method == "POST":
+    if endpoint in ("intake_files.files", "intake_files.listed") and request.method == "POST":
         request.max_content_length = MAX_BODY
 
 
@@ -52,6 +53,9 @@ def too_large(_error: RequestEntityTooLarge) -> Any:
     size = -(-(request.content_length or 0) // MEGABYTE)
     if _wants_json():
         return jsonify(errors=[_too_big(_("This file"), size)]), 413
+    if request.endpoint == "intake_files.listed":
+        flash(_too_big("This file", size), "error")
+        return redirect(request.path)
     return redirect(url_for(".files", big=size, **_where()))
 
 
@@ -74,7 +78,7 @@ def files() -> Any:
         size = request.args.get("big", type=int)
         return _show(intake, [_too_big(_("This file"), min(size, 9999))] if size else [])
     chosen = [file for file in request.files.getlist("file") if file.filename]
-    errors = [problem for file in chosen if (problem := _add(intake, file))]
+    errors = [problem for file in chosen if (problem := _add(file, intake_id=intake.id))]
     if not chosen:
         errors = [_("Choose a file or take a photo first.")]
     if _wants_json():
@@ -82,16 +86,14 @@ def files() -> Any:
     return (_show(intake, errors), 422) if errors else redirect(url_for(".files", **_where()))
 
 
-def _add(intake: Intake, file: FileStorage) -> str:
+def _add(file: FileStorage, **owner: Any) -> str:
     """Keep one file; answers what is wrong with it, or nothing."""
     name = " ".join((file.filename or "").split())[:LONGEST_NAME_SHOWN]
     kind = request.form.get("kind") or AttachmentKind.OTHER
     kind = kind if kind in kind_words() else AttachmentKind.OTHER
     content = file.stream.read(MAX_BODY)
     try:
-        added = attachments.add(
-            intake_id=intake.id, kind=kind, name=file.filename or "", content=content, by=current_actor()
-        )
+        added = attachments.add(kind=kind, name=file.filename or "", content=content, by=current_actor(), **owner)
     except TooBig:
         return _too_big(name, -(-len(content) // MEGABYTE))
     except NotReadable:
@@ -177,15 +179,36 @@ STAFF_KINDS = {
 }
 
 
-@bp.get("/staff/patients/<int:patient_id>/attachments")
-@access.staff(*CLINICAL)
+@bp.route("/staff/patients/<int:patient_id>/attachments", methods=["GET", "POST"])
+@access.staff(*CLINICAL, Role.FRONT_DESK)
 def listed(patient_id: int) -> Any:
-    """The files of a person, for clinical roles."""
-    patient = patients.get_for(current_staff(), patient_id)
-    patient_operations.note_view(patient.id, part="files", by=current_actor())
-    return render_template(
-        "intake/staff_files.html", patient=patient, files=attachments.of_patient(patient.id), kinds=STAFF_KINDS
+    """The files of a person, for clinical roles; the front desk adds papers that were brought, and sees how many."""
+    staff = current_staff()
+    patient = patients.get_for(staff, patient_id)
+    errors: list[str] = []
+    if request.method == "POST":
+        chosen = [file for file in request.files.getlist("file") if file.filename]
+        errors = [bad for file in chosen if (bad := _add(file, patient_id=patient.id, staff_id=staff.id))]
+        if not chosen:
+            errors = ["Choose a file first."]
+        if not errors:
+            flash("Added.")
+            return redirect(url_for(".listed", patient_id=patient.id))
+    may_read = staff.has(*CLINICAL)
+    if may_read:
+        patient_operations.note_view(patient.id, part="files", by=current_actor())
+    page = render_template(
+        "intake/staff_files.html",
+        patient=patient,
+        may_read=may_read,
+        count=attachments.count_of(patient.id),
+        files=attachments.of_patient(patient.id) if may_read else [],
+        kinds=STAFF_KINDS,
+        kind=request.form.get("kind") or AttachmentKind.PHARMACY_LIST,
+        accept=",".join((*filetypes.ENDINGS.values(), *filetypes.ENDINGS)),
+        errors=errors,
     )
+    return page, 422 if errors else 200
 
 
 @bp.get("/staff/attachments/<int:attachment_id>")
@@ -205,13 +228,14 @@ def download(attachment_id: int) -> Any:
 def record_section(patient_id: int) -> Markup | None:
     """On the record: the files for clinical roles; others see that there are some."""
     count = attachments.count_of(patient_id)
-    if not count:
-        return None
     may_read = current_staff().has(*CLINICAL)
+    if not count and not may_read and not current_staff().has(Role.FRONT_DESK):
+        return None
     return context.rendered(
         "intake/files_section.html",
         patient_id=patient_id,
         count=count,
+        may_add=may_read or current_staff().has(Role.FRONT_DESK),
         files=attachments.of_patient(patient_id) if may_read else [],
         kinds=STAFF_KINDS,
     )

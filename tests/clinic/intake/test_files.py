@@ -181,13 +181,32 @@ def test_a_prescriber_saves_it_and_the_reading_is_written_down(clinic, kept, cli
     assert (read.entity, read.entity_id, read.patient_id) == ("attachments", str(kept.id), kept.patient_id)
 
 
-@pytest.mark.parametrize("role", ["front_desk", "operator", "manager"])
+def test_the_front_desk_adds_papers_and_sees_only_how_many(clinic, kept, client, sign_in) -> None:
+    sign_in("front_desk")
+    address = f"/staff/patients/{kept.patient_id}/attachments"
+    assert client.get(f"/staff/attachments/{kept.id}").status_code == 403
+    data = {"kind": "letter", "file": (BytesIO(files.png()), "from the desk.png")}
+    assert client.post(address, data=data, content_type="multipart/form-data").status_code == 302
+    for page in (address, f"/staff/patients/{kept.patient_id}"):
+        html = client.get(page).get_data(as_text=True)
+        assert "2 files" in html
+        assert "Genes" not in html
+    row = attachments.of_patient(kept.patient_id)[-1]
+    assert (row.name, row.kind, row.added_by is not None) == ("from the desk.png", "letter", True)
+    bad = client.post(address, data={"file": (BytesIO(b"no"), "x.pdf")}, content_type="multipart/form-data")
+    assert bad.status_code == 422
+    big = {"file": (BytesIO(padded(26 * MB)), "x.pdf")}
+    answer = client.post(address, data=big, content_type="multipart/form-data")
+    assert "This file is 27 MB" in client.get(answer.location).get_data(as_text=True)
+
+
+@pytest.mark.parametrize("role", ["operator", "manager"])
 def test_others_see_that_there_is_one_and_no_more(clinic, kept, client, sign_in, role) -> None:
     sign_in(role)
     assert client.get(f"/staff/attachments/{kept.id}").status_code == 403
     assert client.get(f"/staff/patients/{kept.patient_id}/attachments").status_code == 403
     record = client.get(f"/staff/patients/{kept.patient_id}").get_data(as_text=True)
-    assert "1 file from the person" in record
+    assert "1 file on record" in record
     assert "Genes" not in record
 
 
