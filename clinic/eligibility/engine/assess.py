@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from clinic.eligibility.engine import (
     counterfactual,
@@ -29,8 +29,7 @@ from clinic.eligibility.engine.trials import GRADES, Setting, Weighed, read, sou
 from clinic.eligibility.engine.turning import Change, Turn, Turning, case_of
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(NamedTuple):
     """A fact that is missing and could change a verdict."""
 
     field: str
@@ -41,8 +40,7 @@ class Ask:
         return {"field": self.field, "question": self.question, "because": self.because}
 
 
-@dataclass(frozen=True)
-class NextStep:
+class NextStep(NamedTuple):
     """What a clinician or the desk does next."""
 
     code: str

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from clinic.eligibility.engine.record import Span, Step, Trial, tidy
 from clinic.eligibility.engine.rules import RuleSet
@@ -20,8 +19,7 @@ _ON_RECORD = ("pharmacy", "chart")  # what these say of the past is not correcte
 _SAME = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One field of the row and the value that it would need. `is_past` where it replaces what was stated of the past."""
 
     field: str

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from clinic.eligibility.engine import drugs, knowledge, logic, together
 from clinic.eligibility.engine.record import IntakeRecord, Psychotherapy
@@ -15,8 +15,7 @@ Status = Literal["met", "unmet", "unknown", "info"]
 Verdict = Literal["met", "not_met", "undetermined"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One criterion with its answer. `info` informs and decides nothing."""
 
     code: str

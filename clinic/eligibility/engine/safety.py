@@ -106,6 +106,7 @@ MATTERS: dict[Pathway, tuple[str, ...]] = {
     ),
 }
 MATTERS["iv_ketamine"] = MATTERS["esketamine"]
+_ALL_THAT_MATTERS = tuple(dict.fromkeys(fact for facts in MATTERS.values() for fact in facts))
 
 QUESTIONS = {
     "metal_in_head": "Any metal in the head, eye, skull, neck or upper chest? Fillings and braces do not count.",
@@ -150,6 +151,10 @@ class Known:
         return False if name in self._absent else None
 
     def aneurysm_or_avm(self) -> bool | None:
+        return self._aneurysm_or_avm
+
+    @cached_property
+    def _aneurysm_or_avm(self) -> bool | None:
         whole, parts = self.answer("aneurysm_or_avm"), [self.answer("aneurysmal_disease"), self.answer("avm")]
         if whole or True in parts:
             return True
@@ -184,7 +189,16 @@ class Known:
             return True
         return None if high is None or low is None else False
 
+    @cached_property
+    def high_pressure(self) -> bool | None:
+        """Over the limits from which a dose of ketamine or esketamine waits for a prescriber."""
+        return self.pressure_over(*_pressure_limits())
+
     def psychosis_now(self) -> bool | None:
+        return self._psychosis_now
+
+    @cached_property
+    def _psychosis_now(self) -> bool | None:
         episode = self.record.episode
         features = episode.psychotic_features if episode else None
         severe = bool(episode and episode.severity == "severe_with_psychosis")
@@ -241,6 +255,15 @@ class Known:
         """What bears on every treatment alike."""
         return [finding for is_present, finding in _common_checks() if is_present(self)]
 
+    @cached_property
+    def open_facts(self) -> frozenset[str]:
+        """Facts that matter for some treatment and are not known."""
+        return frozenset(
+            fact
+            for fact in _ALL_THAT_MATTERS
+            if not self.is_known(fact) and (fact != "pregnant" or self.could_be_pregnant())
+        )
+
     def could_be_pregnant(self) -> bool:
         """Whether not knowing of a pregnancy matters: sex female or not known, age within the range or not known."""
         return self.record.sex in (None, "unknown", "female") and self.pregnancy_is_asked()
@@ -262,7 +285,7 @@ class Known:
         if fact == "liver_impairment":
             return self.liver("severe", "moderate", "mild") is not None
         if fact == "bp":
-            return self.pressure_over(*_pressure_limits()) is not None
+            return self.high_pressure is not None
         return False
 
 
@@ -303,7 +326,7 @@ _DERIVED: dict[tuple[str, str], Fact] = {
     ("tms", "age_band"): lambda _known: None,
     ("esketamine", "aneurysmal_disease"): Known.aneurysm_or_avm,
     ("esketamine", "avm"): lambda _known: None,  # told by the row above: the record asks both in one question
-    ("esketamine", "bp_pre_dose"): lambda known: known.pressure_over(*_pressure_limits()),
+    ("esketamine", "bp_pre_dose"): lambda known: known.high_pressure,
     ("esketamine", "hypertensive_or_cv_disease"): _either(
         _asked("hypertensive_or_cv_disease"), _asked("stroke_or_brain_lesion")
     ),
@@ -322,7 +345,7 @@ _DERIVED: dict[tuple[str, str], Fact] = {
     ("iv_ketamine", "active_psychosis_or_schizophrenia"): _either(
         _asked("active_psychosis_or_schizophrenia"), _asked("psychosis_history"), Known.psychosis_now
     ),
-    ("iv_ketamine", "uncontrolled_hypertension"): lambda known: known.pressure_over(*_pressure_limits()),
+    ("iv_ketamine", "uncontrolled_hypertension"): lambda known: known.high_pressure,
     ("iv_ketamine", "unstable_cardiac_aneurysm_raised_icp_recent_stroke"): _either(
         _asked("unstable_cardiac_aneurysm_raised_icp_recent_stroke"), Known.aneurysm_or_avm
     ),
@@ -519,9 +542,9 @@ def findings(pathway: Pathway, known: Known) -> list[PathwayFinding]:
         finding for code, is_present, finding in rows if (code in present if is_present is None else is_present(known))
     ]
     found += [finding for finding in known.common if finding.code in checks.common]
-    for fact, finding in checks.missing:
-        if not known.is_known(fact) and (fact != "pregnant" or known.could_be_pregnant()):
-            found.append(finding)
+    open_facts = known.open_facts
+    if open_facts:
+        found += [finding for fact, finding in checks.missing if fact in open_facts]
     if pathway == "esketamine" and known.under_age() is None and known.answer("under_18") is None:
         found.append(_MISSING_AGE)
     if known.diagnosis() is None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -237,7 +237,7 @@ def without_cross_taper(facts: Sequence[Facts], rules: RuleSet) -> list[Facts]:
         held = _longest(path, left_out, rules.forgiven_gap_weeks) / WEEK
         if held < mine.at_dose.low - _SAME:
             lost = mine.at_dose.low - held
-            found[at] = replace(mine, at_dose=Span(held, held), cross_taper_weeks=tidy(lost))
+            found[at] = mine._replace(at_dose=Span(held, held), cross_taper_weeks=tidy(lost))
     return found
 
 

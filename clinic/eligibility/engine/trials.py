@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from clinic.eligibility.engine import drugs, knowledge
 from clinic.eligibility.engine.record import IntakeRecord, Span, Step, Trial, partial_date, tidy
@@ -61,8 +61,7 @@ class Setting:
         return cls(as_of, onset, record.age, liver, tuple(wells))
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a row says, once its name is found and its spans are put together."""
 
     trial: Trial
@@ -86,8 +85,7 @@ class Facts:
         return self.match.drug if self.match else None
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(NamedTuple):
     """One reason, with its code; `data` holds the numbers in it."""
 
     code: str
@@ -98,8 +96,7 @@ class Why:
         return {"code": self.code, "text": self.text, **dict(self.data)}
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """The verdict on a row by itself; `missing` are the fields that could still change it."""
 
     verdict: Verdict

@@ -4,10 +4,9 @@ A change is offered only where applying it to the record and assessing again doe
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from clinic.eligibility.engine import counterfactual, knowledge, policies, together
 from clinic.eligibility.engine.counterfactual import MOST
@@ -22,8 +21,7 @@ from clinic.eligibility.engine.trials import Facts, Setting, read, weigh
 _TRIES = 8  # ways to put the trials together, the fewest changes first
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One fact by its path in the record, as it is and as it would have to be."""
 
     field: str
@@ -36,8 +34,7 @@ class Change:
         return {"field": self.field, "from": self.before, "to": self.after}
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What would turn one verdict; `changes` are None where nothing up to three facts does."""
 
     about: str
