@@ -14,6 +14,7 @@ from clinic.protocols.base import catalogue
 from clinic.web import context
 
 EARTH_MILES = 3958.8
+OBSERVED = " (observed)"  # ends the name of a holiday that is kept on another weekday
 A_MONDAY = date(2026, 11, 23)
 
 
@@ -144,6 +145,27 @@ def hours_words(hours: Sequence[OpeningHours]) -> str:
         else:
             runs.append((weekday, weekday, words))
     return "; ".join(f"{_days(first, last)} {words}" for first, last, words in runs)
+
+
+def closure_words(name: str) -> str:
+    """Why a site is closed: the usual holidays in the page's language, what the clinic wrote as it is."""
+    usual = {
+        "New Year's Day": _("New Year's Day"),
+        "Martin Luther King Jr. Day": _("Martin Luther King Jr. Day"),
+        "Washington's Birthday": _("Washington's Birthday"),
+        "Memorial Day": _("Memorial Day"),
+        "Juneteenth National Independence Day": _("Juneteenth National Independence Day"),
+        "Independence Day": _("Independence Day"),
+        "Labor Day": _("Labor Day"),
+        "Columbus Day": _("Columbus Day"),
+        "Veterans Day": _("Veterans Day"),
+        "Thanksgiving Day": _("Thanksgiving Day"),
+        "Day after Thanksgiving": _("Day after Thanksgiving"),
+        "Christmas Day": _("Christmas Day"),
+    }
+    plain = name.removesuffix(OBSERVED)
+    words = usual.get(plain, plain)
+    return _("%(day)s (observed)", day=words) if plain != name else words
 
 
 def _days(first: int, last: int) -> str:

@@ -87,7 +87,10 @@ def location(slug: str) -> Any:
         "locations/location.html",
         site=site,
         card=presenter.site_card(site, queries.active(), ""),
-        closures=queries.closures(site.id, today, date(today.year + 1, 12, 31)),
+        closures=[
+            (row.on_date, presenter.closure_words(row.name))
+            for row in queries.closures(site.id, today, date(today.year + 1, 12, 31))
+        ],
     )
 
 

@@ -130,3 +130,14 @@ def test_the_clinic_says_who_it_is(post, database, sign_in) -> None:
     )
     profile = queries.profile()
     assert (profile.name, profile.promises_safety_call, profile.is_demo) == ("New Name", True, True)
+
+
+def test_the_usual_holidays_are_named_in_the_pages_language(client, database, now) -> None:
+    site = make_location()
+    operations.add_closure(site.id, date(2026, 11, 26), "Thanksgiving Day", by=TESTER)
+    operations.add_closure(site.id, date(2027, 12, 24), "Christmas Day (observed)", by=TESTER)
+    operations.add_closure(site.id, date(2026, 12, 4), "Staff training", by=TESTER)
+    page = client.get(f"/locations/{site.slug}", headers={"Accept-Language": "es"}).text
+    assert "jueves, 26 de noviembre de 2026: Día de Acción de Gracias" in page
+    assert "viernes, 24 de diciembre de 2027: Navidad (se guarda ese día)" in page
+    assert "viernes, 4 de diciembre de 2026: Staff training" in page
