@@ -11,6 +11,7 @@ from clinic.eligibility.models import Assessment
 from clinic.eligibility.packet_forms import ROLE_WORDS, DraftForm, assignments
 from clinic.eligibility.packet_parts import Packet
 from clinic.errors import Conflict, Invalid, Refused
+from clinic.patients import chart
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
 from clinic.staff.models import Role
@@ -237,16 +238,24 @@ def _panel(row: Assessment) -> Markup:
         issued=sent,
         payers={each.policy: packets.policy_name(each.policy) for each in sent},
         tz=patients.get(row.patient_id).tz,
+        is_clinical=current_staff().has(*CLINICAL),
     )
+
+
+def _section(patient_id: int) -> Markup | None:
+    """The same on the record, for managers, who do not open the review page."""
+    row = queries.present_assessment(patient_id)
+    return None if row is None or current_staff().has(*CLINICAL) else _panel(row)
 
 
 def _target(task: Task) -> Target | None:
     assessment = queries.present_assessment(task.patient_id) if task.patient_id else None
-    if assessment is None or "policy" not in task.subject:
+    if assessment is None or not current_staff().has(*CLINICAL, Role.MANAGER):
         return None
     url = url_for("packets.show", assessment_id=assessment.id, policy_id=task.subject["policy"])
     return Target(url, "Open packet", "Something that a payer asks for is missing.")
 
 
 panels.add_panel(60, _panel, roles=CLINICAL)
+chart.add_section(31, _section, roles=(Role.MANAGER,))
 TARGETS[TaskKind.PACKET_HOLE] = _target

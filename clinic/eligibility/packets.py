@@ -36,7 +36,7 @@ from clinic.web import pdf
 TEMPLATE = Path(__file__).parent / "typst" / "packet.typ"
 MAX_WORDS = 6000
 HOLE_WITHIN = 5  # open days of the clinic
-ROLES = ("front_desk", "nurse", "therapist", "prescriber", "manager")  # that a missing fact can be given to
+ROLES = ("nurse", "therapist", "prescriber", "manager")  # that a missing fact can be given to: they may read what it is
 
 # Facts that features above hold about a person; they register at import.
 # "scores": scored questionnaires of the course; "referrer": (name, organization, referral id, added on) or None.

@@ -215,6 +215,7 @@ def test_a_fact_that_was_taken_back_can_be_asked_for_again() -> None:
     "given",
     [
         Assignment("decision", TOMORROW, role="operator"),
+        Assignment("decision", TOMORROW, role="front_desk"),
         Assignment("decision", TOMORROW, staff_id=999_999),
         Assignment("decision", TOMORROW),
         Assignment("decision", date(2026, 11, 22), role="nurse"),
@@ -273,6 +274,15 @@ def test_a_manager_reads_no_answer_about_substances_and_takes_no_file(
     assert "For clinical roles only" in page
     assert client.get(f"/staff/packets/{packet_id}.pdf").status_code == 403
     assert post(url(assessment_id, "/issue")).status_code == 403
+
+
+def test_a_manager_finds_the_packet_on_the_record(client: FlaskClient, sign_in: Any) -> None:
+    patient, assessment_id = sent(payer="Aetna")
+    sign_in_at(sign_in, patient, "manager")
+    page = client.get(f"/staff/patients/{patient.id}").text
+    assert f"/staff/eligibility/{assessment_id}/packet/aetna_cpb_0469" in page
+    sign_in_at(sign_in, patient, "front_desk")
+    assert "Packet for the payer" not in client.get(f"/staff/patients/{patient.id}").text
 
 
 def test_a_site_that_is_not_granted_has_no_packet(client: FlaskClient, sign_in: Any, post: Any) -> None:
