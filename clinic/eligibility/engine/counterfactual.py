@@ -39,17 +39,40 @@ def _plain(value: Any) -> Any:
 
 def changes_to_count(row: Weighed, setting: Setting, rules: RuleSet) -> tuple[Change, ...] | None:
     """The fewest changes that make the row adequate by itself; None where no change of up to three facts does."""
-    if row.verdict not in _CHANGEABLE or row.facts.drug is None or row.facts.drug.kind != "antidepressant":
+    if row.verdict not in _CHANGEABLE:
         return None
-    answers = _answers(row.facts, rules)
-    if len(answers) > MOST or (any(each.is_past for each in answers) and not _can_be_corrected(row.facts.trial)):
+    if row.facts.drug is None:
+        return _by_another_name(row.facts, setting, rules)
+    return _changes(row.facts, setting, rules, MOST)
+
+
+def _changes(facts: Facts, setting: Setting, rules: RuleSet, most: int) -> tuple[Change, ...] | None:
+    if facts.drug is None or facts.drug.kind != "antidepressant":
         return None
-    amounts = _amounts(row.facts, rules)
-    for size in range(_fewest(row.facts, rules), MOST - len(answers) + 1):
+    answers = _answers(facts, rules)
+    if len(answers) > most or (any(each.is_past for each in answers) and not _can_be_corrected(facts.trial)):
+        return None
+    amounts = _amounts(facts, rules)
+    for size in range(_fewest(facts, rules), most - len(answers) + 1):
         for chosen in combinations(amounts, size):
             found = (*chosen, *answers)
-            if found and (_surely_turn(row.facts, found, rules) or _turns(row.facts.trial, found, setting, rules)):
+            if found and (_surely_turn(facts, found, rules) or _turns(facts.trial, found, setting, rules)):
                 return found
+    return None
+
+
+def _by_another_name(facts: Facts, setting: Setting, rules: RuleSet) -> tuple[Change, ...] | None:
+    """The first of the near names under which the row would count, with what else it would need."""
+    written = facts.trial.drug
+    for shown in facts.match.suggestions if facts.match else ():
+        name = shown.split(" (")[0]
+        change = Change("drug", written, name, f"the medicine was {shown}", name)
+        named = read(with_changes(facts.trial, (change,)), setting, rules)
+        if is_adequate(named, rules.min_weeks):
+            return (change,)
+        more = _changes(named, setting, rules, MOST - 1)
+        if more is not None:
+            return (change, *more)
     return None
 
 
@@ -69,7 +92,7 @@ def would_count_if(row: Weighed, changes: tuple[Change, ...] | None, rules: Rule
 
 def could_ever_change(row: Weighed) -> bool:
     """Whether the verdict is of a kind that other facts could have turned."""
-    return row.verdict in _CHANGEABLE
+    return row.verdict in _CHANGEABLE and row.facts.drug is not None
 
 
 def with_changes(trial: Trial, changes: Iterable[Change]) -> Trial:

@@ -493,11 +493,16 @@ _EXCLUSIONS: dict[str, Callable[[Known], bool | None]] = {
 }
 
 
+@lru_cache(maxsize=256)
+def _excluded(code: str) -> str:
+    return f"Excluded: {code.replace('_', ' ')}."
+
+
 def _exclusions(policy: dict[str, Any], case: Case, source: str) -> list[Finding]:
     """Exclusions of the person; exclusions of a kind of treatment inform only."""
     found = []
     for code in policy.get("exclusions") or ():
-        words = f"Excluded: {code.replace('_', ' ')}."
+        words = _excluded(code)
         fact = _EXCLUSIONS.get(code)
         if fact is None:
             found.append(Finding(f"exclusion_{code}", "info", words, source))

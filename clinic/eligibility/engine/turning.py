@@ -265,6 +265,11 @@ _STATES: dict[str, Callable[[IntakeRecord], Change | None]] = {
     "active_substance_use_disorder": lambda record: _ends(
         record, "current_substance_use", "no substance is a problem now"
     ),
+    "current_mania": lambda record: _over(record, "current_mania", "the mania is over"),
+    "current_mania_or_mixed": lambda record: _over(record, "current_mania", "the mania is over"),
+    "current_psychosis": lambda record: _over(record, "psychotic_features", "the psychosis is over"),
+    "psychosis_now": lambda record: _over(record, "psychotic_features", "the psychosis is over"),
+    "active_psychosis_or_schizophrenia": lambda record: _over(record, "psychotic_features", "the psychosis is over"),
     "stimulants_drugs": lambda record: _ends(record, "current_substance_use", "no substance is a problem now"),
 }
 
@@ -275,6 +280,12 @@ def _pressure(record: IntakeRecord) -> Change:
 
 def _ends(record: IntakeRecord, field: str, words: str) -> Change | None:
     return _safety(record, field, False, words) if getattr(record.safety, field, None) else None
+
+
+def _over(record: IntakeRecord, field: str, words: str) -> Change | None:
+    if record.episode is None or not getattr(record.episode, field):
+        return None
+    return Change(f"episode.{field}", True, False, words, False)
 
 
 def _settles(finding: PathwayFinding, record: IntakeRecord) -> Change | None:

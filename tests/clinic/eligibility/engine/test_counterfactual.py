@@ -23,7 +23,8 @@ def test_two_more_weeks_and_a_running_trial_counts(run, make_trial):
         {"in_current_episode": False},
         {"purpose": "sleep"},
         {"stopped_reason": "side_effects", "weeks_at_dose": 2},
-        {"drug": "Celebrex"},
+        {"drug": None},
+        {"drug": "Qwertzu"},
         {"drug": "lithium"},
         {},
     ],
@@ -94,6 +95,16 @@ def test_the_words_tell_what_is_still_open_from_what_a_record_would_have_to_show
     assert run(trials=[make_trial(**changes)]).would_count_if[0]["text"] == text
 
 
+def test_a_look_alike_would_count_under_the_near_name(run, make_trial):
+    found = run(trials=[make_trial("Celebrex")]).would_count_if[0]
+    assert found["changes"] == [{"field": "drug", "from": "Celebrex", "to": "Celexa"}]
+    assert found["text"] == "Counts if the medicine was Celexa (citalopram)."
+    more = run(trials=[make_trial("Celebrex", adherence=None)]).would_count_if[0]
+    assert [each["field"] for each in more["changes"]] == ["drug", "adherence"]
+    names = [why["code"] for why in run(trials=[make_trial("Qwertzu")]).to_json()["trials"][0]["why"]]
+    assert "no_small_change" not in names  # some name would do, nobody knows which
+
+
 @pytest.mark.parametrize("documentation", ["pharmacy", "chart"])
 def test_what_a_pharmacy_or_a_chart_says_of_the_past_does_not_change(run, make_trial, documentation):
     assert run(trials=[make_trial(dose_mg_per_day=25, documentation=documentation)]).would_count_if == (None,)
@@ -125,6 +136,9 @@ OPEN_RECORDS = {
     "diagnosis": lambda record, trial: {"episode": record["episode"] | {"diagnosis": None}},
     "pressure": lambda record, trial: {"safety": record["safety"] | {"bp": [160, 100]}},
     "pregnant": lambda record, trial: {"sex": "female", "safety": record["safety"] | {"pregnant": True}},
+    "mania": lambda record, trial: {"episode": record["episode"] | {"current_mania": True}},
+    "psychosis": lambda record, trial: {"episode": record["episode"] | {"psychotic_features": True}},
+    "look_alike": lambda record, trial: {"trials": [record["trials"][1], trial("Celebrex")]},
     "therapy": lambda record, trial: {"psychotherapy": []},
     "severity": lambda record, trial: {"episode": record["episode"] | {"severity": None}, "phq9": None},
     "names": lambda record, trial: {"trials": [{"drug": "Zoloft"}, {"drug": "Prozac"}]},
