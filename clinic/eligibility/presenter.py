@@ -18,6 +18,7 @@ from clinic.eligibility.verification import PolicyState, Standing
 from clinic.web.charts import Timeline, timeline
 
 _POLICY_ID = re.compile(r"Policy (\w+)")
+_NOTHING_TURNS = re.compile(r"^(.+?) is ([^:]+): no change of up to three facts brings it about\.$")
 _TRIAL = re.compile(r"trials\[(\d+)\]")
 
 TRIAL_STATES = {
@@ -288,8 +289,9 @@ def steps(result: Mapping[str, Any]) -> list[str]:
 
 
 def _named(text: str) -> str:
-    """The sentence with a policy's name where it says its id."""
-    return words.sentence(_POLICY_ID.sub(lambda found: policy_name(found[1]), text))
+    """The sentence with a policy's name where it says its id, and without a verdict that it denies in front."""
+    said = _POLICY_ID.sub(lambda found: policy_name(found[1]), text)
+    return words.sentence(_NOTHING_TURNS.sub(r"no change of up to three facts makes \1 \2.", said))
 
 
 def _trial(
