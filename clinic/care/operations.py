@@ -161,6 +161,7 @@ def release(patient_id: int, *, revision: int, staff_id: int, by: Actor) -> int:
                 staff_id=staff_id,
                 by=by,
             )
+            draft.revision += 1  # a second press finds that this was done
             _tell(patient, by=by, after_commit=after_commit)
             return row.id
     except IntegrityError as error:
@@ -229,9 +230,15 @@ def withdraw(release_id: int, *, reason: str, staff_id: int, by: Actor) -> None:
         _end_present(row.patient_id, reason=words, staff_id=staff_id, by=by)
 
 
+def is_reachable(patient: Patient) -> bool:
+    """Whether a link can go out: an address is known, and its channel was not refused."""
+    given = patients.consents(patient.id)
+    return any(given.get(channel) is not False for channel in patients.known_channels(patient))
+
+
 def _tell(patient: Patient, *, by: Actor, after_commit: AfterCommit) -> None:
     """A link to the person's own pages, without a word about why."""
-    if patients.known_channels(patient):
+    if is_reachable(patient):
         patient_operations.request_link_within_transaction(
             patient.id, LinkPurpose.SIGN_IN, by=by, after_commit=after_commit
         )

@@ -170,7 +170,7 @@ def _preview(patient: Patient, draft: ReleaseDraft, faults: dict[str, str], stat
             faults={**faults, **words},
             labels=_labels(draft_shown.content),
             may_release=not found and draft.next_step_on is not None and bool((draft.next_step or "").strip()),
-            has_channel=bool(patients.known_channels(patient)),
+            has_channel=operations.is_reachable(patient),
             lang=draft.language,
         )
     return page, status
@@ -183,6 +183,7 @@ class _AsReleased:
         self.content = operations.as_shown(draft.content)
         self.next_step, self.next_step_on = draft.next_step or "", draft.next_step_on
         self.released_at = None
+        self.language = draft.language
 
 
 def _labels(content: Any) -> dict[str, str]:
@@ -215,8 +216,8 @@ def release_summary(patient_id: int) -> Any:
         return _preview(patient, draft, faults, 409 if isinstance(error, Conflict) else 422)
     told = (
         "A link is on its way to the patient."
-        if patients.known_channels(patient)
-        else "Tell the patient: we have no email and no phone number."
+        if operations.is_reachable(patient)
+        else "Tell the patient: we have no way to write to them."
     )
     flash(f"Released. {told}")
     return redirect(url_for(".edit_summary", patient_id=patient.id))
