@@ -3,7 +3,7 @@
 mutmut writes the faults into a copy of the engine (its settings are in pyproject.toml). The tests are collected once, and each
 fault is tried in a fork of that process, with the tests that reach the changed function, the quickest first.
 
-    python tests/mutation.py [--module trials ...] [--every N] [--show] [--floor 90] [--jobs 2]
+    python tests/mutation.py [--module trials ...] [--every N] [--show] [--minutes M] [--floor 90] [--jobs 2]
 """
 
 import argparse
@@ -12,6 +12,7 @@ import difflib
 import functools
 import gc
 import os
+import random
 import shutil
 import signal
 import sys
@@ -79,9 +80,11 @@ def passes(item: Any) -> bool:
 class Check:
     """A pytest plugin that takes the place of the loop over the tests."""
 
-    def __init__(self, mutants: list[str], jobs: int) -> None:
+    def __init__(self, mutants: list[str], jobs: int, minutes: float | None) -> None:
         self.mutants = mutants
         self.jobs = jobs
+        self.until = time.monotonic() + 60 * minutes if minutes else None
+        self.tried: list[str] = []
         self.survivors: list[str] = []
         self.broken = False
 
@@ -103,7 +106,7 @@ class Check:
             started = time.process_time()
             if not passes(item):
                 self.broken = True
-                sys.exit(f"{item.nodeid} fails without any fault")
+                pytest.exit(f"{item.nodeid} fails without any fault", returncode=1)
             found.seconds[item.nodeid] = time.process_time() - started
             for name in reached:
                 hits[name].add(item.nodeid)
@@ -114,8 +117,10 @@ class Check:
             while len(running) >= self.jobs:
                 self._reap(running)
             running[self._fork(found, mutant)] = mutant
-            if number % 200 == 0:
+            if number % 100 == 0:
                 print(f"{number} of {len(self.mutants)}, {len(self.survivors)} not seen", flush=True)
+            if self.until and time.monotonic() > self.until:
+                break
         while running:
             self._reap(running)
 
@@ -143,6 +148,7 @@ class Check:
     def _reap(self, running: dict[int, str]) -> None:
         pid, status = os.wait()
         mutant = running.pop(pid)
+        self.tried.append(mutant)
         if os.waitstatus_to_exitcode(status) == SURVIVED:
             self.survivors.append(mutant)
 
@@ -188,6 +194,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only every so-manieth fault")
     parser.add_argument("--floor", type=float, default=90, help="percent")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--minutes", type=float, help="stop then and report on what was tried, a random part")
     parser.add_argument("--show", action="store_true", help="print each fault that was not seen")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
@@ -208,16 +215,18 @@ def main() -> int:
             codes[path.stem], names = mutants_of(path)
             path.write_text(codes[path.stem])
             mutants += names[:: options.every]
+        if options.minutes:
+            random.shuffle(mutants)
         print(f"{len(mutants)} faults", flush=True)
         sys.path[:] = [folder, *(each for each in sys.path if Path(each).resolve() not in (ROOT, ROOT / "tests"))]
-        check = Check(mutants, options.jobs)
+        check = Check(mutants, options.jobs, options.minutes)
         ignored = [f"--ignore=tests/clinic/eligibility/engine/{name}" for name in LEFT_OUT]
         code = pytest.main(["-q", "-p", "no:cacheprovider", *ignored, "tests"], plugins=[check])
         os.chdir(ROOT)
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) or check.broken:
         print("the tests do not pass without any fault")
         return 1
-    return int(report(codes, mutants, check.survivors, show=options.show) < options.floor)
+    return int(report(codes, check.tried, check.survivors, show=options.show) < options.floor)
 
 
 if __name__ == "__main__":
