@@ -11,7 +11,7 @@ from clinic.db import db
 from clinic.reminders import operations
 
 log = logging.getLogger(__name__)
-INTERVAL = 10.0  # seconds
+INTERVAL = 5.0  # seconds
 
 _stopped = threading.Event()
 

@@ -583,8 +583,7 @@ class _Maker:
         counted = [row for row in self.rows if row.verdict == words.VERDICTS["adequate"]]
         if counted:
             number = "one medicine" if len(counted) == 1 else f"{len(counted)} different medicines"
-            least = _least_weeks(facts.evaluation, facts.result)
-            text = f"By the rules in use{least}, {number} did not help enough in this episode: {_trial_list(counted)}."
+            text = f"{_by_rules(facts.result)}, {number} did not help enough in this episode: {_trial_list(counted)}."
             found.append(Sentence(text, tuple(row.ref for row in counted)))
         intolerant = [row for row in self.rows if row.verdict == words.VERDICTS["intolerance"]]
         if intolerant:
@@ -743,6 +742,6 @@ def _trial_list(rows: Sequence[TrialRow]) -> str:
     return "; ".join(", ".join(part for part in (row.name, row.dose, row.weeks_at_dose) if part) for row in rows)
 
 
-def _least_weeks(evaluation: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    rules = result.get("ruleset") or {}
-    return f" (rule set “{rules['id']}”, version {rules['version']})" if rules else ""
+def _by_rules(result: Mapping[str, Any]) -> str:
+    rules = result["ruleset"]
+    return f"By the rules in use (rule set “{rules['id']}”, version {rules['version']})"

@@ -176,13 +176,13 @@ def test_the_next_one_is_called_without_a_broker_and_after_a_kill_and_each_once(
 
         beat = start_beat(START + timedelta(minutes=22))  # nothing ran when the 20 minutes were over
         wait_for(2, gateway)
-        time.sleep(12)  # one more look
+        time.sleep(6)  # one more look
         kill(beat)
         assert called(gateway) == [FIRST, SECOND]
 
         with clock.frozen(START + timedelta(minutes=30)):
             worklist.take_task(task.id, staff_id=nurse.id, by=TESTER)
         beat = start_beat(START + timedelta(minutes=90))
-        time.sleep(15)
+        time.sleep(12)  # to start, and one look
         assert beat.poll() is None  # it lives on without its broker
         assert called(gateway) == [FIRST, SECOND]
