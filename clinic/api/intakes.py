@@ -22,12 +22,16 @@ class IntakeIn(Body):
 
 
 class DecisionIn(Body):
-    """A prescriber's decision. Approving what is not likely eligible needs `override` and a reason."""
+    """A prescriber's decision. Approving what is not likely eligible needs `override` and a reason.
+
+    `evaluation` is the text that the signature covers; left out, it is drawn up from the assessment.
+    """
 
     pathway: Line
     decision: Line
     reason: Prose
     override: bool = False
+    evaluation: Prose = ""
 
 
 @bp.post("/intakes")
