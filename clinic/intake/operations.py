@@ -164,7 +164,9 @@ def _lock_open(intake_id: int) -> Intake:
 
 
 def _is_elsewhere(before: Leaf, fresh: Mapping[str, Any], revision: int, form: str) -> bool:
-    return before.revision > revision and before.form != form and before.values != fresh
+    """Whether this would change or drop what another form saved since; answers that only join it are no clash."""
+    loses = any(fresh.get(name) != said for name, said in before.values.items())
+    return before.revision > revision and before.form != form and loses
 
 
 def _is_late(before: Leaf, fresh: Mapping[str, Any], is_complete: bool, form: str) -> bool:

@@ -132,3 +132,18 @@ def test_a_second_tab_of_a_medicine_is_told(person) -> None:
     answer = person.client.post(url, data={"drug": "Zoloft", "dose": "100", "form": "two", "revision": "0"})
     assert answer.status_code == 409
     assert "50" in answer.get_data(as_text=True)
+
+
+def test_a_draft_that_was_on_its_way_at_a_reload_is_joined(person) -> None:
+    person.client.post("/intake/cover/autosave", data={"payer": "Aetna", "form": "before the reload", "revision": "0"})
+    answer = person.client.post(
+        "/intake/cover", data={"payer": "Aetna", "referrer": "Dr. Lee", "form": "after it", "revision": "0"}
+    )
+    assert answer.status_code == 302
+    assert queries.values(person.intake_id)["cover"] == {"payer": "Aetna", "referrer": "Dr. Lee"}
+
+
+def test_an_answer_that_another_tab_gave_is_not_dropped_in_silence(person) -> None:
+    person.client.post("/intake/cover", data={"payer": "Aetna", "referrer": "Dr. Lee", "form": "one", "revision": "0"})
+    answer = person.client.post("/intake/cover", data={"payer": "Aetna", "form": "two", "revision": "0"})
+    assert answer.status_code == 409

@@ -30,10 +30,12 @@ export function kiosk() {
   };
   dialog.querySelector("[data-still-here]").addEventListener("click", back);
   dialog.addEventListener("cancel", (event) => (event.preventDefault(), back()));
-  setInterval(() => {
+  const ticking = setInterval(() => {
     const alone = (Date.now() - seen) / 1000;
-    if (alone >= Number(ends)) form.requestSubmit();
-    else if (alone >= Number(warns) && !dialog.open) dialog.showModal();
+    if (alone >= Number(ends)) {
+      clearInterval(ticking);
+      form.requestSubmit();
+    } else if (alone >= Number(warns) && !dialog.open) dialog.showModal();
   }, 1000);
 }
 
