@@ -11,8 +11,9 @@ from clinic.care.models import PatientQuestion, PlanItem
 from clinic.care.wording import forbidden
 from clinic.db import db
 from clinic.tasks.models import Task
-from tests.builders import eligible_record, failed_trial, make_patient
+from tests.builders import CLEAR_SAFETY, eligible_record, failed_trial, make_patient
 from tests.clinic.care.conftest import new_key, send
+from tests.clinic.care.test_drafting import ALL_OUTCOMES
 from tests.clinic.intake.test_words import grade, words_of
 
 PAGES = ("/me/summary", "/me/options", "/me/plan", "/me/history")
@@ -279,3 +280,27 @@ def test_twelve_medicines_stand_on_the_page_and_read_easily(client, sign_in_pati
     assert [name for name in names if name not in html] == []
     assert "I have tried 12 medicines for depression." in html
     assert grade(words_of(html)) <= 8
+
+
+# -- nothing that a patient does not see ------------------------------------------------------------------------------
+
+
+def test_with_every_kind_of_trial_and_finding_no_page_holds_a_forbidden_word(client, sign_in_patient, release) -> None:
+    patient = make_patient(payer="Medicare")
+    grave = dict.fromkeys(CLEAR_SAFETY, True) | {"bp": [190, 110], "liver_impairment": "severe"}
+    record = eligible_record(
+        trials=[trial for trial, _state, _words in ALL_OUTCOMES],
+        safety=grave,
+        audit_c=11,
+        mdq_positive=True,
+        phq9=[3] * 9,
+        payer="Medicare",
+        psychotherapy=[{"type": "CBT", "sessions": 12}, {"type": "alcohol group"}],
+    )
+    send(patient, record)
+    sign_in_patient(patient)
+    for url in UNTIL_RELEASED:
+        assert forbidden(text(client, url)) == [], url
+    release(patient)
+    for url in ("/me", "/me/summary", "/me/plan"):
+        assert forbidden(text(client, url)) == [], url
