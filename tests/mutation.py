@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,18 +152,18 @@ class Check:
             self.survivors.append(mutant)
 
 
-def functions(code: str) -> Iterator[tuple[str, list[str]]]:
+@functools.cache
+def functions(code: str) -> dict[str, list[str]]:
     """Every function of a mutated file by its name, as lines."""
     lines = code.splitlines()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.FunctionDef):
-            yield node.name, lines[node.lineno - 1 : node.end_lineno]
+    nodes = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.FunctionDef))
+    return {node.name: lines[node.lineno - 1 : node.end_lineno] for node in nodes}
 
 
 def difference(code: str, mutant: str) -> str:
     """What one fault changes, as the lines removed and added."""
     name = mutant.rpartition(".")[2]
-    held = dict(functions(code))
+    held = functions(code)
     original, faulty = held[f"{name.rpartition('__mutmut_')[0]}__mutmut_orig"], held[name]
     rows = difflib.unified_diff(original[1:], faulty[1:], lineterm="", n=0)
     return "\n".join(row for row in rows if row[:2] not in ("--", "++", "@@"))
