@@ -392,6 +392,7 @@ def _page(assessment_id: int, forms: Forms, problem: str = "", *, against: int |
         difference=_difference(found),
         forms=forms,
         problem=problem,
+        is_refused=any(field.errors for form in vars(forms).values() for field in form),
         can_decide=can_decide,
         pathway_words=PATHWAY_WORDS,
         opinion_words=OPINION_WORDS,
