@@ -7,6 +7,7 @@ from clinic.eligibility import operations, queries
 from clinic.eligibility.models import Assessment
 from clinic.eligibility.operations import Decide
 from clinic.intake import queries as intakes
+from clinic.intake.models import Intake
 from clinic.patients import queries as patients
 from clinic.staff.models import Role
 from clinic.web.access import current_actor, token
@@ -47,7 +48,7 @@ def create_intake(body: IntakeIn) -> Any:
 @bp.get("/intakes/<int:intake_id>")
 @token(*CLINICAL)
 def get_intake(intake_id: int) -> Any:
-    """One intake: its record as it was sent, and the assessment that was made of it."""
+    """One intake: its record as it was sent, the assessment that was made of it, and the person's other versions."""
     row = intakes.get(intake_id)
     made = queries.assessment_of_intake(intake_id)
     return {
@@ -55,8 +56,21 @@ def get_intake(intake_id: int) -> Any:
         "patient_id": row.patient_id,
         "state": row.state,
         "submitted_at": row.submitted_at.isoformat() if row.submitted_at else None,
+        "corrects_id": row.corrects_id,
         "record": row.record,
         "assessment": _assessment(made) if made else None,
+        "versions": [_version(each) for each in intakes.versions(row.patient_id)] if row.patient_id else [],
+    }
+
+
+def _version(row: Intake) -> dict[str, Any]:
+    """One of the forms that were sent for the person, newest first; the one that is `submitted` counts."""
+    assert row.submitted_at is not None
+    return {
+        "id": row.id,
+        "state": row.state,
+        "submitted_at": row.submitted_at.isoformat(),
+        "corrects_id": row.corrects_id,
     }
 
 

@@ -12,6 +12,7 @@ CGI = "cgi"
 # Parts of the MDQ, as its file names them. Positive: seven or more, at the same time, and the problem they made.
 MDQ_COUNT, MDQ_SAME_TIME, MDQ_PROBLEM = "yes_count", "same_time", "problem_level"
 MDQ_LEAST, MDQ_PROBLEMS = 7, ("moderate", "serious")
+IN_SESSION = ("cadss", "moaas")  # taken while someone is watched after a dose, not in an interview
 # Totals that the record has a place for.
 IN_RECORD = ("dast10", "isi", "hamd17", "madrs", "qids_sr16", "bdi2")
 
@@ -43,7 +44,7 @@ class Entry:
 def entries() -> dict[str, Entry]:
     """Every instrument that takes an entered score, by key, self-reports first."""
     found = []
-    for key in sorted(instruments.keys()):
+    for key in sorted(set(instruments.keys()) - set(IN_SESSION)):
         instrument = instruments.load(key)
         scoring = instrument.data.get("scoring") or {}
         if key == CGI:

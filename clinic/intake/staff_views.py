@@ -353,6 +353,7 @@ def record_section(patient_id: int) -> Markup | None:
         is_mine=present is not None and present.staff_id == staff.id,
         sent=queries.latest_submitted(patient_id),
         reads=staff.has(*CLINICAL),
+        tz=patients.get(patient_id).tz,
     )
 
 

@@ -25,6 +25,16 @@ def test_a_history_is_answered_with_its_assessment(call: Call, patient_id: int) 
     assert (kept["state"], kept["record"]["trials"][0]["drug"]) == ("submitted", "sertraline")
 
 
+def test_a_later_history_supersedes_and_both_are_listed(call: Call, patient_id: int) -> None:
+    ids = [
+        call("POST", "/intakes", {"patient_id": patient_id, "record": eligible_record(age=age)}).json["id"]
+        for age in (40, 41)
+    ]
+    older, newer = (call("GET", f"/intakes/{each}").json for each in ids)
+    assert (older["state"], older["record"]["age"], newer["state"]) == ("superseded", 40, "submitted")
+    assert [(one["id"], one["state"]) for one in newer["versions"]] == [(ids[1], "submitted"), (ids[0], "superseded")]
+
+
 def test_a_repeated_send_with_one_key_makes_one_intake(call: Call, patient_id: int) -> None:
     body = {"patient_id": patient_id, "record": eligible_record()}
     first, second = (call("POST", "/intakes", body, key="k1") for _ in range(2))

@@ -177,6 +177,7 @@ def test_a_nurse_corrects_on_the_forms_own_pages(sent, client, sign_in) -> None:
     refused = client.post(f"/staff/patients/{sent.patient_id}/intake/correct", data={"reason": ""})
     assert refused.status_code == 422
     at = start(client, sent)
+    assert at in client.get(f"/staff/patients/{sent.patient_id}").get_data(as_text=True)
     assert "Nothing is changed yet" in client.get(at).get_data(as_text=True)
     page = client.get(f"{at}/form/cover").get_data(as_text=True)
     assert "entered by Maria Kent" in page
@@ -229,6 +230,7 @@ def test_the_second_person_is_told_who_and_since_when(sent, client, sign_in) -> 
     page = client.post(f"/staff/patients/{sent.patient_id}/intake/correct", data={"reason": "why"})
     assert page.status_code == 409
     assert "Maria Kent corrects this form since 10:00" in page.get_data(as_text=True)
+    assert "Maria Kent has this" in client.get(f"/staff/patients/{sent.patient_id}").get_data(as_text=True)
     held = correcting.held(sent.patient_id)
     assert client.get(f"/staff/intakes/{held.intake_id}/form/cover").status_code == 409
     assert client.post(f"/staff/intakes/{held.intake_id}/take-over").status_code == 302
