@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from clinic.reminders.due import Purpose
 
-VERSION = "1"
+VERSION = "2"
 LANGUAGES = ("en", "es")
 MAX_SMS_LINES = 2  # dates listed in a text message; mail lists all
 
@@ -112,8 +112,8 @@ _WORDS = {
         "check_in": "your short check-in is ready. It takes about 3 minutes: {url}",
         "check_in_again": "your short check-in is still open. It takes about 3 minutes: {url}",
         "check_in_subject": "your short check-in",
-        "link": "here is the link that you asked for: {url}",
-        "link_note": "It opens once. If you did not ask for it, do nothing.",
+        "link": "here is a link to your own pages with us: {url}",
+        "link_note": "It opens once. If it comes as a surprise, call us.",
         "link_subject": "your link",
         "on_call": "a safety task is waiting, call by {time}.",
         "on_call_subject": "a safety task is waiting",
@@ -143,8 +143,8 @@ _WORDS = {
         "check_in": "unas preguntas cortas le esperan. Toma unos 3 minutos: {url}",
         "check_in_again": "sus preguntas cortas siguen abiertas. Toma unos 3 minutos: {url}",
         "check_in_subject": "unas preguntas cortas",
-        "link": "el enlace que usted pidió: {url}",
-        "link_note": "Se abre una sola vez. Si usted no lo pidió, no haga nada.",
+        "link": "un enlace a sus páginas con nosotros: {url}",
+        "link_note": "Se abre una sola vez. Si le sorprende, llámenos.",
         "link_subject": "su enlace",
         "on_call": "hay una tarea de seguridad, llame antes de las {time}.",
         "on_call_subject": "hay una tarea de seguridad",
