@@ -368,3 +368,7 @@ def test_the_whole_form_by_a_phone(open_page: OpenPage) -> None:
     desk.goto("/staff/patients?q=whole@example.org")
     desk.get_by_role("link", name="Open").first.click()
     expect(desk.locator("#consents")).to_contain_text("text 2026-11")
+    faults = list(faults_of(desk, [(PHONE, "dark"), (DESK, "light")]))
+    files_of = desk.url.rstrip("/") + "/attachments"
+    faults += see(desk, [files_of], [(PHONE, "light"), (DESK, "dark")])
+    assert not faults, listed(faults)
