@@ -33,6 +33,7 @@ from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
+from clinic.staff.queries import staff_names
 from clinic.tasks import help as alert_help
 from clinic.tasks import safety as alerts
 from clinic.web import access, i18n
@@ -607,12 +608,20 @@ def answers(patient_id: int) -> Any:
         "intake/answers.html",
         patient=patient,
         intake=intake,
+        entered_by=_entered_by(intake),
         tz=queries.tz_of(intake),
         parts=presenter.parts(intake, saved) if saved else [],
         in_english=presenter.shown_in_english(intake, saved),
         files=attachments.of_patient(patient.id),
         consents=presenter.consent_rows(patient.id),
     )
+
+
+def _entered_by(intake: Intake | None) -> str:
+    """The staff member who filled the form in for the person; empty where the person did."""
+    if intake is None or intake.entered_by is None:
+        return ""
+    return staff_names([intake.entered_by]).get(intake.entered_by, "staff")
 
 
 def record_section(patient_id: int) -> Markup | None:
@@ -623,7 +632,12 @@ def record_section(patient_id: int) -> Markup | None:
     newest = is_open or sent
     assert newest is not None
     shown = render_template(
-        "intake/section.html", sent=sent, is_open=is_open, tz=queries.tz_of(newest), patient_id=patient_id
+        "intake/section.html",
+        entered_by=_entered_by(sent),
+        sent=sent,
+        is_open=is_open,
+        tz=queries.tz_of(newest),
+        patient_id=patient_id,
     )
     return Markup(shown)  # noqa: S704 - our own template, escaped by Jinja
 

@@ -195,6 +195,10 @@ def test_a_nurse_corrects_on_the_forms_own_pages(sent, client, sign_in) -> None:
     assert "Corrected by Maria Kent for the patient" in versions
     assert "told on the phone" in versions
     assert "Sent by the patient" in versions
+    for page in ("", "/intake"):
+        assert "ntered by Maria Kent for the patient" in client.get(
+            f"/staff/patients/{sent.patient_id}{page}"
+        ).get_data(as_text=True)
 
 
 def test_medicines_are_corrected_in_their_rows(sent, client, sign_in) -> None:
