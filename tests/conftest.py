@@ -49,6 +49,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 @pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser a process: a second Playwright beside it would not start."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.chromium import chromium_executable
+
+    path, env = chromium_executable()
+    with sync_playwright() as playwright:
+        # The sandbox needs rights that a container may not have; only our own pages are opened.
+        browser = playwright.chromium.launch(executable_path=path, env=env, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     with PostgresServer(tmp_path_factory.mktemp("postgres"), durable=False) as server:
         yield server

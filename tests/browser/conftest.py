@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
-from tests.browser.chromium import chromium_executable
 from tests.browser.stack import Stack
 
 START = datetime.fromisoformat("2027-03-01T10:00:00-08:00")  # a Monday; the clocks change within the course
@@ -21,16 +20,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("clinic") / "instance") as running:
         running.start(START)
         yield running
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    path, env = chromium_executable()
-    with sync_playwright() as playwright:
-        # The sandbox needs rights that a container may not have; only our own pages are opened.
-        browser = playwright.chromium.launch(executable_path=path, env=env, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_a_decision_is_signed_and_a_course_is_booked_by_keyboard(open_page: Open
     doctor.keyboard.press("Space")
     tab_to(doctor, words="Sign decision")
     doctor.keyboard.press("Enter")
-    expect(doctor.locator("main")).to_contain_text("TMS: approved")
+    expect(doctor.locator("main")).to_contain_text("TMS: suits this patient")
 
     desk = open_page(DESK)
     sign_in(desk, "desk")

@@ -92,7 +92,7 @@ def test_2_the_assessment_waits_for_a_prescriber(stack: Stack, open_page: OpenPa
     expect(row).to_have_count(1)
     told.record = record_number(row.inner_text())
     row.get_by_role("link", name="Review").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("2 past treatments count for R.A.")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("R.A.'s history meets the criteria: 2 trials count")
 
 
 def test_3_a_prescriber_decides(stack: Stack, open_page: OpenPage, told: Told) -> None:
@@ -101,10 +101,10 @@ def test_3_a_prescriber_decides(stack: Stack, open_page: OpenPage, told: Told) -
     page.goto("/staff/eligibility")
     page.locator("tr[data-row]", has_text=told.record).get_by_role("link", name="Review").click()
     decision = page.locator("#decide")
-    decision.get_by_text("TMS", exact=True).click()
-    decision.get_by_text("Suits this patient").click()
+    decision.get_by_text(re.compile("^TMS")).first.click()
+    decision.get_by_text(re.compile("^Suits this patient")).first.click()
     page.get_by_role("button", name="Sign decision").click()
-    expect(page.locator("main")).to_contain_text("TMS: approved")
+    expect(page.locator("main")).to_contain_text("TMS: suits this patient")
     page.goto("/staff/eligibility")
     expect(page.locator("tr[data-row]", has_text=told.record)).to_have_count(0)
 

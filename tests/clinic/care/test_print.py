@@ -5,15 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 from pypdf import PdfReader
 
 import clinic
-from tests.browser.chromium import chromium_executable
 from tests.builders import eligible_record, failed_trial, make_patient
 from tests.clinic.care.conftest import send
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 STATIC = Path(clinic.__file__).parent / "web" / "static"
 NAMES = (
     "Zoloft",
@@ -31,7 +30,7 @@ NAMES = (
 )
 
 
-def printed(html: str, *, zoom: int = 100) -> PdfReader:
+def printed(chromium: Browser, html: str, *, zoom: int = 100) -> PdfReader:
     """The page as Chromium prints it on Letter paper, with its own style sheets."""
     sheets = [
         STATIC / name.removeprefix("/static/") for name in re.findall(r'<link rel="stylesheet" href="([^"?]+)', html)
@@ -41,13 +40,10 @@ def printed(html: str, *, zoom: int = 100) -> PdfReader:
     page_html = re.sub(r"<link [^>]*>|<script.*?</script>", "", html, flags=re.S).replace(
         "</head>", f"{styles}{larger}</head>"
     )
-    path, env = chromium_executable()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, env=env, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        page.set_content(page_html)
-        data = page.pdf(format="Letter", prefer_css_page_size=True)
-        browser.close()
+    page = chromium.new_page()
+    page.set_content(page_html)
+    data = page.pdf(format="Letter", prefer_css_page_size=True)
+    page.close()
     return PdfReader(io.BytesIO(data))
 
 
@@ -70,8 +66,8 @@ def history(client, sign_in_patient) -> str:
     return client.get("/me/history").get_data(as_text=True)
 
 
-def test_twelve_medicines_print_on_one_page(history) -> None:
-    pdf = printed(history)
+def test_twelve_medicines_print_on_one_page(chromium, history) -> None:
+    pdf = printed(chromium, history)
     assert len(pdf.pages) == 1, pdf.pages[1].extract_text()
     text = " ".join(pdf.pages[0].extract_text().split())
     assert [name for name in NAMES if name not in text] == []
@@ -79,7 +75,7 @@ def test_twelve_medicines_print_on_one_page(history) -> None:
     assert "Print" not in text
 
 
-def test_large_text_loses_nothing(history) -> None:
-    pdf = printed(history, zoom=200)
+def test_large_text_loses_nothing(chromium, history) -> None:
+    pdf = printed(chromium, history, zoom=200)
     text = " ".join(" ".join(page.extract_text() for page in pdf.pages).split())
     assert [name for name in NAMES if name.split()[0] not in text] == []
