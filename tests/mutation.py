@@ -37,7 +37,12 @@ COPIED_FILES = ["tests/clinic/eligibility/test_labelled_histories.py"]
 LEFT_OUT = ["test_properties.py", "test_malformed.py"]
 LONGEST = 3  # seconds; what takes longer is a search too, and tried for no fault
 TRY_FOR = 60  # seconds; a fault that makes the tests run longer is seen
+TRY_ANEW_FOR = 600  # seconds, where the tests have to be collected again
 KILLED, SURVIVED = 1, 0
+ARGUMENTS = [
+    *("-q", "-p", "no:cacheprovider", "tests"),
+    *(f"--ignore=tests/clinic/eligibility/engine/{name}" for name in LEFT_OUT),
+]
 
 
 @dataclass
@@ -70,6 +75,16 @@ def clear_caches() -> None:
 def choose(mutant: str) -> None:
     """Which fault is in force; mutmut itself asks the environment at every call, which takes most of the time."""
     trampoline.get_mutant_under_test = lambda: mutant
+
+
+def try_anew(mutant: str) -> None:
+    """Run the tests in a new process, which this one becomes: what runs only while the engine is imported is past here.
+
+    Tables that are made at import (the conditions on every treatment, the checked types of a record) keep what the
+    faultless code made of them, so that no fault in their making could ever show in a fork.
+    """
+    environment = os.environ | {"MUTANT_UNDER_TEST": mutant, "PYTHONPATH": os.pathsep.join(sys.path)}
+    os.execve(sys.executable, [sys.executable, "-m", "pytest", "-x", *ARGUMENTS], environment)
 
 
 def passes(item: Any) -> bool:
@@ -133,10 +148,12 @@ class Check:
         if pid:
             return pid
         try:
-            signal.alarm(TRY_FOR)
+            signal.alarm(TRY_FOR if warm or cold else TRY_ANEW_FOR)
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, 1)
             os.dup2(nothing, 2)
+            if not warm and not cold:
+                try_anew(mutant)
             if not warm:
                 clear_caches()
             choose(mutant)
@@ -219,8 +236,7 @@ def main() -> int:
         print(f"{len(mutants)} faults", flush=True)
         sys.path[:] = [folder, *(each for each in sys.path if Path(each).resolve() not in (ROOT, ROOT / "tests"))]
         check = Check(mutants, options.jobs, options.minutes)
-        ignored = [f"--ignore=tests/clinic/eligibility/engine/{name}" for name in LEFT_OUT]
-        code = pytest.main(["-q", "-p", "no:cacheprovider", *ignored, "tests"], plugins=[check])
+        code = pytest.main(ARGUMENTS, plugins=[check])
         os.chdir(ROOT)
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) or check.broken:
         print("the tests do not pass without any fault")

@@ -217,6 +217,22 @@ STEPS = {"dose_mg_per_day": None, "weeks": None, "weeks_at_dose": None}
             ],
             PAST + "at least 50 mg per day was held for 6 weeks.",
         ),
+        (
+            {**STEPS, "steps": [{"dose": 25, "weeks": [6, 9]}]},
+            [change("steps", [{"dose": 25, "weeks": [6, 9]}], [{"dose": 50, "weeks": [6, 9]}])],
+            PAST + "at least 50 mg per day was held for 6 weeks.",
+        ),
+        (
+            {**STEPS, "steps": [{"dose": None, "weeks": 8}, {"dose": 25, "weeks": 3}]},
+            [
+                change(
+                    "steps",
+                    [{"dose": None, "weeks": 8}, {"dose": 25, "weeks": 3}],
+                    [{"dose": None, "weeks": 8}, {"dose": 50, "weeks": 6}],
+                )
+            ],
+            PAST + "at least 50 mg per day was held for 6 weeks.",
+        ),
         # The last day stands in the way: six weeks after 2026-01-01, a day for the rounding
         (
             {"weeks": None, "weeks_at_dose": 4, "started_on": "2026-01-01", "stopped_on": "2026-01-29"},

@@ -444,3 +444,41 @@ def test_a_flag_as_it_is_shown():
     assert shown["source"].startswith("safety_screens.urgent_flags.suicide_plan_or_intent: ")
     (both,) = flags(known(episode={"current_mania": True}))
     assert (both.code, both.level) == ("psychosis_or_mania", "urgent")
+
+
+@pytest.mark.parametrize(
+    ("pathway", "code", "kind", "text", "source"),
+    [
+        (
+            "esketamine",
+            "avm",
+            "contraindication",
+            "Arteriovenous malformation.",
+            "safety_screens.esketamine_screen.avm: spravato_label; seen",
+        ),
+        (
+            "esketamine",
+            "hepatic_severe",
+            "precaution",
+            "Severe hepatic impairment (Child-Pugh C). Not recommended.",
+            "safety_screens.esketamine_screen.hepatic_severe: spravato_label; seen",
+        ),
+        (
+            "iv_ketamine",
+            "uncontrolled_hypertension",
+            "precaution",
+            "Uncontrolled hypertension.",
+            "safety_screens.iv_ketamine.uncontrolled_hypertension: apa_2017, mcintyre_2021; recalled",
+        ),
+        (
+            "tms",
+            "fainting",
+            "precaution",
+            "Yes to: Have you ever fainted? What happened?",
+            "safety_screens.tms_screen.fainting: tass; recalled",
+        ),
+    ],
+)
+def test_the_words_and_the_source_of_a_row_of_each_screen(pathway, code, kind, text, source):
+    (row,) = [each for each in conditions(pathway) if each.code == code]
+    assert (row.kind, row.text, row.source) == (kind, text, source)
