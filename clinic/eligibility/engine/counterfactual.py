@@ -202,7 +202,8 @@ def _taken_as_prescribed(facts: Facts, rules: RuleSet) -> list[Change]:
     said_good = stated == "good"
     if missed is not None and missed.high > most + _SAME:
         after = missed.low if missed.low <= most else 0
-        words = f"no more than {amount(after)} doses a week were missed" if after else "no doses were missed"
+        doses = "dose a week was" if after == 1 else "doses a week were"
+        words = f"no more than {amount(after)} {doses} missed" if after else "no doses were missed"
         is_past = _is_past(trial, missed, after)
         found.append(Change("missed_doses_per_week", _plain(missed), tidy(after), words, _exactly(after), is_past))
     if not said_good and (missed is None or missed.high <= most + _SAME or stated in ("partial", "poor")):

@@ -96,7 +96,7 @@ STEPS = {"dose_mg_per_day": None, "weeks": None, "weeks_at_dose": None}
         (
             {"adherence": None, "missed_doses_per_week": [1, 2]},
             [change("missed_doses_per_week", [1, 2], 1)],
-            OPEN + "no more than 1 doses a week were missed.",
+            OPEN + "no more than 1 dose a week was missed.",
         ),
         (
             {"adherence": None, "missed_doses_per_week": [1.4, 2]},
