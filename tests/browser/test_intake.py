@@ -355,6 +355,7 @@ def test_pages_beside_the_plain_ones(
     assert not faults, listed(faults)
 
 
+@pytest.mark.soak  # the main job sends a whole form in every run
 def test_the_whole_form_by_a_phone(open_page: OpenPage) -> None:
     """Every page once, in order, to the end; the staff then read it with its files and consents."""
     phone = open_page(PHONE)

@@ -153,6 +153,7 @@ def test_a_broker_that_is_down_keeps_no_answer_and_no_help_back(
     assert "not heard" in caplog.text
 
 
+@pytest.mark.soak
 def test_the_next_one_is_called_without_a_broker_and_after_a_kill_and_each_once(
     app_of_broker: Flask, broker: RedisServer, gateway: FakeGateway, start_beat: Callable[..., Any]
 ) -> None:
