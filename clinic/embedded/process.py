@@ -42,7 +42,11 @@ class Identity:
 
     @property
     def prefix(self) -> list[str]:
-        """Command that drops root. The one capability kept opens parent folders that are closed to others."""
+        """Command that drops root. The one capability kept opens parent folders that are closed to others.
+
+        It has to count for access(2) too, which PostgreSQL asks about its own programs: without the secure bit the
+        kernel answers as if a user who is not root had no capability.
+        """
         return [
             "setpriv",
             f"--reuid={self.uid}",
@@ -50,6 +54,7 @@ class Identity:
             "--clear-groups",
             "--inh-caps=+dac_override",
             "--ambient-caps=+dac_override",
+            "--securebits=+no_setuid_fixup",
         ]
 
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 import redis
 
+from clinic.embedded import postgres
 from clinic.embedded.postgres import PostgresServer, socket_folder
 from clinic.embedded.process import ServerError
 from clinic.embedded.redis import RedisServer
@@ -104,10 +106,22 @@ def test_no_mode_outside_the_folder_is_changed(tmp_path):
     assert [folder.stat().st_mode for folder in (parent, *parent.parents)] == before
 
 
+def test_the_programs_themselves_may_lie_in_a_closed_folder(tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    installed = postgres.binaries()
+    wheel = installed.parents[1]
+    for part in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+        shutil.copytree(part, closed / part.name)
+    monkeypatch.setattr(postgres, "binaries", lambda: closed / installed.relative_to(wheel.parent))
+    with PostgresServer(tmp_path / "data", durable=False) as server:
+        assert server.process.poll() is None
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has root to give up")
 def test_as_root_the_servers_run_unprivileged(tmp_path):
-    with PostgresServer(tmp_path / "p", durable=False) as postgres, RedisServer(tmp_path / "r") as valkey:
-        for server in (postgres, valkey):
+    with PostgresServer(tmp_path / "p", durable=False) as database, RedisServer(tmp_path / "r") as valkey:
+        for server in (database, valkey):
             assert Path(f"/proc/{server.process.pid}").stat().st_uid != 0
 
 
