@@ -408,9 +408,10 @@ def save_trial(
         is_late = not is_complete and step in done and before.form == form and fresh != before.values
         if is_late or _is_elsewhere(before, fresh, revision, form):
             return Saved(before, clash=before)
-        steps = sorted(done | {step} if is_complete else done - {step})
-        if fresh != before.values or steps != sorted(done):
-            row.answers = {"values": fresh, "revision": before.revision + 1, "form": form, "done": steps}
+        # a draft that says what is kept already opens nothing again: it may be one that the send overtook
+        after = done | {step} if is_complete else done - {step} if fresh != before.values else done
+        if fresh != before.values or after != done:
+            row.answers = {"values": fresh, "revision": before.revision + 1, "form": form, "done": sorted(after)}
             row.saved_at = intake.saved_at = clock.now()
             if is_complete:
                 audit.record(row, "saved", by=by, step=step)

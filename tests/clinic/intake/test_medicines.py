@@ -110,6 +110,19 @@ def test_a_list_has_an_end(person, monkeypatch) -> None:
     assert names(person) == ["Zoloft"]
 
 
+def test_a_draft_that_the_send_overtook_leaves_the_medicine_done(person) -> None:
+    key = person.add_medicine("Zoloft")
+    whole = {"drug": "Zoloft", "dose": "50-100", "weeks": "4-7", "at_dose": "all", "form": "a", "revision": "0"}
+    person.client.post(f"/intake/medicines/{key}/1", data=whole)
+    person.client.post(f"/intake/medicines/{key}/2", data={"outcome": "none", "form": "b", "revision": "1"})
+    for late in (whole, {name: said for name, said in whole.items() if name != "at_dose"}):
+        person.client.post(f"/intake/medicines/{key}/1/autosave", data=late)
+    person.save(f"medicines/{key}/3", missed="1")
+    (row,) = queries.trials(person.intake_id)
+    assert queries.trial_leaf(row).is_complete
+    assert queries.trial_leaf(row).values["at_dose"] == "all"
+
+
 def test_a_draft_of_a_medicine_is_kept(person) -> None:
     key = person.add_medicine("Zoloft")
     answer = person.client.post(
