@@ -6,6 +6,10 @@ tell it of every booking with `book()` and `release()`. Ask with a `CourseReques
 - `plan_course(request, occupancy)` -> the optimal `CoursePlan`, or a `NoCourse` that says why and what would open one;
 - `propose(request, occupancy, count=3)` -> `Proposal`s that differ in kind, or a `NoCourse`;
 - `earliest_start(request, occupancy)` -> first day any course can start, or None;
+- `question_for(protocol, occupancy, locations=, windows=, release=, busy=)` -> a `CourseRequest` for nobody in
+  particular, and `earliest_starts(request, occupancy)` -> first date per location, or None there;
+- `starts_with(request, occupancy, extra)` -> per location the `StartChange` that more capacity would bring; `extra` is
+  `another_device(occupancy, like=)`, `another_shift(occupancy, location, (from, to), weekdays=)` or any `Extra`;
 - `visits_of(protocol)` -> the visits of a course, for `CourseRequest.visits`;
 - `breaches(request, occupancy, placements)` -> every rule a course given by hand breaks;
 - `why_this_time(plan, request, occupancy)` -> what blocks the usual time, per visit that leaves it.
@@ -23,16 +27,19 @@ from clinic.scheduling.planner.facts import (
     CoursePlan,
     CourseRequest,
     DeviceFacts,
+    Extra,
     LocationFacts,
     NoCourse,
     PlannedVisit,
     Proposal,
     Relaxation,
     StaffFacts,
+    StartChange,
     VisitSpec,
     Weights,
 )
 from clinic.scheduling.planner.occupancy import Occupancy
+from clinic.scheduling.planner.outlook import another_device, another_shift, earliest_starts, question_for, starts_with
 from clinic.scheduling.planner.propose import propose
 from clinic.scheduling.planner.rules import Breach, breaches, why_not
 from clinic.scheduling.planner.visits import visits_of
@@ -46,6 +53,7 @@ __all__ = [
     "CoursePlan",
     "CourseRequest",
     "DeviceFacts",
+    "Extra",
     "LocationFacts",
     "NoCourse",
     "Occupancy",
@@ -53,14 +61,20 @@ __all__ = [
     "Proposal",
     "Relaxation",
     "StaffFacts",
+    "StartChange",
     "VisitSpec",
     "Weights",
+    "another_device",
+    "another_shift",
     "best_course",
     "breaches",
     "earliest_start",
+    "earliest_starts",
     "plan_course",
     "propose",
+    "question_for",
     "relaxed",
+    "starts_with",
     "visits_of",
     "why_not",
     "why_this_time",

@@ -52,6 +52,25 @@ class StaffFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """Capacity that a clinic might add. `hours`: further opening windows by location, Monday..Sunday."""
+
+    devices: tuple[DeviceFacts, ...] = ()
+    staff: tuple[StaffFacts, ...] = ()
+    hours: Mapping[str, Week] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StartChange:
+    """The first start at a location as it is and as it would be; `weekdays` sooner, None where either has none."""
+
+    location: str
+    before: date | None
+    after: date | None
+    weekdays: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Booking:
     """One session on a device. The device's turnover is added by the occupancy."""
 

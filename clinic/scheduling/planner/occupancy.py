@@ -6,6 +6,7 @@ it on, so that "free for n slots" is one comparison.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clinic.scheduling.planner.calendar import minutes_lost_before
-from clinic.scheduling.planner.facts import Booking, DeviceFacts, LocationFacts, StaffFacts
+from clinic.scheduling.planner.facts import Booking, DeviceFacts, Extra, LocationFacts, Span, StaffFacts, Week
 
 Counts = NDArray[np.int16]
 Runs = NDArray[np.int16]
@@ -26,6 +27,24 @@ def runs_of(free: NDArray[np.bool_]) -> Runs:
     next_busy = np.where(free, np.int16(slots), index)
     next_busy = np.minimum.accumulate(next_busy[..., ::-1], axis=-1)[..., ::-1]
     return (next_busy - index).astype(np.int16)
+
+
+def _opened(location: LocationFacts, more: Week, monday: int) -> LocationFacts:
+    """The location with further hours on every day that is not closed; day 0 falls `monday` days after a Monday."""
+    hours = tuple(_joined((*a, *b)) for a, b in zip(location.hours, more, strict=True))
+    special = {day: _joined((*spans, *more[(day + monday) % 7])) for day, spans in location.special.items()}
+    return replace(location, hours=hours, special=special)
+
+
+def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Windows in order; those that touch become one, so that a session may lie across."""
+    found: list[Span] = []
+    for a, b in sorted(spans):
+        if found and a <= found[-1][1]:
+            found[-1] = found[-1][0], max(b, found[-1][1])
+        else:
+            found.append((a, b))
+    return tuple(found)
 
 
 class Occupancy:
@@ -50,7 +69,8 @@ class Occupancy:
         if grid % unit:
             raise ValueError("the grid must be a multiple of the unit")
         self.start, self.days, self.grid, self.unit = start, days, grid, unit
-        self.locations, self.devices = tuple(locations), tuple(devices)
+        self.locations, self.devices, self.staff = tuple(locations), tuple(devices), tuple(staff)
+        self.observer_capacity = observer_capacity
         self.location_index = {x.id: i for i, x in enumerate(self.locations)}
         self.device_index = {x.id: i for i, x in enumerate(self.devices)}
         self.device_location = np.array([self.location_index[x.location] for x in self.devices], dtype=np.intp)
@@ -60,7 +80,7 @@ class Occupancy:
         self._set_envelope()
         self._build_opening()
         self._build_devices()
-        self._build_staff(staff, observer_capacity)
+        self._build_staff()
         self.bookings_on = np.zeros((len(self.devices), days, self.slots), dtype=np.int16)
         self.staff_used: dict[str, Counts] = {n: np.zeros(on.shape, dtype=np.int16) for n, on in self.staff_on.items()}
         for booking in bookings:
@@ -143,10 +163,10 @@ class Occupancy:
                     up[i, day, self._outward(a, b)] = False
         self.device_up_run = runs_of(up)
 
-    def _build_staff(self, staff: Sequence[StaffFacts], observer_capacity: int) -> None:
+    def _build_staff(self) -> None:
         shape = (len(self.locations), self.days, self.slots)
         self.staff_on: dict[str, Counts] = {n: np.zeros(shape, dtype=np.int16) for n in ("tms", "map", "obs")}
-        for person in staff:
+        for person in self.staff:
             i = self.location_index[person.location]
             present = np.zeros((self.days, self.slots), dtype=np.int16)
             for day, a, b in person.shifts:
@@ -156,7 +176,7 @@ class Occupancy:
                 if 0 <= day < self.days:
                     present[day, self._outward(a, b)] = 0
             for skill in person.skills & self.staff_on.keys():
-                self.staff_on[skill][i] += present * (observer_capacity if skill == "obs" else 1)
+                self.staff_on[skill][i] += present * (self.observer_capacity if skill == "obs" else 1)
         self.staff_on_run = {n: runs_of(self._on_shift(n)) for n in self.staff_on}
 
     def _on_shift(self, need: str) -> NDArray[np.bool_]:
@@ -235,6 +255,38 @@ class Occupancy:
         other.device_free_run = self.device_free_run.copy()
         other.staff_used = {n: a.copy() for n, a in self.staff_used.items()}
         other.staff_free_run = {n: a.copy() for n, a in self.staff_free_run.items()}
+        return other
+
+    def extended(self, extra: Extra) -> "Occupancy":
+        """A copy with more devices, people and opening hours, and the same bookings. Raises KeyError, ValueError.
+
+        Bookings outside the opening hours of before are not known to it.
+        """
+        if unknown := extra.hours.keys() - self.location_index.keys():
+            raise KeyError(min(unknown))
+        if again := {x.id for x in extra.devices} & self.device_index.keys():
+            raise ValueError(f"device {min(again)} is there already")
+        other = Occupancy(
+            self.start,
+            self.days,
+            locations=[
+                _opened(x, extra.hours[x.id], self.start.weekday()) if x.id in extra.hours else x
+                for x in self.locations
+            ],
+            devices=(*self.devices, *extra.devices),
+            staff=(*self.staff, *extra.staff),
+            grid=self.grid,
+            unit=self.unit,
+            observer_capacity=self.observer_capacity,
+        )
+        shift = (self.low - other.low) // self.unit
+        if shift >= 0:  # else there were no opening hours, and nothing could be booked
+            kept = slice(shift, shift + self.slots)
+            other.bookings_on[: len(self.devices), :, kept] = self.bookings_on
+            for need, used in self.staff_used.items():
+                other.staff_used[need][:, :, kept] = used
+        other.device_free_run = runs_of(other.bookings_on == 0)
+        other.staff_free_run = {need: runs_of(other._room(need)) for need in other.staff_on}
         return other
 
     def device(self, device_id: str) -> DeviceFacts:

@@ -1,6 +1,6 @@
 """What one request could use: its possible starts on the grid, and the prices of starting and of gaps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,11 @@ class StartClass:
     mask: Mask
     extra: Ints | None
     penalty: Ints
+
+    def within(self, rows: NDArray[np.bool_]) -> "StartClass":
+        """The same starts on some of the devices."""
+        extra = self.extra if self.extra is None or self.extra.ndim == 1 else self.extra[rows]
+        return replace(self, devices=self.devices[rows], mask=self.mask[rows], extra=extra, penalty=self.penalty[rows])
 
 
 class Table:
@@ -117,6 +122,16 @@ class Table:
                 offset = self.first_day - like.first_day
                 frame[i, offset:, a:b] = mine.mask[row[int(device)], :, a - shift : b - shift]
         return frame
+
+    def at(self, location: str) -> "Table":
+        """The same question for one of the accepted locations alone; masks and gap prices are shared."""
+        other = object.__new__(Table)
+        other.__dict__.update(self.__dict__)
+        other.request = replace(self.request, locations={location: self.request.locations[location]})
+        here = self.occupancy.location_index[location]
+        other.classes = [c.within(self.occupancy.device_location[c.devices] == here) for c in self.classes]
+        other.homes = other._homes()
+        return other
 
     def _homes(self) -> list[int]:
         """Devices worth being home: any other is never better than one of these in the same location."""
