@@ -190,7 +190,7 @@ def pause(course_id: int, body: Because) -> Any:
 def resume(course_id: int, body: ResumeIn) -> Any:
     """Plan and book what is owed."""
     resumed = operations.resume_course(course_id, on=body.from_, by=current_actor())
-    return {**course_shape(queries.course(course_id)), "needs_review": resumed.needs_review}
+    return {**course_shape(queries.course(course_id)), "needs_review": resumed.needs_review, "review": resumed.review}
 
 
 # -- answers --------------------------------------------------------------------------------------------------------

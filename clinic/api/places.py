@@ -10,7 +10,7 @@ from clinic.api.blueprint import Body, Line, accepts, bp, listed
 from clinic.errors import Invalid, NotFound
 from clinic.locations import queries as locations
 from clinic.locations.models import Location
-from clinic.protocols.base import catalogue
+from clinic.protocols.shapes import bookable
 from clinic.scheduling import appointments
 from clinic.web.access import token
 
@@ -87,12 +87,22 @@ def list_protocols() -> Any:
                 "version": entry.version,
                 "pathway": entry.modality,
                 "device_kind": entry.device_kind,
-                "sessions": sum(len(visit.offsets) for visit in entry.visits),
+                "given_as": entry.gives,
+                "sessions": sum(len(visit.offsets) for visit in entry.first_visits),
+                "later_stages": [
+                    {
+                        "id": stage.id,
+                        "name": stage.name,
+                        "sessions": sum(len(visit.offsets) for visit in visits),
+                        "needs_improvement_percent": stage.needs_improvement_percent,
+                    }
+                    for stage, visits in zip(entry.later, entry.visits_by_stage[1:], strict=True)
+                ],
                 "min_hours_between": entry.min_hours,
                 "first_minutes": entry.visits[0].minutes,
                 "session_minutes": entry.visits[-1].minutes,
             }
-            for entry in catalogue().values()
+            for entry in bookable().values()
         ]
     )
 
@@ -117,7 +127,7 @@ def availability(body: OpenTimes) -> Any:
         raise Invalid(f"from and to span 1 to {MOST_DAYS} days", fields=["from", "to"])
     if not 2000 <= body.from_.year <= 2200:
         raise Invalid("from is out of range", fields=["from"])
-    if body.protocol not in catalogue():
+    if body.protocol not in bookable():
         raise NotFound(f"no protocol {body.protocol!r}")
     place = site(body.location)
     zone = ZoneInfo(place.tz)

@@ -2,6 +2,9 @@
 
 One YAML file per protocol and a frozen catalogue over them. A published protocol is never edited: a change is a new
 `version`, and a course keeps the key and version that it was booked under.
+
+`shapes/` holds other ways to count out the same treatment (a payer's blocks, maintenance): each shape that fits a
+protocol makes one more of it, under the key "protocol.shape". See clinic/protocols/shapes.py, whose `bookable()` is the whole list; `catalogue()` is what devices give.
 """
 
 from collections.abc import Mapping
@@ -9,12 +12,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-Kind = Literal["mapping", "daily", "taper", "induction", "optimisation", "infusion"]
+Kind = Literal["mapping", "daily", "taper", "induction", "optimisation", "infusion", "maintenance"]
 Need = Literal["tms", "map", "obs"]
 Pair = tuple[int, int]
 
@@ -85,10 +88,36 @@ class ProtocolVisit:
     offsets: tuple[int, ...]
 
 
-class Protocol(_Part):
-    """A protocol that the scheduler can book. A device gives it if its capabilities hold the key.
+class Stage(_Part):
+    """A part of a course that is booked whole. One after the first is booked when a prescriber confirms what it needs.
 
-    `min_hours` lie between starts.
+    needs_improvement_percent: fall of the score since the start that a payer asks for, None where none is named.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    name: Text
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    needs_improvement_percent: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
+class Breaks(_Part):
+    """What a break in a running course means, in calendar days since the last delivered session.
+
+    Over `review_over_days` a prescriber looks first; over `restart_over_days` the question is whether to start anew.
+    """
+
+    review_over_days: Annotated[int, Field(ge=1, le=60)]
+    restart_over_days: Annotated[int, Field(ge=1, le=120)] | None = None
+    text: Text
+    verified: Text
+
+
+class Protocol(_Part):
+    """A protocol that the scheduler can book. A device gives it if its capabilities hold `gives`.
+
+    `min_hours` lie between starts. `blocks` are booked first; each stage of `later` once it is confirmed.
+    `follows`: the first visit keeps its gap to the last session of the course before (maintenance).
+    `base`, `shape`, `shape_version`: the protocol that this one counts out differently, and how.
     `facts` holds stimulation or dose and the slot defaults as published, to be shown, never computed with.
     """
 
@@ -100,6 +129,12 @@ class Protocol(_Part):
     device_models: tuple[Text, ...] = ()
     min_hours: Annotated[int, Field(ge=1, le=168)] | None = None
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    later: tuple[Stage, ...] = ()
+    breaks: Breaks | None = None
+    follows: bool = False
+    base: str | None = None
+    shape: str | None = None
+    shape_version: int | None = None
     fda_status: Text
     verified: Text
     pace_verified: Text
@@ -109,7 +144,13 @@ class Protocol(_Part):
 
     @model_validator(mode="after")
     def _gaps_known(self) -> "Protocol":
-        for i, block in enumerate(self.blocks[1:], start=1):
+        if self.base or self.shape or self.shape_version:
+            raise ValueError("base and shape are not written, they are made from the files in shapes")
+        return self._counted()
+
+    def _counted(self) -> "Protocol":
+        every = [block for stage in self.stages for block in stage.blocks]
+        for i, block in enumerate(every[1:], start=1):
             if block.first_gap is None and block.gap is None:
                 raise ValueError(f"block {i} does not say its gap to the block before")
             if block.first_ideal is None and block.ideal is None:
@@ -117,41 +158,79 @@ class Protocol(_Part):
         return self
 
     @property
+    def gives(self) -> str:
+        """The key under which a device gives this treatment."""
+        return self.base or self.key
+
+    @property
+    def edition(self) -> str:
+        """Version of the protocol, and of the shape behind it: what a course keeps."""
+        return str(self.version) if self.shape_version is None else f"{self.version}.{self.shape_version}"
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The parts of a course in order, each booked whole."""
+        return (Stage(id="course", name=self.name, blocks=self.blocks), *self.later)
+
+    @property
     def visits(self) -> tuple[ProtocolVisit, ...]:
-        """Every visit of a course, in order."""
-        found: list[ProtocolVisit] = []
-        for block in self.blocks:
-            offsets = tuple(block.every_minutes * i for i in range(block.sessions))
-            for j in range(block.count):
-                gap, ideal = block.gap, block.ideal
-                if j == 0:
-                    gap, ideal = block.first_gap or gap, block.first_ideal or ideal
-                if not found:
-                    gap = ideal = None
-                number = len(found) + 1
-                visit = ProtocolVisit(
-                    number, block.kind, block.minutes, block.need, block.consistent, gap, ideal, offsets
-                )
-                found.append(visit)
+        """Every visit of a course in order, those of later stages too."""
+        return tuple(visit for stage in self.visits_by_stage for visit in stage)
+
+    @property
+    def first_visits(self) -> tuple[ProtocolVisit, ...]:
+        """What is booked when a course begins."""
+        return self.visits_by_stage[0]
+
+    @property
+    def visits_by_stage(self) -> tuple[tuple[ProtocolVisit, ...], ...]:
+        """The visits of each stage, numbered through."""
+        found: list[tuple[ProtocolVisit, ...]] = []
+        number = 0
+        for stage in self.stages:
+            visits = []
+            for block in stage.blocks:
+                offsets = tuple(block.every_minutes * i for i in range(block.sessions))
+                for j in range(block.count):
+                    number += 1
+                    gap, ideal = block.gap, block.ideal
+                    if j == 0:
+                        gap, ideal = block.first_gap or gap, block.first_ideal or ideal
+                    if number == 1 and not self.follows:
+                        gap = ideal = None
+                    visits.append(
+                        ProtocolVisit(
+                            number, block.kind, block.minutes, block.need, block.consistent, gap, ideal, offsets
+                        )
+                    )
+            found.append(tuple(visits))
         return tuple(found)
 
     @property
     def session_count(self) -> int:
-        """Treatment sessions of a course: a mapping visit counts where it treats too (`facts.first_visit_treats`)."""
+        """Treatment sessions that are booked first: a mapping visit counts where it treats too (`facts.first_visit_treats`)."""
         treats = bool(self.facts.get("first_visit_treats", True))
-        return sum(len(v.offsets) for v in self.visits if v.kind != "mapping" or treats)
+        return sum(len(v.offsets) for v in self.first_visits if v.kind != "mapping" or treats)
 
 
 class CatalogueError(ValueError):
     """A protocol file cannot be used. The message names the file and what is wrong."""
 
 
-def load_protocol(path: Path) -> Protocol:
-    """Read one protocol file. Raises CatalogueError."""
+Entry = TypeVar("Entry", bound=BaseModel)
+
+
+def read_entry(path: Path, model: type[Entry]) -> Entry:
+    """Read one file of the catalogue. Raises CatalogueError."""
     try:
-        protocol = Protocol.model_validate(yaml.load(path.read_text("utf-8"), Loader=_loader()))  # noqa: S506 - a safe loader
+        return model.model_validate(yaml.load(path.read_text("utf-8"), Loader=_loader()))  # noqa: S506 - a safe loader
     except (ValidationError, yaml.YAMLError, OSError, UnicodeDecodeError) as fault:
         raise CatalogueError(f"{path.name}: {fault}") from fault
+
+
+def load_protocol(path: Path) -> Protocol:
+    """Read one protocol file. Raises CatalogueError."""
+    protocol = read_entry(path, Protocol)
     if protocol.key != path.stem:
         raise CatalogueError(f"{path.name}: the key {protocol.key} is not the name of the file")
     return protocol
@@ -175,5 +254,5 @@ def load_catalogue(*folders: Path) -> Mapping[str, Protocol]:
 
 @cache
 def catalogue() -> Mapping[str, Protocol]:
-    """The protocols that come with the project, by key."""
+    """The protocols that come with the project, by key: what a device can give."""
     return load_catalogue(Path(__file__).parent)

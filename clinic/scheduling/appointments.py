@@ -126,7 +126,7 @@ def _move(session_id: int, starts_at: datetime, device_id: int | None, by: Actor
     device = queries.devices({device_id}).get(device_id)
     if device is None or device.retired_at is not None:
         raise Invalid(f"no device {device_id}", fields=["device"])
-    if protocol.key not in device.protocols:
+    if protocol.gives not in device.protocols:
         raise Invalid(f"{device.name} does not give {protocol.name}", fields=["device"])
     _refuse_distant(starts_at)
     locked = booking.lock_places(
@@ -305,7 +305,8 @@ def make_ups(course_id: int, *, count: int = 3) -> MakeUps:
             return MakeUps(reason="Every session of the course has its place.")
         protocol = wishes.protocol_of(course.protocol)
         if any(len(visit.offsets) > 1 for visit in protocol.visits):
-            return MakeUps(reason="An accelerated course is not mended: plan a new one.", needs_review=True)
+            reason = "Sessions of an accelerated day are not made up one by one: pause the course and resume it."
+            return MakeUps(reason=reason, needs_review=True)
         if not held or held[0].number != 1:
             reason = "The first session, with the mapping, is owed: pause the course and resume it from a new date."
             return MakeUps(reason=reason)
@@ -348,7 +349,7 @@ def _add(course_id: int, starts_at: datetime, device_id: int, by: Actor, after_c
         raise Conflict("no session of this course is owed")
     protocol = wishes.protocol_of(course.protocol)
     device = queries.devices({device_id}).get(device_id)
-    if device is None or device.retired_at is not None or protocol.key not in device.protocols:
+    if device is None or device.retired_at is not None or protocol.gives not in device.protocols:
         raise Invalid("that device does not give this treatment", fields=["device"])
     _refuse_distant(starts_at)
     number = _renumber(held, protocol)

@@ -137,7 +137,7 @@ def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCom
             "patient_id": new.patient_id,
             "decision_id": decision_id,
             "protocol": new.protocol.key,
-            "protocol_version": str(new.protocol.version),
+            "protocol_version": new.protocol.edition,
             "location_id": new.location_id,
             "device_id": new.device_id,
             "anchor_minute": new.anchor_minute,

@@ -22,6 +22,7 @@ from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
 from clinic.scheduling.planner.explain import explain_no_course
+from clinic.scheduling.planner.visits import Part, opening_part, rest_of
 from clinic.scheduling.wishes import CourseWish, PlannedSession
 
 PROPOSAL_LIVES = timedelta(minutes=15)
@@ -115,7 +116,7 @@ def _with_defaults(patient_id: int, wish: CourseWish) -> CourseWish:
 
 def _usual_places(patient_id: int, protocol: str, named: Sequence[int]) -> list[int]:
     """Sites that give the protocol: those named first, else all by distance from the one that is preferred."""
-    offering = queries.sites_offering(protocol)
+    offering = queries.sites_offering(wishes.protocol_of(protocol).gives)
     fitting = [x for x in named if x in offering]
     if fitting:
         return fitting
@@ -138,7 +139,7 @@ def _state_for(wish: CourseWish) -> Snapshot | None:
     """The sites that were named, and the others that give the protocol while they are few: a refusal tries them."""
     for location_id in wish.location_ids:
         locations.get(location_id)
-    offering = queries.sites_offering(wish.protocol)
+    offering = queries.sites_offering(wishes.protocol_of(wish.protocol).gives)
     if not offering:
         return None
     everywhere = set(offering) if len(offering) <= capacity.MOST_SITES or not wish.location_ids else set()
@@ -231,15 +232,15 @@ def _from_sessions(patient_id: int, protocol_key: str, asked: Sequence[AskedSess
     wish = wishes.checked(CourseWish(protocol_key))
     protocol = wishes.protocol_of(protocol_key)
     approval(patient_id, protocol)
-    if len(asked) != sum(len(visit.offsets) for visit in protocol.visits):
-        wanted = sum(len(visit.offsets) for visit in protocol.visits)
+    wanted = opening_part(protocol).sessions
+    if len(asked) != wanted:
         raise Invalid(f"{protocol.name} has {wanted} sessions, {len(asked)} were given", fields=["sessions"])
     devices = queries.devices({each.device_id for each in asked})
     for each in asked:
         device = devices.get(each.device_id)
         if device is None or device.retired_at is not None:
             raise Invalid(f"no device {each.device_id}", fields=["sessions"])
-        if protocol.key not in device.protocols:
+        if protocol.gives not in device.protocols:
             raise Invalid(f"{device.name} does not give {protocol.name}", fields=["sessions"])
     horizon = clock.now() + timedelta(days=2 * wishes.MOST_DAYS_AHEAD)
     if any(not clock.now() < each.starts_at < horizon for each in asked):
@@ -276,12 +277,13 @@ def _refuse_illegal(
     request: CourseRequest, state: Snapshot, protocol: Protocol, planned: Sequence[PlannedSession]
 ) -> None:
     """Raise Invalid for a broken rule of place, pace or hours; places that are merely taken are judged at booking."""
-    firsts = [planned[number - 1] for number in wishes.session_numbers(protocol)]
+    opening = opening_part(protocol)
+    firsts = [planned[number - 1] for number in opening.numbers]
     for rule, words, position in planning.broken_rules(request, state, firsts):
         if rule not in BOOKING_RULES:
             where = "" if position is None else f"session {firsts[position].number}: "
             raise Invalid(f"{where}{words}", fields=["sessions"], rule=rule)
-    for first, visit in zip(firsts, protocol.visits, strict=True):
+    for first, visit in zip(firsts, opening.visits, strict=True):
         for n, offset in enumerate(visit.offsets):
             session = planned[first.number - 1 + n]
             on_time = session.starts_at == first.starts_at + timedelta(minutes=offset)
@@ -340,10 +342,15 @@ def _free_ahead(course: Course, after_commit: booking.AfterCommit) -> int:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A course that goes on. `needs_review`: the break was longer than the protocol's gap allows."""
+    """A course that goes on. `review`: why a prescriber looks first, empty where nothing asks for it."""
 
     sessions: int
-    needs_review: bool
+    review: str
+
+    @property
+    def needs_review(self) -> bool:
+        """True where the break asks for a prescriber."""
+        return bool(self.review)
 
 
 def resume_course(course_id: int, *, on: date | None = None, by: Actor) -> Resumed:
@@ -371,7 +378,8 @@ class _Rest:
     protocol: Protocol
     state: Snapshot
     request: CourseRequest
-    needs_review: bool
+    part: Part
+    review: str
 
 
 def _rest_of(course_id: int, on: date | None) -> _Rest:
@@ -379,35 +387,28 @@ def _rest_of(course_id: int, on: date | None) -> _Rest:
     if course.state != CourseState.PAUSED:
         raise Conflict(f"only a paused course is resumed; this one is {course.state}")
     protocol = wishes.protocol_of(course.protocol)
-    if any(len(visit.offsets) > 1 for visit in protocol.visits):
-        raise Conflict("an accelerated course is not resumed: plan a new one")
     approval(course.patient_id, protocol)
     wish = wishes.checked(CourseWish(course.protocol, earliest_start=on))
     full = replace(_with_defaults(course.patient_id, wish), location_ids=(course.location_id,))
     state = _state_for(full)
     if state is None:
         raise Conflict(f"no site gives {protocol.name} now")
-    request = wishes.course_request(full, protocol, state, _busy(course.patient_id, state))
     held = [row for row in queries.sessions(course_id) if row.state in (SessionState.COMPLETED, SessionState.ARRIVED)]
     done = len(held)
     if done >= course.planned_sessions:
         raise Conflict("every session of this course was delivered")
-    # a make-up lengthens a course past its protocol: what is owed is counted from the end
-    first = max(1, len(protocol.visits) - (course.planned_sessions - done) + 1)
-    changes: dict[str, Any] = {"first_number": first}
-    needs_review = False
-    visits = wishes.specs(protocol, protocol.visits[first - 1 :])
-    if held:
-        day, minute = state.day_and_minute(held[-1].device_id, held[-1].starts_at)
-        gap = visits[0].gap or (1, 7)
-        needs_review = request.release - day > gap[1]
-        if not needs_review:
-            changes |= {"previous_day": day, "previous_start": minute}
-    return _Rest(protocol, state, replace(request, visits=visits, **changes), needs_review)
+    last = state.day_and_minute(held[-1].device_id, held[-1].starts_at) if held else None
+    release = wishes.first_day(wish, state)
+    days_since = release - last[0] if last is not None else None
+    rest = rest_of(protocol, delivered=done, planned=course.planned_sessions, days_since=days_since)
+    request = wishes.course_request(full, protocol, state, _busy(course.patient_id, state), rest.part)
+    if last is not None and rest.follows:
+        request = replace(request, previous_day=last[0], previous_start=last[1])
+    return _Rest(protocol, state, request, rest.part, rest.review)
 
 
 def _resume(course_id: int, rest: _Rest, plan: CoursePlan, *, by: Actor) -> Resumed:
-    sessions = wishes.sessions_of(plan, rest.protocol, rest.state)
+    sessions = wishes.sessions_of(plan, rest.protocol, rest.state, rest.part)
     with overlaps_translated(), transaction() as after_commit:
         course = queries.lock_course(course_id)
         if course.state != CourseState.PAUSED:
@@ -417,7 +418,7 @@ def _resume(course_id: int, rest: _Rest, plan: CoursePlan, *, by: Actor) -> Resu
         )
         booking.refuse_taken(course.patient_id, locked.state, sessions)
         booking.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked)
-        course.state = CourseState.RUNNING if rest.request.first_number > 1 else CourseState.BOOKED
-        audit.record(course, "resumed", by=by, sessions=len(sessions), needs_review=rest.needs_review)
+        course.state = CourseState.RUNNING if sessions[0].number > 1 else CourseState.BOOKED
+        audit.record(course, "resumed", by=by, sessions=len(sessions), review=rest.review or None)
         booking.raise_versions(locked, after_commit)
-        return Resumed(len(sessions), rest.needs_review)
+        return Resumed(len(sessions), rest.review)

@@ -17,7 +17,7 @@ from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.patients import chart
 from clinic.patients import queries as patients
-from clinic.protocols.base import catalogue
+from clinic.protocols.shapes import bookable
 from clinic.scheduling import appointments, operations, presenter, queries
 from clinic.scheduling.forms import CourseForm, ReasonForm, ResumeForm
 from clinic.scheduling.models import HOLDS_PLACE, CourseProposal, SessionState
@@ -46,8 +46,8 @@ def _course_form(patient_id: int, **defaults: Any) -> CourseForm:
     offered = Counter(key for site in sites for device in site.devices for key in device.protocols)
     approved = approved_pathways(patient_id)
     known = sorted(
-        (protocol for key, protocol in catalogue().items() if key in offered),
-        key=lambda one: (one.modality not in approved, -offered[one.key], one.name),
+        (protocol for protocol in bookable().values() if protocol.gives in offered),
+        key=lambda one: (one.modality not in approved, -offered[one.gives], one.name),
     )
     return CourseForm(
         protocols=[(one.key, one.name) for one in known], sites=[(site.id, site.name) for site in sites], **defaults
@@ -102,7 +102,7 @@ def _choice(rows: list[CourseProposal], problem: str = "") -> str:
     return render_template(
         "scheduling/choose.html",
         patient=patients.get(rows[0].patient_id),
-        protocol=catalogue()[rows[0].protocol].name,
+        protocol=bookable()[rows[0].protocol].name,
         page=presenter.compare(rows, chosen),
         ids=[str(row.id) for row in rows],
         minutes=minutes,
@@ -156,7 +156,7 @@ def courses() -> Any:
         rows=rows[:PAGE],
         next_url=next_url,
         words=presenter.COURSE_WORDS,
-        protocols={key: entry.name for key, entry in catalogue().items()},
+        protocols={key: entry.name for key, entry in bookable().items()},
     )
 
 
@@ -182,7 +182,7 @@ def _course_page(course_id: int, problem: str = "") -> str:
         course=row,
         patient=patient,
         site=site,
-        protocol=catalogue()[row.protocol].name if row.protocol in catalogue() else row.protocol,
+        protocol=bookable()[row.protocol].name if row.protocol in bookable() else row.protocol,
         sessions=sessions,
         zones={s.location_id: locations.get(s.location_id) for s in sessions},
         devices=names,
@@ -231,7 +231,7 @@ def resume_course(course_id: int) -> Any:
         return _course_page(course_id, refusal.message), 409
     flash(f"{resumed.sessions} sessions are booked again.")
     if resumed.needs_review:
-        flash("The break was longer than the protocol allows: ask the prescriber before the next session.", "error")
+        flash(f"Ask the prescriber before the next session: {resumed.review}.", "error")
     return redirect(url_for(".course", course_id=course_id))
 
 
@@ -462,7 +462,7 @@ def _record(patient_id: int) -> Markup | None:
         rows=rows,
         patient_id=patient_id,
         words=presenter.COURSE_WORDS,
-        protocols={key: entry.name for key, entry in catalogue().items()},
+        protocols={key: entry.name for key, entry in bookable().items()},
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from clinic import clock
 from clinic.errors import Invalid, NotFound
-from clinic.protocols.base import Protocol, ProtocolVisit, catalogue
+from clinic.protocols.base import Protocol, ProtocolVisit
+from clinic.protocols.shapes import bookable
 from clinic.scheduling.capacity import GRID, Snapshot
 from clinic.scheduling.planner import CoursePlan, CourseRequest, VisitSpec, visits_of
 from clinic.scheduling.planner.calendar import from_utc, to_utc
+from clinic.scheduling.planner.visits import Part, opening_part
 
 SLOT_TURNOVER = 5  # minutes of a protocol's slot that are the device's turnover, not the session
 NOTICE_MINUTES = 30  # a session today starts at least so long from now
@@ -67,8 +69,8 @@ def wish_from_json(data: Mapping[str, Any]) -> CourseWish:
 
 
 def protocol_of(key: str) -> Protocol:
-    """The catalogue's entry. Raises NotFound."""
-    found = catalogue().get(key)
+    """What can be booked under this key: an entry of the catalogue, or one in another shape. Raises NotFound."""
+    found = bookable().get(key)
     if found is None:
         raise NotFound(f"no protocol {key!r}")
     return found
@@ -76,7 +78,7 @@ def protocol_of(key: str) -> Protocol:
 
 def checked(wish: CourseWish) -> CourseWish:
     """The wish, or Invalid with the fields that are wrong."""
-    if wish.protocol not in catalogue():
+    if wish.protocol not in bookable():
         raise Invalid(f"no protocol {wish.protocol!r}", fields=["protocol"])
     today = clock.now().date()
     latest = today + timedelta(days=MOST_DAYS_AHEAD)
@@ -100,23 +102,34 @@ def specs(protocol: Protocol, visits: Iterable[ProtocolVisit]) -> tuple[VisitSpe
     return visits_of(protocol, visits, grid=GRID, turnover=SLOT_TURNOVER)
 
 
-def course_request(wish: CourseWish, protocol: Protocol, state: Snapshot, busy: Sequence[DaySpan]) -> CourseRequest:
-    """The planner's question for a whole new course."""
+def course_request(
+    wish: CourseWish, protocol: Protocol, state: Snapshot, busy: Sequence[DaySpan], part: Part | None = None
+) -> CourseRequest:
+    """The planner's question for what is booked when a course begins, or for the given part of one."""
+    part = part or opening_part(protocol)
     occupancy = state.occupancy
-    today = min(clock.today(site.tz) for site in state.sites.values())
-    release = max(occupancy.day_of(today), occupancy.day_of(wish.earliest_start) if wish.earliest_start else 0)
     return CourseRequest(
-        visits=specs(protocol, protocol.visits),
+        visits=specs(protocol, part.visits),
         device_kind=protocol.device_kind,
         locations=_prices(wish.location_ids, state),
         windows=week(wish, protocol),
-        release=release,
+        release=first_day(wish, state),
         latest_start=occupancy.day_of(wish.latest_start) if wish.latest_start else 10**6,
         away=frozenset(occupancy.day_of(day) for day in wish.away),
         busy=tuple(busy),
-        not_before=occupancy.day_of(today),
+        not_before=_today(state),
         min_hours=protocol.min_hours,
+        first_number=part.visits[0].number,
     )
+
+
+def first_day(wish: CourseWish, state: Snapshot) -> int:
+    """The first day that is asked for, or today."""
+    return max(_today(state), state.occupancy.day_of(wish.earliest_start) if wish.earliest_start else 0)
+
+
+def _today(state: Snapshot) -> int:
+    return state.occupancy.day_of(min(clock.today(site.tz) for site in state.sites.values()))
 
 
 def _prices(location_ids: Sequence[int], state: Snapshot) -> dict[str, int]:
@@ -202,19 +215,28 @@ def session_numbers(protocol: Protocol) -> list[int]:
     return numbers
 
 
-def sessions_of(plan: CoursePlan, protocol: Protocol, state: Snapshot) -> list[PlannedSession]:
-    """Every session of a plan: wall time of its site turned into an instant, day by day."""
-    numbers = session_numbers(protocol)
+def sessions_of(
+    plan: CoursePlan, protocol: Protocol, state: Snapshot, part: Part | None = None
+) -> list[PlannedSession]:
+    """Every session of a plan: wall time of its site turned into an instant, day by day.
+
+    `part`: what was planned; left out, all from the plan's first visit on as the protocol counts them.
+    """
+    numbers = dict(enumerate(session_numbers(protocol), start=1))
+    specs_by_number = {visit.number: visit for visit in protocol.visits}
+    if part is not None:
+        specs_by_number |= {visit.number: visit for visit in part.visits}
+        numbers |= {visit.number: number for visit, number in zip(part.visits, part.numbers, strict=True)}
     found = []
     for visit in plan.visits:
-        spec = protocol.visits[visit.number - 1]
+        spec = specs_by_number[visit.number]
         device_id = state.device_ids[visit.device]
         site = state.site_of_device[device_id]
         for n, offset in enumerate(spec.offsets):
             starts_at = to_utc(visit.date, visit.start + offset, site.tz)
             found.append(
                 PlannedSession(
-                    number=numbers[visit.number - 1] + n,
+                    number=numbers[visit.number] + n,
                     kind=visit.kind,
                     need=spec.need,
                     device_id=device_id,

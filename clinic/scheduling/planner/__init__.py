@@ -10,7 +10,9 @@ tell it of every booking with `book()` and `release()`. Ask with a `CourseReques
   particular, and `earliest_starts(request, occupancy)` -> first date per location, or None there;
 - `starts_with(request, occupancy, extra)` -> per location the `StartChange` that more capacity would bring; `extra` is
   `another_device(occupancy, like=)`, `another_shift(occupancy, location, (from, to), weekdays=)` or any `Extra`;
-- `visits_of(protocol)` -> the visits of a course, for `CourseRequest.visits`;
+- `visits_of(protocol, visits=)` -> the visits of a course or of a part of one, for `CourseRequest.visits`;
+- `opening_part(protocol)`, `next_stage(protocol, planned)`, `rest_of(protocol, delivered=, planned=, days_since=)` -> the
+  `Part` that is booked first, that a prescriber may confirm next, or that is still owed after a break;
 - `breaches(request, occupancy, placements)` -> every rule a course given by hand breaks;
 - `why_this_time(plan, request, occupancy)` -> what blocks the usual time, per visit that leaves it.
 
@@ -42,7 +44,7 @@ from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.outlook import another_device, another_shift, earliest_starts, question_for, starts_with
 from clinic.scheduling.planner.propose import propose
 from clinic.scheduling.planner.rules import Breach, breaches, why_not
-from clinic.scheduling.planner.visits import visits_of
+from clinic.scheduling.planner.visits import Part, Rest, next_stage, opening_part, part_of, rest_of, visits_of
 
 __all__ = [
     "ALL_DAY",
@@ -57,9 +59,11 @@ __all__ = [
     "LocationFacts",
     "NoCourse",
     "Occupancy",
+    "Part",
     "PlannedVisit",
     "Proposal",
     "Relaxation",
+    "Rest",
     "StaffFacts",
     "StartChange",
     "VisitSpec",
@@ -70,10 +74,14 @@ __all__ = [
     "breaches",
     "earliest_start",
     "earliest_starts",
+    "next_stage",
+    "opening_part",
+    "part_of",
     "plan_course",
     "propose",
     "question_for",
     "relaxed",
+    "rest_of",
     "starts_with",
     "visits_of",
     "why_not",

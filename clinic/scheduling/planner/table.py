@@ -170,7 +170,7 @@ class Table:
 
 
 def start_costs(table: Table) -> Ints:
-    """Price of the first visit falling on each day: waiting, or the gap to the last delivered visit."""
+    """Price of the first visit falling on each day: waiting, and the gap to the last delivered visit."""
     request, number = table.request, table.occupancy.weekday_number
     costs = np.zeros(table.days, dtype=np.int32)
     own = table.occupancy.weekday_numbers[table.first_day :]
@@ -178,7 +178,7 @@ def start_costs(table: Table) -> Ints:
         low, high = request.visits[0].ideal
         weekdays = own - number(request.previous_day)
         costs += request.weights.gap * np.maximum(np.maximum(low - weekdays, weekdays - high), 0)
-    elif not request.continued:
+    if not request.continued:
         weekdays = own - number(request.release)
         costs += request.weights.wait[request.priority] * weekdays
         costs += request.weights.late[request.priority] * np.maximum(weekdays - request.target, 0)

@@ -14,7 +14,8 @@ from clinic import clock
 from clinic.eligibility.models import Decision
 from clinic.errors import AlreadyOver, Conflict, DecisionRequired, Expired, Invalid, NotFound, SlotTaken
 from clinic.locations.models import Closure, Location
-from clinic.scheduling import operations, queries
+from clinic.protocols.shapes import bookable
+from clinic.scheduling import appointments, operations, queries
 from clinic.scheduling.models import Course, TreatmentSession
 from clinic.scheduling.operations import AskedSession
 from clinic.scheduling.wishes import CourseWish
@@ -248,6 +249,30 @@ def test_an_accelerated_course_books_ten_sessions_a_day(scene: Scene) -> None:
     per_day = Counter(s.local_on for s in sessions if s.kind == "daily")
     assert set(per_day.values()) == {10}
     assert len(per_day) == 5
+
+
+def test_a_payers_shape_is_booked_on_the_devices_of_its_protocol(scene: Scene) -> None:
+    course_id = book(scene, CourseWish("itbs_left.noridian"))
+    course = queries.course(course_id)
+    assert (course.protocol, course.planned_sessions) == ("itbs_left.noridian", 25)
+    assert course.protocol_version == bookable()["itbs_left.noridian"].edition
+    assert [s.number for s in queries.sessions(course_id)] == list(range(1, 26))
+
+
+def test_an_accelerated_day_that_was_broken_off_is_resumed_as_a_shorter_one(scene: Scene) -> None:
+    scene.device.protocols = ["saint_snt"]
+    queries.db.session.flush()
+    sessions = queries.sessions(book(scene, CourseWish("saint_snt", daily_window=(480, 1080))))
+    with clock.frozen(sessions[25].starts_at):
+        for row in sessions[:25]:
+            appointments.complete_session(row.id, by=TESTER)
+        operations.pause_course(sessions[0].course_id, reason="device", by=TESTER)
+        resumed = operations.resume_course(sessions[0].course_id, on=date(2026, 12, 7), by=TESTER)
+    assert (resumed.sessions, resumed.needs_review) == (26, True)
+    assert "its last 6 sessions are planned as a day of their own" in resumed.review
+    rows = [row for row in queries.sessions(sessions[0].course_id) if row.state == "booked"]
+    assert [row.number for row in rows] == list(range(26, 52))
+    assert list(Counter(row.local_on for row in rows).values()) == [6, 10, 10]
 
 
 @pytest.mark.parametrize(

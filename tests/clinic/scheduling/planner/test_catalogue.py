@@ -1,19 +1,21 @@
 """Every protocol of the catalogue is planned, over closures and clock changes, by the rules it states."""
 
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 
 import pytest
 
 from clinic.protocols.base import catalogue
+from clinic.protocols.shapes import bookable
 from clinic.scheduling.planner import Booking, CoursePlan, CourseRequest, best_course, breaches
 from clinic.scheduling.planner.calendar import hours_between, to_utc
-from clinic.scheduling.planner.visits import visits_of
+from clinic.scheduling.planner.visits import next_stage, rest_of, visits_of
 from tests.clinic.scheduling.planner.builders import make_device, make_location, make_occupancy, make_person
 
 LA = "America/Los_Angeles"
 DAYS = 110
-KEYS = sorted(catalogue())
+KEYS = sorted(bookable())
 
 
 def clinic_from(start, *, closed=(), unit=5):
@@ -28,7 +30,7 @@ def clinic_from(start, *, closed=(), unit=5):
 
 
 def request_for(key, **overrides):
-    protocol = catalogue()[key]
+    protocol = bookable()[key]
     facts = {
         "visits": visits_of(protocol),
         "device_kind": protocol.device_kind,
@@ -43,7 +45,7 @@ def assert_sound(plan, request, occupancy):
     assert breaches(request, occupancy, [(v.day, v.device, v.start) for v in plan.visits]) == []
     instants = [to_utc(v.date, v.start, LA) for v in plan.visits]
     if request.min_hours is not None:
-        assert min(hours_between(a, b) for a, b in pairwise(instants)) >= request.min_hours
+        assert all(hours_between(a, b) >= request.min_hours for a, b in pairwise(instants))
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -69,7 +71,8 @@ def test_every_protocol_runs_over_thanksgiving(key):
     request, occupancy = request_for(key, latest_start=4), clinic_from(date(2026, 11, 9), closed=closed)
     plan = best_course(request, occupancy)
     assert_sound(plan, request, occupancy)
-    assert plan.visits[0].date < closed[0] < plan.visits[-1].date
+    assert plan.visits[0].date < closed[0]
+    assert plan.visits[-1].date > closed[0] or len(plan.visits) == 1
     assert not {v.date for v in plan.visits} & set(closed)
 
 
@@ -104,7 +107,86 @@ def test_esketamine_is_never_given_on_two_consecutive_days():
     assert min(gaps) >= 2
 
 
-def test_a_slot_holds_the_turnover():
-    visits = visits_of(catalogue()["tms_10hz_left_dash"], grid=10, turnover=5)
-    assert [v.duration for v in visits[:2]] == [85, 25]
-    assert visits_of(catalogue()["itbs_left"], grid=10, turnover=5)[1].duration == 15
+# -- accelerated days and others on one device
+
+
+def take(occupancy, plan, request):
+    for spec, visit in zip(request.visits, plan.visits, strict=True):
+        for offset in spec.offsets:
+            occupancy.book(Booking(visit.device, visit.day, visit.start + offset, spec.duration, spec.need))
+
+
+def held(plan, request):
+    return [
+        (v.day, v.start + offset, v.start + offset + spec.duration + 5)
+        for spec, v in zip(request.visits, plan.visits, strict=True)
+        for offset in spec.offsets
+    ]
+
+
+def test_a_daily_course_is_woven_into_the_gaps_of_an_accelerated_day():
+    occupancy = clinic_from(date(2026, 6, 1))
+    fast = request_for("saint_snt", windows=(((480, 1080),),) * 7)
+    first = best_course(fast, occupancy)
+    take(occupancy, first, fast)
+    slow = request_for("itbs_left", windows=(((600, 780),),) * 7)
+    second = best_course(slow, occupancy)
+    assert_sound(second, slow, occupancy)
+    taken = sorted(held(first, fast) + held(second, slow))
+    assert all(a[0] < b[0] or a[2] <= b[1] for a, b in pairwise(taken))
+    woven = {v.day for v in first.visits} & {v.day for v in second.visits}
+    assert len(woven) >= 5
+    for v in second.visits[1:]:
+        if v.day in woven:
+            assert first.visits[1].start < v.start < first.visits[1].start + 540
+
+
+def test_four_accelerated_patients_rotate_on_one_device_and_a_fifth_finds_no_room():
+    occupancy = clinic_from(date(2026, 6, 1))
+    plans = []
+    for n in range(5):
+        # the mapping is Monday to Friday of the first week, the five days those of the second
+        request = request_for("saint_snt", windows=(((420, 1140),),) * 5 + ((), ()), latest_start=4, release=n % 5)
+        request = replace(
+            request,
+            visits=tuple(
+                replace(v, gap=(3, 8)) if v.kind == "daily" and k == 1 else v for k, v in enumerate(request.visits)
+            ),
+        )
+        plan = best_course(request, occupancy)
+        plans.append(plan)
+        if plan is not None:
+            take(occupancy, plan, request)
+    assert [plan is not None for plan in plans] == [True, True, True, True, False]
+    assert len({p.visits[1].start % 60 for p in plans[:4]}) == 4
+    assert {p.visits[1].day for p in plans[:4]} == {7}
+
+
+def test_the_rest_of_an_accelerated_course_is_planned_as_it_goes_on():
+    rest = rest_of(bookable()["saint_snt"], delivered=25, planned=51, days_since=1)
+    request = request_for("saint_snt", visits=visits_of(bookable()["saint_snt"], rest.part.visits))
+    request = replace(request, previous_day=0, previous_start=840, not_before=1, release=1, first_number=4)
+    plan = best_course(request, clinic_from(date(2026, 6, 1)))
+    assert [(v.number, v.day) for v in plan.visits] == [(4, 1), (5, 2), (6, 3)]
+    assert plan.visits[0].end - plan.visits[0].start == 5 * 60 + 10
+
+
+def test_the_extension_of_a_staged_course_follows_its_last_session():
+    noridian = bookable()["itbs_left.noridian"]
+    _, part = next_stage(noridian, 25)
+    request = request_for("itbs_left.noridian", visits=visits_of(noridian, part.visits), continued=True)
+    request = replace(request, previous_day=4, previous_start=600, not_before=5, first_number=part.visits[0].number)
+    occupancy = clinic_from(date(2026, 6, 1))
+    plan = best_course(request, occupancy)
+    assert_sound(plan, request, occupancy)
+    assert (plan.visits[0].day, plan.visits[0].number, len(plan.visits), plan.cost) == (7, 26, 16, 0)
+
+
+@pytest.mark.parametrize("key", [k for k in KEYS if catalogue().get(k) is None and bookable()[k].follows])
+def test_maintenance_keeps_its_weeks_after_the_last_session(key):
+    request, occupancy = request_for(key), clinic_from(date(2026, 6, 1))
+    request = replace(request, previous_day=0, previous_start=600, continued=True, not_before=1)
+    plan = best_course(request, occupancy)
+    low, high = request.visits[0].ideal
+    assert low <= occupancy.weekdays_between(0, plan.visits[0].day) <= high
+    assert plan.cost == 0
