@@ -16,10 +16,19 @@ tell it of every booking with `book()` and `release()`. Ask with a `CourseReques
 - `breaches(request, occupancy, placements)` -> every rule a course given by hand breaks;
 - `why_this_time(plan, request, occupancy)` -> what blocks the usual time, per visit that leaves it.
 
+After an outage ask with the `RunningCourse`s that may have to move and the `Event`s (`DeviceOut`, `PersonOut`,
+`SiteClosed`); none of these changes anything:
+
+- `preview(courses, occupancy, events, now=...)` -> a `RepairPlan` at once: each visit to its nearest free place;
+- `repair(courses, occupancy, events, now=..., seconds=...)` -> the cheapest `RepairPlan`: who moves, by how much, to
+  where, what found no place, which gap rules would break (a clinician's approval each), and the bound beside it;
+- `after(occupancy, events)` -> the occupancy as the events leave it.
+
 Days are indices from `occupancy.start` (`day_of`, `date_of` convert), times are local minutes since midnight.
 """
 
 from clinic.scheduling.planner.course import best_course, earliest_start, plan_course
+from clinic.scheduling.planner.damage import after
 from clinic.scheduling.planner.explain import relaxed, why_this_time
 from clinic.scheduling.planner.facts import (
     ALL_DAY,
@@ -43,6 +52,19 @@ from clinic.scheduling.planner.facts import (
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.outlook import another_device, another_shift, earliest_starts, question_for, starts_with
 from clinic.scheduling.planner.propose import propose
+from clinic.scheduling.planner.repair import preview, repair
+from clinic.scheduling.planner.repair_facts import (
+    DeviceOut,
+    Event,
+    GapBreach,
+    PersonOut,
+    RepairParts,
+    RepairPlan,
+    RepairWeights,
+    RunningCourse,
+    SiteClosed,
+    VisitMove,
+)
 from clinic.scheduling.planner.rules import Breach, breaches, why_not
 from clinic.scheduling.planner.visits import Part, Rest, next_stage, opening_part, part_of, rest_of, visits_of
 
@@ -55,19 +77,30 @@ __all__ = [
     "CoursePlan",
     "CourseRequest",
     "DeviceFacts",
+    "DeviceOut",
+    "Event",
     "Extra",
+    "GapBreach",
     "LocationFacts",
     "NoCourse",
     "Occupancy",
     "Part",
+    "PersonOut",
     "PlannedVisit",
     "Proposal",
     "Relaxation",
+    "RepairParts",
+    "RepairPlan",
+    "RepairWeights",
     "Rest",
+    "RunningCourse",
+    "SiteClosed",
     "StaffFacts",
     "StartChange",
+    "VisitMove",
     "VisitSpec",
     "Weights",
+    "after",
     "another_device",
     "another_shift",
     "best_course",
@@ -78,9 +111,11 @@ __all__ = [
     "opening_part",
     "part_of",
     "plan_course",
+    "preview",
     "propose",
     "question_for",
     "relaxed",
+    "repair",
     "rest_of",
     "starts_with",
     "visits_of",

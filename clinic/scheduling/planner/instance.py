@@ -176,6 +176,15 @@ class PatientIn(_Part):
     first_visit: Annotated[int, Field(strict=True, ge=0)] | None = None
 
 
+class CourseIn(_Part):
+    """A course as it is booked: one (day, device, start) per visit still listed. `missed`: positions to be made up."""
+
+    anchor: Minute
+    home: Id
+    visits: tuple[tuple[Int, Id, Minute], ...]
+    missed: frozenset[Int] = frozenset()
+
+
 class Instance(_Part):
     """A whole instance. `parse_instance` also checks what refers to what."""
 
@@ -199,7 +208,7 @@ class Instance(_Part):
     protocols: tuple[ProtocolIn, ...]
     bookings: tuple[BookingIn, ...]
     patients: tuple[PatientIn, ...]
-    old_plan: dict[str, Any] | None = None
+    old_plan: dict[Id, CourseIn] | None = None
     events: tuple[Any, ...] = ()
 
     @property
@@ -263,7 +272,7 @@ def _dangling(instance: Instance) -> Iterator[tuple[Where, str]]:
             yield ("locations", i, "tz"), f"unknown time zone {location.tz}"
     longest = max((len(x.visits) for x in instance.protocols), default=0)
     penalty = max((place.pen for x in instance.patients for place in x.locs), default=0)
-    if worst_cost(_weights(instance.weights), longest, instance.days, penalty) >= INF:
+    if worst_cost(weights_of(instance.weights), longest, instance.days, penalty) >= INF:
         yield ("weights",), "prices too large to plan exactly"
     yield from _bad_protocols(instance)
     yield from _bad_patients(instance, locations)
@@ -320,7 +329,8 @@ def from_instance(instance: Instance) -> Question:
     return Question(_occupancy(instance), {p.id: _request(instance, p) for p in instance.patients})
 
 
-def _unit(instance: Instance) -> int:
+def unit_of(instance: Instance) -> int:
+    """The largest unit that divides every time in the instance."""
     unit = instance.grid
     for location in instance.locations:
         unit = gcd(unit, *(t for day in location.hours for span in day for t in span))
@@ -342,7 +352,7 @@ def _occupancy(instance: Instance) -> Occupancy:
         staff=[StaffFacts(x.id, x.loc, frozenset(x.skills), x.shifts, x.breaks) for x in instance.staff],
         bookings=[Booking(x.dev, x.day, x.t, x.dur, x.need) for x in instance.bookings],
         grid=instance.grid,
-        unit=_unit(instance),
+        unit=unit_of(instance),
         observer_capacity=instance.obs_cap,
     )
 
@@ -368,11 +378,12 @@ def _request(instance: Instance, patient: PatientIn) -> CourseRequest:
         min_hours=protocol.min_hours,
         continued=patient.first_visit is not None,
         first_number=first + 1,
-        weights=_weights(instance.weights),
+        weights=weights_of(instance.weights),
     )
 
 
-def _weights(w: WeightsIn) -> Weights:
+def weights_of(w: WeightsIn) -> Weights:
+    """The prices of a course."""
     return Weights(w.wait, w.late, w.gap, w.tod, w.dev, w.loc, w.pref, w.unplaced)
 
 

@@ -5,7 +5,7 @@ Facts off the unit are rounded against the booking. A "run" array holds for each
 it on, so that "free for n slots" is one comparison.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clinic.scheduling.planner.calendar import minutes_lost_before
-from clinic.scheduling.planner.facts import Booking, DeviceFacts, Extra, LocationFacts, Span, StaffFacts, Week
+from clinic.scheduling.planner.facts import Booking, DaySpan, DeviceFacts, Extra, LocationFacts, Span, StaffFacts, Week
 
 Counts = NDArray[np.int16]
 Runs = NDArray[np.int16]
@@ -123,7 +123,8 @@ class Occupancy:
         self.low = low // self.grid * self.grid
         self.slots = max(1, -(-(high - self.low) // self.unit))
 
-    def _outward(self, a: int, b: int) -> slice:
+    def outward(self, a: int, b: int) -> slice:
+        """Slots that minutes [a, b) touch, as far as they lie in the day."""
         first = (a - self.low) // self.unit
         last = -(-(b - self.low) // self.unit)
         return slice(max(0, first), max(0, min(self.slots, last)))
@@ -160,24 +161,31 @@ class Occupancy:
         for i, device in enumerate(self.devices):
             for day, a, b in device.down:
                 if 0 <= day < self.days:
-                    up[i, day, self._outward(a, b)] = False
+                    up[i, day, self.outward(a, b)] = False
         self.device_up_run = runs_of(up)
 
     def _build_staff(self) -> None:
         shape = (len(self.locations), self.days, self.slots)
         self.staff_on: dict[str, Counts] = {n: np.zeros(shape, dtype=np.int16) for n in ("tms", "map", "obs")}
         for person in self.staff:
-            i = self.location_index[person.location]
-            present = np.zeros((self.days, self.slots), dtype=np.int16)
-            for day, a, b in person.shifts:
-                if 0 <= day < self.days:
-                    present[day, self._inward(a, b)] = 1
-            for day, a, b in person.breaks:
-                if 0 <= day < self.days:
-                    present[day, self._outward(a, b)] = 0
-            for skill in person.skills & self.staff_on.keys():
-                self.staff_on[skill][i] += present * (self.observer_capacity if skill == "obs" else 1)
+            self._count_person(person, self._present(person), 1)
         self.staff_on_run = {n: runs_of(self._on_shift(n)) for n in self.staff_on}
+
+    def _present(self, person: StaffFacts) -> Counts:
+        """[day, slot]: 1 where the person is on shift and not on a break."""
+        present = np.zeros((self.days, self.slots), dtype=np.int16)
+        for day, a, b in person.shifts:
+            if 0 <= day < self.days:
+                present[day, self._inward(a, b)] = 1
+        for day, a, b in person.breaks:
+            if 0 <= day < self.days:
+                present[day, self.outward(a, b)] = 0
+        return present
+
+    def _count_person(self, person: StaffFacts, present: Counts, by: int) -> None:
+        i = self.location_index[person.location]
+        for skill in person.skills & self.staff_on.keys():
+            self.staff_on[skill][i] += by * present * (self.observer_capacity if skill == "obs" else 1)
 
     def _on_shift(self, need: str) -> NDArray[np.bool_]:
         on: NDArray[np.bool_] = self.staff_on[need] > 0
@@ -222,9 +230,9 @@ class Occupancy:
             return False
         i = self.device_index[booking.device]
         end = booking.start + booking.duration
-        self.bookings_on[i, booking.day, self._outward(booking.start, end + self.devices[i].turnover)] += by
+        self.bookings_on[i, booking.day, self.outward(booking.start, end + self.devices[i].turnover)] += by
         if booking.need is not None:
-            where = self._outward(booking.start, end)
+            where = self.outward(booking.start, end)
             self.staff_used[booking.need][self.device_location[i], booking.day, where] += by
         return True
 
@@ -245,6 +253,45 @@ class Occupancy:
             other.staff_on_run = other.staff_free_run = unlimited
         else:
             raise ValueError(what)
+        return other
+
+    def with_device_down(self, device_id: str, down: Iterable[DaySpan]) -> "Occupancy":
+        """A copy in which the device is out of service on (day, from, to). KeyError if unknown."""
+        other, i, more = self.copy(), self.device_index[device_id], tuple(down)
+        up = self.device_up_run[i] > 0
+        for day, a, b in more:
+            if 0 <= day < self.days:
+                up[day, self.outward(a, b)] = False
+        other.device_up_run = self.device_up_run.copy()
+        other.device_up_run[i] = runs_of(up)
+        facts = replace(self.devices[i], down=(*self.devices[i].down, *more))
+        other.devices = (*self.devices[:i], facts, *self.devices[i + 1 :])
+        return other
+
+    def with_closed(self, location_id: str, days: Iterable[int]) -> "Occupancy":
+        """A copy in which the location is closed on these days. KeyError if unknown."""
+        other, i, more = self.copy(), self.location_index[location_id], frozenset(days)
+        other.open_run = self.open_run.copy()
+        for day in more:
+            if 0 <= day < self.days:
+                other.open_run[i, day] = 0
+        facts = replace(self.locations[i], closed=self.locations[i].closed | more)
+        other.locations = (*self.locations[:i], facts, *self.locations[i + 1 :])
+        return other
+
+    def with_absence(self, people: Collection[str], absent: Iterable[DaySpan]) -> "Occupancy":
+        """A copy in which these members of staff (by id) are away on (day, from, to). KeyError if one is unknown."""
+        unknown = set(people) - {person.id for person in self.staff}
+        if unknown:
+            raise KeyError(min(unknown))
+        other, more = self.copy(), tuple(absent)
+        other.staff_on = {n: a.copy() for n, a in self.staff_on.items()}
+        other.staff = tuple(replace(x, breaks=(*x.breaks, *more)) if x.id in people else x for x in self.staff)
+        for before, left in zip(self.staff, other.staff, strict=True):
+            if before is not left:
+                other._count_person(before, self._present(before) - self._present(left), -1)
+        other.staff_on_run = {n: runs_of(other._on_shift(n)) for n in other.staff_on}
+        other.staff_free_run = {n: runs_of(other._room(n)) for n in other.staff_on}
         return other
 
     def copy(self) -> "Occupancy":

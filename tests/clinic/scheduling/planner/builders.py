@@ -13,9 +13,12 @@ from clinic.scheduling.planner import (
     DeviceFacts,
     LocationFacts,
     Occupancy,
+    PlannedVisit,
+    RunningCourse,
     StaffFacts,
     VisitSpec,
 )
+from clinic.scheduling.planner.damage import sessions_of
 
 DATA = Path(__file__).parents[3] / "data" / "planner"
 MONDAY = date(2026, 1, 5)
@@ -74,6 +77,24 @@ def make_occupancy(**overrides: Any) -> Occupancy:
     }
     facts.update(overrides)
     return Occupancy(facts.pop("start"), facts.pop("days"), **facts)
+
+
+def make_running(
+    occupancy: Occupancy, name: str, *places: tuple[int, str, int], missed: tuple[int, ...] = (), **overrides: Any
+) -> RunningCourse:
+    """A course with visits at (day, device, start), booked into the occupancy."""
+    person = overrides.pop("person", None)
+    request = make_request(len(places), continued=True, **overrides)
+    placed = []
+    for k, (spec, (day, device, start)) in enumerate(zip(request.visits, places, strict=True)):
+        location = occupancy.device(device).location
+        placed.append(
+            PlannedVisit(k + 1, spec.kind, day, occupancy.date_of(day), device, location, start, start + spec.span)
+        )
+        if k not in missed:
+            for session in sessions_of(spec, day, device, start):
+                occupancy.book(session)
+    return RunningCourse(name, request, tuple(placed), frozenset(missed), person)
 
 
 __all__ = ["ALL_DAY", "MONDAY", "make_device", "make_location", "make_occupancy", "make_person", "make_request"]

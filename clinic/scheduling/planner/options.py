@@ -1,0 +1,141 @@
+"""Where a visit of a running course could go: places, each with its price."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clinic.scheduling.planner.changes import MAKE_UP_GAP, change_cost
+from clinic.scheduling.planner.facts import PlannedVisit
+from clinic.scheduling.planner.occupancy import Occupancy
+from clinic.scheduling.planner.repair_facts import RepairWeights, RunningCourse
+from clinic.scheduling.planner.rules import Block, possible_starts, usable_devices
+
+STARTS_A_DAY = 6  # on another day only so many cheapest places are looked at
+DAYS_INSIDE = 6  # free days inside the course, nearest first
+DAYS_AFTER = 5  # days with a place after its last visit
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The present: what lies before is past, and today nothing moves to a start before `minute` + `notice`."""
+
+    day: int
+    minute: int = 0
+    notice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One place for a visit and what the change costs, gap rules apart."""
+
+    visit: PlannedVisit
+    cost: int
+
+
+def minutes_between(occupancy: Occupancy, a: PlannedVisit, b: PlannedVisit) -> int:
+    """Real minutes from start to start, clock changes counted; a lies on the earlier day."""
+    first, last = max(0, a.day + 1), min(occupancy.days, b.day + 1)
+    lost = int(occupancy.minutes_lost[first:last].sum())
+    return (b.day - a.day) * 1440 + b.start - a.start - lost
+
+
+def too_close(occupancy: Occupancy, course: RunningCourse, a: PlannedVisit, b: PlannedVisit) -> bool:
+    """True if two visits of the course break the hours between starts."""
+    hours = course.request.min_hours
+    if hours is None:
+        return False
+    a, b = sorted((a, b), key=lambda v: (v.day, v.start))
+    return minutes_between(occupancy, a, b) < hours * 60
+
+
+class Places:
+    """Looks up options on an occupancy from which the visits that may move have been taken out."""
+
+    def __init__(self, occupancy: Occupancy, now: Now, weights: RepairWeights) -> None:
+        self.occupancy, self.now, self.weights = occupancy, now, weights
+
+    def cost(self, old: PlannedVisit, new: PlannedVisit) -> int:
+        """Price of a place."""
+        return change_cost(old, new, self.occupancy, self.weights).total
+
+    def on_day(
+        self, course: RunningCourse, k: int, day: int, fixed: Iterable[PlannedVisit], *, within: int | None = None
+    ) -> list[Option]:
+        """Every place of visit k on a day, cheapest first. `within`: minutes that its start may shift."""
+        occupancy, request, old = self.occupancy, course.request, course.placed[k]
+        if not max(0, self.now.day) <= day < occupancy.days:
+            return []
+        spec = request.visits[k]
+        devices = usable_devices(request, occupancy, spec)
+        first, count = self._frame(spec.span, old, day, within)
+        if not len(devices) or count <= 0:
+            return []
+        block = Block(request, occupancy, spec, devices, day, day + 1, first, count)
+        mask = possible_starts(block)[:, 0]
+        near = [v for v in fixed if abs(v.day - day) <= -(-(request.min_hours or 0) // 24)]
+        found = []
+        for row, slot in np.argwhere(mask):
+            device = occupancy.devices[devices[row]]
+            start = first + int(slot) * occupancy.grid
+            visit = _at(old, occupancy, day, device.id, device.location, start, spec.span)
+            if any(too_close(occupancy, course, visit, other) for other in near):
+                continue
+            found.append(Option(visit, self.cost(old, visit)))
+        return sorted(found, key=lambda x: (x.cost, x.visit.start, occupancy.device_index[x.visit.device]))
+
+    def _frame(self, span: int, old: PlannedVisit, day: int, within: int | None) -> tuple[int, int]:
+        """First start on the grid, and how many."""
+        occupancy, grid = self.occupancy, self.occupancy.grid
+        low, high = occupancy.low, occupancy.low + occupancy.slots * occupancy.unit - span
+        if day == self.now.day:
+            low = max(low, self.now.minute + self.now.notice)
+        if within is not None:
+            low, high = max(low, old.start - within), min(high, old.start + within)
+        low = -(-low // grid) * grid
+        return low, (high - low) // grid + 1
+
+    def elsewhere(
+        self, course: RunningCourse, k: int, fixed: Sequence[PlannedVisit], taken: Collection[int], *, more: int = 0
+    ) -> dict[int, list[Option]]:
+        """Cheapest places of visit k on other days: free days of the course, then days after its end.
+
+        fixed: the visits of the course that do not move. taken: days not to be used. more: how many more days after
+        the end are wanted.
+        """
+        old = course.placed[k]
+        first, last = self._room(course, k, fixed)
+        end = max(v.day for v in course.placed)
+        own = course.request.visits[k].gap
+        reach = max(own[1] if own else 1, MAKE_UP_GAP) + 3 * more
+        inside = sorted(
+            (d for d in range(first, min(end, last) + 1) if d not in taken), key=lambda d: (abs(d - old.day), d)
+        )
+        after = [d for d in range(max(end + 1, first), min(end + reach, last) + 1) if d not in taken]
+        found: dict[int, list[Option]] = {}
+        for days, wanted in ((inside, DAYS_INSIDE), (after, DAYS_AFTER + more)):
+            seen = 0
+            for day in days:
+                if seen == wanted:
+                    break
+                options = self.on_day(course, k, day, fixed)
+                if options:
+                    found[day] = options[:STARTS_A_DAY]
+                    seen += 1
+        return found
+
+    def _room(self, course: RunningCourse, k: int, fixed: Sequence[PlannedVisit]) -> tuple[int, int]:
+        """Days that visit k can fall on at all: mapping stays before what follows it, everything else after it."""
+        first, last = max(0, self.now.day), self.occupancy.days - 1
+        visits = course.request.visits
+        if visits[k].gap is None:
+            last = min([last, *(v.day - 1 for v in fixed)])
+        elif visits[0].gap is None and k:
+            first = max(first, course.placed[0].day + 1)
+        return first, last
+
+
+def _at(
+    old: PlannedVisit, occupancy: Occupancy, day: int, device: str, location: str, start: int, span: int
+) -> PlannedVisit:
+    return PlannedVisit(old.number, old.kind, day, occupancy.date_of(day), device, location, start, start + span)
