@@ -88,6 +88,7 @@ def _add_features(app: Flask) -> None:
     """Order matters: who calls is known before access is enforced."""
     from clinic.api import views as api
     from clinic.patients import signin as patient_signin
+    from clinic.patients import sites
     from clinic.staff import signin as staff_signin
     from clinic.web import context, i18n
 
@@ -95,6 +96,7 @@ def _add_features(app: Flask) -> None:
     patient_signin.init_app(app)
     i18n.init_app(app)
     app.before_request(access.enforce)
+    sites.init_app(app)
     context.init_app(app)
     for blueprint in _blueprints():
         app.register_blueprint(blueprint)

@@ -80,8 +80,9 @@ def make_device(location: Location, **overrides: Any) -> Device:
 
 
 def make_staff(
-    *roles: str, skills: tuple[str, ...] = (), locations: tuple[Location, ...] = (), **overrides: Any
+    *roles: str, skills: tuple[str, ...] = (), locations: tuple[Location, ...] | None = None, **overrides: Any
 ) -> StaffUser:
+    """A staff member of these sites, or of all."""
     number = next(_numbers)
     values: dict[str, Any] = {
         "email": f"staff{number}@example.org",
@@ -91,13 +92,14 @@ def make_staff(
         "fs_uniquifier": secrets.token_hex(16),
         "confirmed_at": clock.now(),
         "skills": list(skills),
+        "has_all_sites": locations is None,
     }
     user = StaffUser(**values | overrides)
     user.roles = [
         db.session.scalar(select(StaffRole).where(StaffRole.name == name)) or StaffRole(name=name) for name in roles
     ]
     _add(user)
-    for location in locations:
+    for location in locations or ():
         _add(StaffLocation(user_id=user.id, location_id=location.id))
     return user
 

@@ -194,7 +194,7 @@ def project_root() -> Path:
 
 @pytest.fixture
 def sign_in(client: FlaskClient) -> Callable[..., Any]:
-    """`sign_in(role, ...)` makes a staff member with these roles and signs the client in; answers the StaffUser."""
+    """`sign_in(role, ...)` makes a staff member of all sites, or of `locations=`, and signs the client in."""
     from tests.builders import make_staff
 
     def do(*roles: str, **overrides: Any) -> Any:

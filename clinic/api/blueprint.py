@@ -12,7 +12,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from clinic.api import idempotency
 from clinic.audit import Actor, ActorKind
-from clinic.errors import Invalid, NotFound, Refused
+from clinic.errors import Invalid, Refused
+from clinic.patients import sites
 from clinic.staff import queries as staff
 from clinic.staff.models import Role
 from clinic.web.access import Audience, declared
@@ -141,9 +142,9 @@ def authenticate() -> Any:
     g.token, g.actor = token.id, Actor(ActorKind.SERVICE, str(token.id))
     if access.roles and token.role not in access.roles:
         raise Refused(f"a token of the role {token.role} may not do this")
-    for value in (request.view_args or {}).values():
-        if isinstance(value, int) and value > LARGEST_KEY:
-            raise NotFound("no such row")
+    if not token.has_all_sites:
+        g.reach = sites.Reach(staff.token_sites(token.id))
+    sites.check_address(request.view_args or {})
     return idempotency.before(token.id)
 
 

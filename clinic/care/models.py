@@ -7,8 +7,10 @@ from sqlalchemy import Boolean, CheckConstraint, Date, ForeignKey, Index, SmallI
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic.db import Base, Encrypted, EncryptedDate, Instant, PrimaryKey, Secret, SecretJSON, UTCDateTime, Word, one_of
+from clinic.patients import sites
 
 
+@sites.named("release_id")
 class Release(Base):
     """A clinician's summary in plain words, as the patient sees it. Never edited: a new one withdraws it."""
 
@@ -71,6 +73,7 @@ class PlanState(StrEnum):
     DROPPED = "dropped"
 
 
+@sites.named("item_id")
 class PlanItem(Base):
     """One line of the care plan. With a date, a task opens on it."""
 
@@ -118,6 +121,7 @@ class ReferralDirection(StrEnum):
     OUT = "out"  # we send the person on: ECT, a trial, therapy
 
 
+@sites.named("referral_id")
 class Referral(Base):
     """A referral to us or from us. What may be sent about the person is the person's to say."""
 
@@ -147,6 +151,7 @@ class Referral(Base):
     outcome: Mapped[str | None] = mapped_column(Encrypted)  # what came of it
 
 
+@sites.named("question_id")
 class PatientQuestion(Base):
     """Something that a patient asks from the released pages: about a line, or "I want to discuss"."""
 

@@ -14,13 +14,16 @@ def token() -> None:
 @token.command()
 @click.option("--name", required=True, help="Who uses it, e.g. `billing`.")
 @click.option("--role", required=True, help="service, or a staff role whose calls it may make.")
-def create(name: str, role: str) -> None:
+@click.option("--location", "slugs", multiple=True, help="Slug of a site that it reaches; without: every site.")
+def create(name: str, role: str, slugs: tuple[str, ...]) -> None:
     """Make a bearer token and print it, this once."""
     with application():
         from clinic.audit import system
+        from clinic.locations import queries
         from clinic.staff.operations import create_token
 
-        click.echo(create_token(name=name, role=role, by=system(BY)))
+        sites = [queries.get_by_slug(slug).id for slug in slugs] if slugs else None
+        click.echo(create_token(name=name, role=role, location_ids=sites, by=system(BY)))
 
 
 @token.command("list")

@@ -22,7 +22,10 @@ def user() -> None:
     "--role", "roles", multiple=True, required=True, help="front_desk, operator, nurse, therapist, prescriber, manager."
 )
 @click.option(
-    "--location", "slugs", multiple=True, help="Slug of a site that the person may see; `all` for every site."
+    "--location",
+    "slugs",
+    multiple=True,
+    help="Slug of a site that the person may see; `all` for every site, later ones too.",
 )
 @click.option("--skill", "skills", multiple=True, help="tms, map or obs: what the scheduler may count on.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
@@ -41,13 +44,14 @@ def create(
         from clinic.locations import queries
         from clinic.staff.operations import create_staff_user
 
-        sites = queries.active() if "all" in slugs else [queries.get_by_slug(slug) for slug in slugs]
+        sites = [queries.get_by_slug(slug) for slug in slugs if slug != "all"]
         key = create_staff_user(
             email=email,
             name=name,
             password=password,
             roles=roles,
             location_ids=[site.id for site in sites],
+            has_all_sites="all" in slugs,
             skills=skills,
             by=system(BY),
         )

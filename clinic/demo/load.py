@@ -161,15 +161,14 @@ def _load_site(site: dict[str, Any], note: str) -> int:
 
 def _load_staff(person: dict[str, Any], clinic: Clinic) -> None:
     key = person["key"]
-    sites = (
-        list(clinic.sites.values()) if person["sites"] == "all" else [clinic.sites[slug] for slug in person["sites"]]
-    )
+    has_all_sites = person["sites"] == "all"
     clinic.staff[key] = staff.create_staff_user(
         email=f"{key}@{DOMAIN}",
         name=person["name"],
         password=PASSWORD,
         roles=person["roles"],
-        location_ids=sites,
+        location_ids=[] if has_all_sites else [clinic.sites[slug] for slug in person["sites"]],
+        has_all_sites=has_all_sites,
         skills=person.get("skills", ()),
         by=BY,
     )

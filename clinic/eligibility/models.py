@@ -22,6 +22,7 @@ from clinic.db import (
     Word,
     one_of,
 )
+from clinic.patients import sites
 
 
 class Pathway(StrEnum):
@@ -57,6 +58,7 @@ class DecisionKind(StrEnum):
     DECLINE = "decline"
 
 
+@sites.named("assessment_id")
 class Assessment(Base):
     """One run of the engine: the record as seen, the rules used, the whole answer. Never edited, only superseded."""
 
@@ -188,6 +190,7 @@ class OpinionKind(StrEnum):
     NEED_MORE = "need_more"
 
 
+@sites.named("opinion_id")
 class Opinion(Base):
     """A second opinion that was asked for; `given_at` is null while it waits."""
 
@@ -221,6 +224,7 @@ class AskState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+@sites.named("ask_id")
 class PatientAsk(Base):
     """Questions that the assessment left open, sent to the patient as one short form."""
 
@@ -243,6 +247,7 @@ class PatientAsk(Base):
     answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+@sites.named("packet_id")
 class Packet(Base):
     """A prior-authorization packet as it was issued: its statements with their evidence, and the PDF."""
 

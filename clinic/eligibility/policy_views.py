@@ -14,6 +14,7 @@ from clinic.eligibility.forms import SwitchOffForm, VerifyForm
 from clinic.eligibility.verification import PolicyState, Standing
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.locations import queries as locations
+from clinic.patients.sites import everyone
 from clinic.staff.models import Role
 from clinic.staff.queries import staff_names
 from clinic.web import access
@@ -132,10 +133,11 @@ def reassess(policy_id: str) -> Any:
     last = verification.present().get(policy_id)
     if last is None:
         raise NotFound("no such policy")
-    waiting = queries.of_payer(policy_id, before=last.recorded_at, limit=AT_ONCE + 1)
     reason = f"{presenter.policy_name(policy_id)} was switched {'on' if last.is_on else 'off'}."
-    for patient_id in waiting[:AT_ONCE]:
-        operations.reassess(patient_id, reason=reason, by=current_actor())
+    with everyone():  # a policy is the whole clinic's; of the people only a number is shown
+        waiting = queries.of_payer(policy_id, before=last.recorded_at, limit=AT_ONCE + 1)
+        for patient_id in waiting[:AT_ONCE]:
+            operations.reassess(patient_id, reason=reason, by=current_actor())
     more = " More are left: press again." if len(waiting) > AT_ONCE else ""
     count = min(len(waiting), AT_ONCE)
     flash(f"{count} {'history' if count == 1 else 'histories'} assessed again.{more}", "good")

@@ -21,6 +21,7 @@ from clinic.db import (
     Word,
     one_of,
 )
+from clinic.patients import sites
 
 
 class IntakeState(StrEnum):
@@ -32,6 +33,7 @@ class IntakeState(StrEnum):
     DROPPED = "dropped"  # a form that staff opened and gave up
 
 
+@sites.named("intake_id", "on_behalf")
 class Intake(Base):
     """One person's form. It has a patient once "about you" is saved. Sending it freezes `record`."""
 
@@ -134,6 +136,7 @@ class AttachmentKind(StrEnum):
     OTHER = "other"
 
 
+@sites.named("attachment_id")
 class Attachment(Base):
     """A file of a person's history, sealed. Never edited; `removed_at` takes it off the lists."""
 

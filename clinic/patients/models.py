@@ -106,6 +106,41 @@ class ChannelConsent(Base):
     superseded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class OpeningReason(StrEnum):
+    """Why a record of another site was opened."""
+
+    EMERGENCY = "emergency"  # someone is in danger
+    COVERING = "covering"  # standing in for a colleague of that site
+    HERE_NOW = "here_now"  # the person is at this site, or on the phone
+    OTHER = "other"
+
+
+class RecordOpening(Base):
+    """A staff member opened the record of a patient outside their sites, with a reason. Managers are told, and look at it."""
+
+    __tablename__ = "record_openings"
+    __table_args__ = (
+        one_of("kind", [*OpeningReason]),
+        CheckConstraint("opened_at < expires_at", name="order"),
+        CheckConstraint("(reviewed_at IS NULL) = (reviewed_by IS NULL)", name="reviewed_by_someone"),
+        CheckConstraint("reviewed_by <> staff_id", name="not_by_oneself"),
+        Index("record_openings_staff_idx", "staff_id", "expires_at"),
+        Index("record_openings_opened_idx", "opened_at"),
+    )
+
+    id: Mapped[PrimaryKey]
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"), index=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
+    kind: Mapped[Word]
+    reason: Mapped[Secret]
+    opened_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # given back before it expired
+    reviewed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reviewed_by: Mapped[int | None] = mapped_column(ForeignKey("staff_users.id"))
+    finding: Mapped[str | None] = mapped_column(Encrypted)  # what the manager found
+
+
 class LinkPurpose(StrEnum):
     """What a link opens. A link is bound to one purpose and to what it names."""
 

@@ -8,6 +8,7 @@ from sqlalchemy import or_, select
 from clinic.audit import AuditEvent
 from clinic.db import blind_is, db
 from clinic.errors import NotFound
+from clinic.patients import sites
 from clinic.patients.contact import phone_or_none
 from clinic.patients.models import ChannelConsent, Patient, PatientSession
 from clinic.web.access import StaffCaller
@@ -89,8 +90,8 @@ def reached_at(contact: str, *, limit: int = 5) -> Sequence[Patient]:
 
 
 def visible_to(staff: StaffCaller, patient: Patient) -> bool:
-    """May this staff member open the record: the patient's site is granted, or the patient has none yet."""
-    return patient.preferred_location_id is None or patient.preferred_location_id in staff.location_ids
+    """May this staff member open the record: a site of the patient is granted, or the patient has none yet."""
+    return sites.sees(staff, patient.id)
 
 
 def get_for(staff: StaffCaller, patient_id: int) -> Patient:

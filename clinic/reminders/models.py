@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInte
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic.db import Base, Encrypted, Instant, PrimaryKey, UTCDateTime, Word, one_of
+from clinic.patients import sites
 from clinic.reminders.due import Purpose
 
 __all__ = ["Message", "MessageState", "Purpose"]
@@ -24,6 +25,7 @@ class MessageState(StrEnum):
     VOID = "void"  # what it was about moved, ended or lost its consent before it went out
 
 
+@sites.named("message_id")
 class Message(Base):
     """One message. `reference` goes to the provider, so that a repeat after a crash is recognizable."""
 

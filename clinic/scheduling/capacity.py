@@ -17,6 +17,7 @@ from sqlalchemy import or_, select
 from clinic import clock
 from clinic.db import db
 from clinic.locations.models import Closure, Device, DeviceDowntime, Location, OpeningHours, StaffShift
+from clinic.patients.sites import everyone
 from clinic.scheduling.models import HOLDS_PLACE, TreatmentSession
 from clinic.scheduling.planner import Booking, DeviceFacts, LocationFacts, Occupancy, StaffFacts
 from clinic.scheduling.planner.calendar import from_utc
@@ -228,6 +229,7 @@ def _first_day() -> date:
     return clock.now().date() - timedelta(days=1)
 
 
+@everyone()  # a place is taken whoever holds it; and what is kept warm serves every caller
 def _present(ids: frozenset[int], start: date, days: int, versions: Mapping[int, int]) -> Snapshot:
     key, warm = (ids, start, days), _warm()
     found = warm.get(key)

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic.db import Base, Instant, PrimaryKey, UTCDateTime, Word, one_of
+from clinic.patients import sites
 
 
 class CourseState(StrEnum):
@@ -48,6 +49,8 @@ HOLDS_PLACE = (SessionState.BOOKED, SessionState.CONFIRMED, SessionState.ARRIVED
 HOLDS_PLACE_SQL = "state IN ('booked', 'confirmed', 'arrived', 'completed')"
 
 
+@sites.binds
+@sites.named("course_id")
 class Course(Base):
     """A series of sessions under one protocol, booked whole."""
 
@@ -73,6 +76,8 @@ class Course(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+@sites.binds
+@sites.named("session_id")
 class TreatmentSession(Base):
     """One visit of a course. The patient holds [starts, ends), the device [starts, device_until), staff [starts, ends).
 

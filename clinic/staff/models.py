@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import ForeignKey, LargeBinary, String
+from sqlalchemy import Boolean, ForeignKey, LargeBinary, String, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -66,6 +66,9 @@ class StaffUser(Base, UserMixin):
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(Encrypted)
     skills: Mapped[list[str]] = mapped_column(ARRAY(String(10)))
+    has_all_sites: Mapped[bool] = mapped_column(  # those of tomorrow too; otherwise the rows of `StaffLocation`
+        Boolean, server_default=text("false")
+    )
     roles: Mapped[list[StaffRole]] = relationship(secondary="staff_user_roles", lazy="selectin")  # type: ignore[assignment]
 
 
@@ -79,5 +82,15 @@ class ApiToken(Base):
     name: Mapped[str] = mapped_column(String(100))
     role: Mapped[Word]
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    has_all_sites: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
     created_at: Mapped[Instant]
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class ApiTokenLocation(Base):
+    """A site whose patients a token reaches."""
+
+    __tablename__ = "api_token_locations"
+
+    token_id: Mapped[int] = mapped_column(ForeignKey("api_tokens.id"), primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"), primary_key=True)

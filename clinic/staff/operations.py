@@ -10,7 +10,7 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
-from clinic.staff.models import ApiToken, Role, StaffLocation, StaffRole, StaffUser
+from clinic.staff.models import ApiToken, ApiTokenLocation, Role, StaffLocation, StaffRole, StaffUser
 from clinic.staff.queries import hash_token
 
 MIN_PASSWORD = 12
@@ -24,7 +24,8 @@ def create_staff_user(
     name: str,
     password: str,
     roles: Iterable[str],
-    location_ids: Iterable[int],
+    location_ids: Iterable[int] = (),
+    has_all_sites: bool = False,
     skills: Iterable[str] = (),
     by: Actor,
 ) -> int:
@@ -36,6 +37,7 @@ def create_staff_user(
             password=password,
             roles=roles,
             location_ids=location_ids,
+            has_all_sites=has_all_sites,
             skills=skills,
             by=by,
         )
@@ -49,6 +51,7 @@ def _create_staff_user(
     password: str,
     roles: Iterable[str],
     location_ids: Iterable[int],
+    has_all_sites: bool,
     skills: Iterable[str],
     by: Actor,
 ) -> StaffUser:
@@ -75,6 +78,7 @@ def _create_staff_user(
         fs_uniquifier=secrets.token_hex(32),
         confirmed_at=clock.now(),
         skills=skills,
+        has_all_sites=has_all_sites,
     )
     user.roles = [_role(name) for name in roles]
     db.session.add(user)
@@ -82,7 +86,7 @@ def _create_staff_user(
     db.session.add_all(
         StaffLocation(user_id=user.id, location_id=location_id) for location_id in sorted(set(location_ids))
     )
-    audit.record(user, "created", by=by, roles=roles)
+    audit.record(user, "created", by=by, roles=roles, all_sites=has_all_sites)
     return user
 
 
@@ -133,17 +137,26 @@ def _role(name: str) -> StaffRole:
     return found
 
 
-def create_token(*, name: str, role: str, by: Actor) -> str:
-    """Make a bearer token and answer it; it is shown this once. Raises Invalid."""
+def create_token(*, name: str, role: str, location_ids: Iterable[int] | None = None, by: Actor) -> str:
+    """Make a bearer token and answer it; it is shown this once. No sites named: all of them. Raises Invalid."""
     if role not in {str(known) for known in Role}:
         raise Invalid(f"roles are {', '.join(Role)}")
     if not name.strip():
         raise Invalid("a token needs a name that says who uses it")
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     with transaction():
-        row = ApiToken(name=name.strip(), role=role, token_hash=hash_token(token), created_at=clock.now())
+        row = ApiToken(
+            name=name.strip(),
+            role=role,
+            token_hash=hash_token(token),
+            has_all_sites=location_ids is None,
+            created_at=clock.now(),
+        )
         db.session.add(row)
-        audit.record(row, "created", by=by, role=role)
+        db.session.flush()
+        sites = sorted(set(location_ids or ()))
+        db.session.add_all(ApiTokenLocation(token_id=row.id, location_id=site) for site in sites)
+        audit.record(row, "created", by=by, role=role, sites=sites or "all")
     return token
 
 

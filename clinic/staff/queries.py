@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from clinic.db import db
-from clinic.staff.models import ApiToken, StaffUser
+from clinic.locations.models import Location
+from clinic.staff.models import ApiToken, ApiTokenLocation, StaffLocation, StaffUser
 
 
 def hash_token(token: str) -> bytes:
@@ -19,6 +20,19 @@ def active_token(token: str) -> ApiToken | None:
     return db.session.scalar(
         select(ApiToken).where(ApiToken.token_hash == hash_token(token), ApiToken.revoked_at.is_(None))
     )
+
+
+def granted_sites(user: StaffUser) -> frozenset[int]:
+    """Ids of the sites whose patients this person may see."""
+    if user.has_all_sites:
+        return frozenset(db.session.scalars(select(Location.id)))
+    return frozenset(db.session.scalars(select(StaffLocation.location_id).where(StaffLocation.user_id == user.id)))
+
+
+def token_sites(token_id: int) -> frozenset[int]:
+    """Ids of the sites whose patients a token reaches, where it does not reach all."""
+    statement = select(ApiTokenLocation.location_id).where(ApiTokenLocation.token_id == token_id)
+    return frozenset(db.session.scalars(statement))
 
 
 def staff_names(ids: Sequence[int]) -> dict[int, str]:

@@ -5,12 +5,12 @@ import hashlib
 from flask import Flask, g
 from flask_login import current_user, user_logged_in, user_logged_out
 from flask_security import Security, SQLAlchemyUserDatastore
-from sqlalchemy import select
 
 from clinic import audit
 from clinic.audit import Actor, ActorKind
 from clinic.db import db
-from clinic.staff.models import StaffLocation, StaffRole, StaffUser
+from clinic.staff import queries
+from clinic.staff.models import StaffRole, StaffUser
 from clinic.web.access import StaffCaller
 
 datastore = SQLAlchemyUserDatastore(db, StaffUser, StaffRole)
@@ -55,12 +55,12 @@ def load_caller() -> None:
     g.actor = None
     if not current_user.is_authenticated:
         return
-    sites = db.session.scalars(select(StaffLocation.location_id).where(StaffLocation.user_id == current_user.id))
     g.staff = StaffCaller(
         id=current_user.id,
         name=current_user.name,
         roles=frozenset(role.name for role in current_user.roles),
-        location_ids=frozenset(sites),
+        location_ids=queries.granted_sites(current_user),
+        has_all_sites=current_user.has_all_sites,
     )
     g.actor = Actor(ActorKind.STAFF, str(current_user.id))
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic.db import Base, Encrypted, Instant, PrimaryKey, UTCDateTime, Word, one_of
+from clinic.patients import sites
 
 
 class TaskKind(StrEnum):
@@ -38,6 +39,7 @@ class TaskLevel(StrEnum):
     ROUTINE = "routine"
 
 
+@sites.named("task_id")
 class Task(Base):
     """One thing to do. `dedupe_key` keeps a repeated trigger from opening a second task."""
 

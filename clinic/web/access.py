@@ -43,6 +43,7 @@ class StaffCaller:
     name: str
     roles: frozenset[str]
     location_ids: frozenset[int]
+    has_all_sites: bool = False
 
     def has(self, *roles: str) -> bool:
         return not self.roles.isdisjoint(roles)

@@ -326,7 +326,7 @@ def test_staff_of_another_site_find_nobody(client, doctor, sign_in, post) -> Non
     item_id = planning.add(
         patient.id, kind="sleep", text="x", for_patient=False, due_on=None, staff_id=doctor[0], by=doctor[1]
     )
-    sign_in("prescriber")
+    sign_in("prescriber", locations=(make_location(),))
     for url in ("plan", "summary", "referrals", "questions", "summary/preview"):
         assert client.get(f"/staff/patients/{patient.id}/{url}").status_code == 404
     assert client.get(f"/staff/referrals/{referral_id}/letter").status_code == 404

@@ -175,7 +175,7 @@ def test_one_read_is_one_audit_event(client: FlaskClient, sign_in: Any, database
 
 def test_a_place_that_a_person_may_not_see_hides_the_history(client: FlaskClient, sign_in: Any) -> None:
     patient = make_patient(preferred_location_id=make_location().id)
-    sign_in("prescriber")
+    sign_in("prescriber", locations=(make_location(),))
     assert client.get(f"/staff/eligibility/{sent(patient)}").status_code == 404
 
 
