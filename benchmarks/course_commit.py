@@ -63,6 +63,7 @@ def bare(course_id: int) -> float:
     values = {
         "location_ids": [r.location_id for r in rows],
         "device_ids": [r.device_id for r in rows],
+        "room_ids": [r.room_id for r in rows],
         "numbers": [r.number for r in rows],
         "kinds": [r.kind for r in rows],
         "needs": [r.need for r in rows],

@@ -51,6 +51,12 @@ class DecisionRequired(Conflict):
     code = "decision_required"
 
 
+class ReasonNeeded(Conflict):
+    """A soft rule stands against it: with a reason it can be done. `details["rules"]` says which, and who may."""
+
+    code = "reason_needed"
+
+
 class AlreadyOver(Conflict):
     """The session has started, ended or was cancelled."""
 

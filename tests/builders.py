@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from clinic import clock
-from clinic.audit import Actor, system
+from clinic.audit import Actor, ActorKind, system
 from clinic.db import db
 from clinic.eligibility.models import Assessment, Decision
 from clinic.intake.models import Intake
-from clinic.locations.models import ClinicProfile, Device, Location, OpeningHours, StaffShift
+from clinic.locations.models import ClinicProfile, Device, Location, OpeningHours, Room, StaffShift
 from clinic.patients.models import Patient
 from clinic.patients.operations import NewPatient, create_within_transaction
 from clinic.scheduling.models import Course, TreatmentSession
@@ -102,6 +102,16 @@ def make_staff(
     for location in locations or ():
         _add(StaffLocation(user_id=user.id, location_id=location.id))
     return user
+
+
+def actor_of(user: StaffUser) -> Actor:
+    """The staff member as who acts."""
+    return Actor(ActorKind.STAFF, str(user.id))
+
+
+def make_room(location: Location, **overrides: Any) -> Room:
+    values: dict[str, Any] = {"location_id": location.id, "name": f"Room {next(_numbers)}", "is_shared": False}
+    return _add(Room(**values | overrides))
 
 
 def make_shifts(user: StaffUser, location: Location, *, starts: time = time(8), ends: time = time(18)) -> None:
@@ -287,6 +297,26 @@ def make_session(course: Course, start: datetime, *, number: int = 1, **override
         "device_until": start + timedelta(minutes=25),
         "spaced_until": start + timedelta(minutes=25),
         "local_on": start.astimezone(ZoneInfo(site.tz)).date(),
+        "state": "booked",
+        "revision": 0,
+    }
+    return _add(TreatmentSession(**values | overrides))
+
+
+def make_visit(patient: Patient, staff: StaffUser, location: Location, start: datetime, **overrides: Any) -> Any:
+    """A visit of half an hour with a staff member, written past every operation."""
+    values: dict[str, Any] = {
+        "patient_id": patient.id,
+        "location_id": location.id,
+        "staff_id": staff.id,
+        "number": 1,
+        "kind": "consult",
+        "need": "person",
+        "starts_at": start,
+        "ends_at": start + timedelta(minutes=30),
+        "device_until": start + timedelta(minutes=30),
+        "spaced_until": start + timedelta(minutes=30),
+        "local_on": start.astimezone(ZoneInfo(location.tz)).date(),
         "state": "booked",
         "revision": 0,
     }

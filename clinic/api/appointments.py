@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from clinic.api.blueprint import CREATED, DESK, FLOOR, Body, Moment, Prose, SmallKey, accepts, bp
 from clinic.api.courses import session_shape
 from clinic.locations import queries as locations
-from clinic.scheduling import appointments, queries
+from clinic.scheduling import appointments, making_up, queries
 from clinic.web.access import current_actor, token
 
 
@@ -101,7 +101,7 @@ def no_show(session_id: int, body: Nothing) -> Any:
 @accepts(MakeUpIn)
 def make_up(course_id: int, body: MakeUpIn) -> Any:
     """Book one session that is owed."""
-    added = appointments.add_make_up(course_id, starts_at=body.starts_at, device_id=body.device, by=current_actor())
+    added = making_up.add_make_up(course_id, starts_at=body.starts_at, device_id=body.device, by=current_actor())
     return _shape(added), 201
 
 
@@ -112,7 +112,8 @@ def _shape(session_id: int) -> dict[str, Any]:
 
 
 def _with_make_ups(session_id: int) -> dict[str, Any]:
-    offered = appointments.make_ups(queries.session(session_id).course_id)
+    course_id = queries.session(session_id).course_id
+    offered = making_up.MakeUps() if course_id is None else making_up.make_ups(course_id)
     proposals = []
     for place in offered.places:
         at = locations.get(place.location_id)

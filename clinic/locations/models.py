@@ -95,6 +95,19 @@ class Closure(Base):
     name: Mapped[str] = mapped_column(String(100))
 
 
+class Room(Base):
+    """A room. One appointment at a time has it, unless it is shared (chairs side by side, a waiting area)."""
+
+    __tablename__ = "rooms"
+    __table_args__ = (UniqueConstraint("location_id", "name"),)
+
+    id: Mapped[SmallKey]
+    location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    is_shared: Mapped[bool] = mapped_column(Boolean)
+    retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
 class Device(Base):
     """A stimulator or a treatment chair. Treatments are offered where a device is able to give them."""
 
@@ -111,6 +124,7 @@ class Device(Base):
     kind: Mapped[Word]
     protocols: Mapped[list[str]] = mapped_column(ARRAY(String(60)))  # keys of clinic/protocols that it can give
     turnover_minutes: Mapped[int] = mapped_column(SmallInteger)
+    room_id: Mapped[int | None] = mapped_column(ForeignKey("rooms.id"), index=True)  # where it stands
     retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     location: Mapped[Location] = relationship(back_populates="devices")
 
@@ -123,6 +137,22 @@ class DeviceDowntime(Base):
 
     id: Mapped[SmallKey]
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), index=True)
+    starts_at: Mapped[Instant]
+    ends_at: Mapped[Instant]
+    reason: Mapped[str] = mapped_column(String(200))
+
+
+class StaffAbsence(Base):
+    """A span in which a staff member is not there, whatever the rota says."""
+
+    __tablename__ = "staff_absences"
+    __table_args__ = (
+        CheckConstraint("starts_at < ends_at", name="order"),
+        Index("staff_absences_user_idx", "user_id", "ends_at"),
+    )
+
+    id: Mapped[SmallKey]
+    user_id: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
     starts_at: Mapped[Instant]
     ends_at: Mapped[Instant]
     reason: Mapped[str] = mapped_column(String(200))

@@ -76,6 +76,8 @@ def _is_as_told(row: Message, visit: TreatmentSession) -> bool:
     if told is None:
         return False
     starts_at, device_id = told
+    if visit.device_id is None:
+        return False
     return starts_at == visit.starts_at and queries.are_together(device_id, visit.device_id)
 
 

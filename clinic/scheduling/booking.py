@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from functools import cached_property
+from datetime import date, datetime, timedelta
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text, update
+from sqlalchemy import delete, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock, jobs
@@ -19,12 +19,15 @@ from clinic.eligibility import queries as eligibility
 from clinic.errors import DecisionRequired, SlotTaken
 from clinic.locations import queries as locations
 from clinic.locations.models import Location
+from clinic.patients.sites import everyone
 from clinic.protocols.base import Protocol
 from clinic.scheduling import capacity, queries, wishes
 from clinic.scheduling.capacity import Snapshot
-from clinic.scheduling.models import SessionState, TreatmentSession
+from clinic.scheduling.mirror import Taken, taken
+from clinic.scheduling.models import Hold, SessionState, TreatmentSession
 from clinic.scheduling.planner import Booking
 from clinic.scheduling.planner.rules import RULE_TEXT
+from clinic.scheduling.queries import LockedDevice
 from clinic.scheduling.wishes import PlannedSession
 from clinic.tasks.models import TaskKind
 from clinic.tasks.operations import close_matching_within_transaction
@@ -33,19 +36,27 @@ OVERLAPS = {
     "treatment_sessions_device_overlap": "the device was booked by someone else",
     "treatment_sessions_patient_overlap": "the patient has another appointment then",
     "treatment_sessions_spacing": "too few hours between two sessions of the course",
+    "treatment_sessions_room_overlap": "the room was taken by someone else",
+    "treatment_sessions_staff_overlap": "the staff member sees someone else then",
 }
 TAKEN = "Someone else booked one of these times. Nothing was booked."
 AfterCommit = list[Callable[[], object]]
 
-SESSION_COLUMNS = """course_id, patient_id, state, revision, location_id, device_id, number, kind, need,
-    starts_at, ends_at, device_until, spaced_until, local_on"""
-SESSION_ROWS = """unnest(CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]), CAST(:numbers AS smallint[]),
-    CAST(:kinds AS varchar[]), CAST(:needs AS varchar[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),
-    CAST(:device_untils AS timestamptz[]), CAST(:spaced_untils AS timestamptz[]), CAST(:dates AS date[]))"""
+SESSION_COLUMNS = """course_id, patient_id, state, hold_id, revision, location_id, device_id, room_id, number, kind,
+    need, starts_at, ends_at, device_until, spaced_until, local_on"""
+SESSION_ROWS = """unnest(CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]), CAST(:room_ids AS integer[]),
+    CAST(:numbers AS smallint[]), CAST(:kinds AS varchar[]), CAST(:needs AS varchar[]), CAST(:starts AS timestamptz[]),
+    CAST(:ends AS timestamptz[]), CAST(:device_untils AS timestamptz[]), CAST(:spaced_untils AS timestamptz[]),
+    CAST(:dates AS date[]))"""
 # Sessions of a course that is booked already: revision 1, because the patient was told of the course without them.
 INSERT_SESSIONS = text(
     f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
-    f"SELECT :course_id, :patient_id, 'booked', 1, s.* FROM {SESSION_ROWS} AS s"
+    f"SELECT :course_id, :patient_id, 'booked', NULL, 1, s.* FROM {SESSION_ROWS} AS s"
+)
+# Places that are kept for somebody: they belong to no course yet.
+HOLD_SESSIONS = text(
+    f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
+    f"SELECT NULL, :patient_id, 'held', :hold_id, 0, s.* FROM {SESSION_ROWS} AS s"
 )
 # One round trip for all that a booking writes: course, sessions, the proposal that it came from, the schedules' versions.
 INSERT_COURSE = text(
@@ -62,7 +73,7 @@ INSERT_COURSE = text(
         UPDATE locations SET schedule_version = schedule_version + 1 WHERE id = ANY(CAST(:locked AS integer[]))
     ), sessions AS (
         INSERT INTO treatment_sessions ({SESSION_COLUMNS})
-        SELECT course.id, :patient_id, 'booked', 0, s.* FROM course, {SESSION_ROWS} AS s
+        SELECT course.id, :patient_id, 'booked', NULL, 0, s.* FROM course, {SESSION_ROWS} AS s
     )
     SELECT id FROM course
     """  # noqa: S608 - the parts are the constants above
@@ -93,18 +104,27 @@ class Booked:
 
 @dataclass
 class Locked:
-    """What is locked: turnover by device, schedule version by location. `state` is read when it is asked for."""
+    """What is locked: devices, schedule version by location. `state` is read when it is asked for."""
 
-    turnover: Mapping[int, int]
+    devices: Mapping[int, LockedDevice]
     versions: Mapping[int, int]
     until: date
     added: list[tuple[int, Booking]] = field(default_factory=list)
     removed: list[tuple[int, Booking]] = field(default_factory=list)
+    fresh_until: datetime | None = None  # when the first hold that was added runs out
 
     @cached_property
     def state(self) -> Snapshot:
         """The exact state of the locked locations; changes that free or take no place never need it."""
         return capacity.snapshot_under_lock(self.versions, until=self.until)
+
+    def take(self, one: Taken) -> None:
+        """The state under the lock is told of a new place."""
+        self.added.extend(self.state.mirrored(one))
+
+    def free(self, one: Taken) -> None:
+        """The state under the lock is told of a place that is free again."""
+        self.removed.extend(x for x in self.state.mirrored(one) if x[1] in self.state.bookings[x[0]])
 
 
 def approval(patient_id: int, protocol: Protocol) -> int:
@@ -117,18 +137,67 @@ def approval(patient_id: int, protocol: Protocol) -> int:
     return decision.id
 
 
-def lock_places(device_ids: Collection[int], location_ids: Collection[int], until: date) -> Locked:
-    """Devices, then locations, each in id order, after the patient was locked."""
-    turnover = queries.lock_devices(set(device_ids))
-    versions = queries.lock_locations(set(location_ids))
-    return Locked(turnover, versions, until)
+@everyone()  # a place is taken whoever holds it
+def lock_places(
+    device_ids: Collection[int],
+    location_ids: Collection[int],
+    until: date,
+    *,
+    patient_ids: Collection[int] = (),
+    room_ids: Collection[int] = (),
+    staff_ids: Collection[int] = (),
+) -> Locked:
+    """Devices, rooms, staff, then locations, each in id order, after the patients were locked.
+
+    Holds that ran out at these locations, or of these patients, are let go: they stand in nobody's way.
+    """
+    devices = queries.lock_devices(set(device_ids)) if device_ids else {}
+    if room_ids:
+        queries.lock_rooms(set(room_ids))
+    if staff_ids:
+        queries.lock_staff(set(staff_ids))
+    locations = queries.lock_locations(set(location_ids))
+    if locations.has_old_holds:
+        _let_go_expired(set(location_ids), set(patient_ids))
+    return Locked(devices, locations.versions, until)
+
+
+def lock_row(row: TreatmentSession, *, until: date | None = None) -> Locked:
+    """Lock all that an appointment has; its patient is locked already."""
+    return lock_places(
+        {row.device_id} if row.device_id is not None else (),
+        {row.location_id} | (queries.sites_of_person(row.staff_id) if row.staff_id is not None else set()),
+        until or row.starts_at.date(),
+        patient_ids={row.patient_id},
+        room_ids={row.room_id} if row.room_id is not None else (),
+        staff_ids={row.staff_id} if row.staff_id is not None else (),
+    )
+
+
+def _let_go_expired(location_ids: Collection[int], patient_ids: Collection[int]) -> None:
+    """The sweep ends the holds themselves; the state of a location never counts one that ran out."""
+    old = select(Hold.id).where(Hold.ended_at.is_(None), Hold.expires_at <= clock.now()).scalar_subquery()
+    rows = (
+        TreatmentSession.hold_id.in_(old),
+        or_(TreatmentSession.location_id.in_(location_ids), TreatmentSession.patient_id.in_(patient_ids)),
+    )
+    without = {"synchronize_session": False}
+    db.session.execute(
+        delete(TreatmentSession).where(*rows, TreatmentSession.course_id.is_(None)), execution_options=without
+    )
+    db.session.execute(
+        update(TreatmentSession)
+        .where(*rows, TreatmentSession.course_id.is_not(None))
+        .values(state=SessionState.CANCELLED, hold_id=None, ended_at=clock.now()),
+        execution_options=without,
+    )
 
 
 def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> int:
     """Lock, check and write a whole course; the patient is locked already. Raises SlotTaken, DecisionRequired."""
     decision_id = approval(new.patient_id, new.protocol)
     sessions = new.sessions
-    locked = lock_places({s.device_id for s in sessions}, {s.location_id for s in sessions}, last_date(sessions))
+    locked = lock_sessions(sessions, patient_ids={new.patient_id})
     refuse_taken(new.patient_id, locked.state, sessions)
     course_id: int = db.session.execute(
         INSERT_COURSE,
@@ -154,6 +223,16 @@ def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCom
     )
     _tell(locked, after_commit)
     return course_id
+
+
+def lock_sessions(sessions: Sequence[PlannedSession], *, patient_ids: Collection[int]) -> Locked:
+    """Lock all that these sessions need; the patient is locked already."""
+    return lock_places(
+        {s.device_id for s in sessions},
+        {s.location_id for s in sessions},
+        last_date(sessions),
+        patient_ids=patient_ids,
+    )
 
 
 def refuse_taken(patient_id: int, state: Snapshot, sessions: Sequence[PlannedSession]) -> None:
@@ -193,44 +272,60 @@ def insert_sessions(
     db.session.execute(INSERT_SESSIONS, {**values, "course_id": course_id, "patient_id": patient_id})
 
 
+def hold_sessions(
+    hold_id: int, patient_id: int, protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked
+) -> None:
+    """Keep the places of a course in one statement."""
+    values = _arrays(protocol, sessions, locked)
+    db.session.execute(HOLD_SESSIONS, {**values, "hold_id": hold_id, "patient_id": patient_id})
+
+
 def _arrays(protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked) -> dict[str, Any]:
     """The columns of new sessions, one array each; and the state under the lock is told of them."""
-    locked.added.extend(
-        (s.location_id, locked.state.booking(s.device_id, s.starts_at, s.ends_at, s.need)) for s in sessions
-    )
+    places = [place_of(s, locked) for s in sessions]
+    for place in places:
+        locked.take(place)
     zones = {s.device_id: ZoneInfo(locked.state.site_of_device[s.device_id].tz) for s in sessions}
     return {
         "location_ids": [s.location_id for s in sessions],
         "device_ids": [s.device_id for s in sessions],
+        "room_ids": [place.room_id for place in places],
         "numbers": [s.number for s in sessions],
         "kinds": [s.kind for s in sessions],
         "needs": [s.need for s in sessions],
         "starts": [s.starts_at for s in sessions],
         "ends": [s.ends_at for s in sessions],
-        "device_untils": [s.ends_at + timedelta(minutes=locked.turnover[s.device_id]) for s in sessions],
+        "device_untils": [place.device_until for place in places],
         "spaced_untils": [s.starts_at + wishes.spacing(protocol, s.number) for s in sessions],
         "dates": [s.starts_at.astimezone(zones[s.device_id]).date() for s in sessions],
     }
+
+
+def place_of(session: PlannedSession, locked: Locked) -> Taken:
+    """What a planned session takes."""
+    device = locked.devices[session.device_id]
+    until = session.ends_at + timedelta(minutes=device.turnover)
+    return Taken(
+        session.location_id,
+        session.device_id,
+        device.room_id,
+        None,
+        session.need,
+        session.starts_at,
+        session.ends_at,
+        until,
+    )
 
 
 def free_sessions(rows: Iterable[TreatmentSession], state: SessionState, locked: Locked) -> int:
     """Set sessions to a state that holds no place. Answers how many."""
     count = 0
     for row in rows:
-        locked.removed.extend(_bookings([row], locked.state))
-        row.state = state
+        locked.free(taken(row))
+        row.state, row.hold_id = state, None
         row.ended_at = clock.now()
         count += 1
     return count
-
-
-def _bookings(rows: Iterable[TreatmentSession], state: Snapshot) -> list[tuple[int, Booking]]:
-    found = []
-    for row in rows:
-        booking = state.booking(row.device_id, row.starts_at, row.ends_at, row.need)
-        if booking in state.bookings[row.location_id]:
-            found.append((row.location_id, booking))
-    return found
 
 
 def raise_versions(locked: Locked, after_commit: AfterCommit) -> None:
@@ -244,10 +339,16 @@ def raise_versions(locked: Locked, after_commit: AfterCommit) -> None:
 
 def _tell(locked: Locked, after_commit: AfterCommit) -> None:
     """After the commit: the warm state of this process, and the sweep of the reminders."""
-    added, removed = locked.added, locked.removed
-    if set(locked.versions) <= {location_id for location_id, _ in (*added, *removed)}:
-        before = locked.state
-        after_commit.append(lambda: capacity.remember(before, added, removed))
+    state: Snapshot | None = locked.__dict__.get("state")  # read only where a place was taken or freed
+    remember = partial(
+        capacity.remember,
+        locked.versions,
+        locked.added,
+        locked.removed,
+        start=state.start if state is not None else None,
+        fresh_until=locked.fresh_until,
+    )
+    after_commit.append(remember)
     after_commit.append(lambda: jobs.ring(jobs.Job.SWEEP_REMINDERS))
 
 

@@ -7,42 +7,27 @@ proposal, never a double booking: an operation compares versions under the lock 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from clinic import clock
 from clinic.db import db
-from clinic.locations.models import Closure, Device, DeviceDowntime, Location, OpeningHours, StaffShift
+from clinic.locations.models import Location
 from clinic.patients.sites import everyone
-from clinic.scheduling.models import HOLDS_PLACE, TreatmentSession
-from clinic.scheduling.planner import Booking, DeviceFacts, LocationFacts, Occupancy, StaffFacts
+from clinic.scheduling.mirror import Site, Taken, read_bookings, read_site
+from clinic.scheduling.planner import Booking, DeviceFacts, Occupancy
 from clinic.scheduling.planner.calendar import from_utc
-from clinic.staff.models import StaffUser
 
 HORIZON_DAYS = 182
 HORIZON_STEP = 28
 GRID = 5
 KEPT_SETS = 8
+MOST_TOLD = 500  # changes that wait for a reader of one set
 MOST_SITES = 8  # up to so many sites a refusal also tries the others
-
-DaySpan = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Site:
-    """What is fixed about a location between two changes of its schedule; days count from the horizon's start."""
-
-    id: int
-    slug: str
-    name: str
-    tz: str
-    facts: LocationFacts
-    devices: tuple[tuple[int, DeviceFacts], ...]
-    staff: tuple[StaffFacts, ...]
 
 
 @dataclass(frozen=True)
@@ -55,6 +40,7 @@ class Snapshot:
     sites: Mapping[int, Site]
     bookings: Mapping[int, frozenset[Booking]]
     occupancy: Occupancy
+    fresh_until: datetime | None = None  # when the first hold in it runs out: from then on it is stale
     answers: dict[str, Any] = field(default_factory=dict)
     thinking: threading.Lock = field(default_factory=threading.Lock)
 
@@ -112,14 +98,47 @@ class Snapshot:
                 return rule
         return None
 
-    def booking(self, device_id: int, starts_at: datetime, ends_at: datetime, need: str) -> Booking:
-        """A session as the planner counts it."""
-        day, minute = self.day_and_minute(device_id, starts_at)
-        minutes = int((ends_at - starts_at).total_seconds() // 60)
-        return Booking(self.devices[device_id].id, day, minute, minutes, need)  # type: ignore[arg-type]
+    def person_is_needed(self, staff_id: int, starts_at: datetime, ends_at: datetime) -> bool:
+        """Would the pools of a site fall short of what is booked there, if this person saw somebody then?"""
+        for site in self.sites.values():
+            on, start = from_utc(starts_at, site.tz)
+            day, end = self.occupancy.day_of(on), start + int((ends_at - starts_at).total_seconds() // 60)
+            if any(not self._has_room(site, shadow) for shadow in site.absent_from_pools(staff_id, day, start, end)):
+                return True
+        return False
+
+    def _has_room(self, site: Site, shadow: Booking) -> bool:
+        occupancy = self.occupancy
+        first = (shadow.start - occupancy.low) // occupancy.unit
+        last = -(-(shadow.start + shadow.duration - occupancy.low) // occupancy.unit)
+        first, last = max(0, first), min(occupancy.slots, last)
+        if not 0 <= shadow.day < occupancy.days or first >= last:
+            return True  # outside the opening hours nothing is given
+        where = occupancy.location_index[site.facts.id], shadow.day, slice(first, last)
+        needs = ("obs",) if shadow.need == "obs" else ("map", "tms") if shadow.need == "map" else ("tms",)
+        return all(self._is_left(need, where, site) for need in needs)
+
+    def _is_left(self, need: str, where: tuple[int, int, slice], site: Site) -> bool:
+        occupancy = self.occupancy
+        used, on = occupancy.staff_used, occupancy.staff_on
+        if need == "obs":
+            return bool((used["obs"][where] + site.chairs_per_observer <= on["obs"][where]).all())
+        if need == "map":
+            return bool((used["map"][where] < on["map"][where]).all())
+        return bool((used["map"][where] + used["tms"][where] < on["tms"][where]).all())
+
+    def mirrored(self, one: Taken) -> list[tuple[int, Booking]]:
+        """All that an appointment takes, by location."""
+        sites: Iterable[Site] = [self.sites[one.location_id]] if one.staff_id is None else self.sites.values()
+        return [(site.id, booking) for site in sites for booking in site.bookings(one)]
 
     def changed(
-        self, *, added: Mapping[int, set[Booking]], removed: Mapping[int, set[Booking]], versions: Mapping[int, int]
+        self,
+        *,
+        added: Mapping[int, set[Booking]],
+        removed: Mapping[int, set[Booking]],
+        versions: Mapping[int, int],
+        fresh_until: datetime | None = None,
     ) -> "Snapshot":
         """The state after bookings came and went."""
         occupancy = self.occupancy.copy()
@@ -132,13 +151,28 @@ class Snapshot:
             for booking in new:
                 occupancy.book(booking)
             bookings[location_id] = bookings[location_id] | new
-        return Snapshot(self.start, self.days, {**self.versions, **versions}, self.sites, bookings, occupancy)
+        until = earlier(self.fresh_until, fresh_until)
+        return Snapshot(self.start, self.days, {**self.versions, **versions}, self.sites, bookings, occupancy, until)
 
-    def without(self, session: TreatmentSession) -> "Snapshot":
-        """The state as if this session were not booked."""
-        gone = {self.booking(session.device_id, session.starts_at, session.ends_at, session.need)}
-        present = gone & self.bookings[session.location_id]
-        return self.changed(added={}, removed={session.location_id: present}, versions={})
+    def without(self, *rows: Taken) -> "Snapshot":
+        """The state as if these appointments were not booked."""
+        gone: dict[int, set[Booking]] = {}
+        for row in rows:
+            for location_id, booking in self.mirrored(row):
+                if booking in self.bookings[location_id]:
+                    gone.setdefault(location_id, set()).add(booking)
+        return self.changed(added={}, removed=gone, versions={})
+
+    def is_stale(self, versions: Mapping[int, int]) -> bool:
+        """Did a schedule change, or a hold run out?"""
+        return dict(self.versions) != dict(versions) or (
+            self.fresh_until is not None and self.fresh_until <= clock.now()
+        )
+
+
+def earlier(a: datetime | None, b: datetime | None) -> datetime | None:
+    """The earlier of two instants, of which either may be missing."""
+    return min((x for x in (a, b) if x is not None), default=None)
 
 
 @dataclass(frozen=True)
@@ -148,6 +182,7 @@ class Told:
     before: Mapping[int, int]
     added: Mapping[int, set[Booking]]
     removed: Mapping[int, set[Booking]]
+    fresh_until: datetime | None = None
 
 
 Key = tuple[frozenset[int], date, int]
@@ -169,14 +204,25 @@ class Warm:
             for told in self._told.pop(key, ()):
                 if all(found.versions[x] == version for x, version in told.before.items()):
                     versions = {x: version + 1 for x, version in told.before.items()}
-                    found = found.changed(added=told.added, removed=told.removed, versions=versions)
+                    found = found.changed(
+                        added=told.added, removed=told.removed, versions=versions, fresh_until=told.fresh_until
+                    )
             self._kept[key] = found
             return found
 
-    def tell(self, key: Key, told: "Told") -> None:
-        """Keep what this process changed for the next reader: the one who changed it does not wait for it."""
+    def tell(self, told: "Told", start: date | None) -> None:
+        """Keep what this process changed for the next reader: the one who changed it does not wait for it.
+
+        `start`: the day from which the changed bookings count, None where there are none.
+        """
         with self._lock:
-            self._told.setdefault(key, []).append(told)
+            for key in list(self._kept):
+                if not told.before.keys() <= key[0] or start not in (None, key[1]):
+                    continue
+                waiting = self._told.setdefault(key, [])
+                waiting.append(told)
+                if len(waiting) > MOST_TOLD:  # nobody asks for it any more
+                    del self._kept[key], self._told[key]
 
     def covering(self, ids: frozenset[int], start: date, until: date) -> Snapshot | None:
         """The newest kept state of at least these locations that reaches that date."""
@@ -234,10 +280,10 @@ def _present(ids: frozenset[int], start: date, days: int, versions: Mapping[int,
     key, warm = (ids, start, days), _warm()
     found = warm.get(key)
     if found is None:
-        sites = {x: _read_site(x, start, days) for x in sorted(ids)}
-        found = _built(start, days, versions, sites, {x: _read_bookings(sites[x], start, days) for x in sites})
+        sites = {x: read_site(x, start, days) for x in sorted(ids)}
+        found = _built(start, days, versions, sites, {x: read_bookings(sites[x], days) for x in sites})
         warm.keep(key, found)
-    elif dict(found.versions) != dict(versions):
+    elif found.is_stale(versions):
         found = _refreshed(found, versions)
         warm.keep(key, found)
     return found
@@ -248,193 +294,65 @@ def _versions(ids: frozenset[int]) -> dict[int, int]:
     return {row.id: row.schedule_version for row in rows}
 
 
-def remember(before: Snapshot, added: Sequence[tuple[int, Booking]], removed: Sequence[tuple[int, Booking]]) -> None:
-    """After a commit: what this process changed itself need not be read again."""
-    touched = {location_id for location_id, _ in (*added, *removed)}
+def remember(
+    versions: Mapping[int, int],
+    added: Sequence[tuple[int, Booking]],
+    removed: Sequence[tuple[int, Booking]],
+    *,
+    start: date | None,
+    fresh_until: datetime | None = None,
+) -> None:
+    """After a commit: what this process changed itself need not be read again. `versions`: those before the change."""
     told = Told(
-        {x: before.versions[x] for x in touched},
-        {x: {booking for at, booking in added if at == x} for x in touched},
-        {x: {booking for at, booking in removed if at == x} for x in touched},
+        dict(versions),
+        {x: {booking for at, booking in added if at == x} for x in versions},
+        {x: {booking for at, booking in removed if at == x} for x in versions},
+        fresh_until,
     )
-    _warm().tell((frozenset(before.sites), before.start, before.days), told)
+    _warm().tell(told, start)
 
 
-# -- reading --------------------------------------------------------------------------------------------------------
+# -- building -------------------------------------------------------------------------------------------------------
+
+Bookings = tuple[frozenset[Booking], datetime | None]
 
 
 def _refreshed(old: Snapshot, versions: Mapping[int, int]) -> Snapshot:
     """Read the changed locations again; where only bookings changed, only those are booked and released."""
-    changed = [x for x in old.sites if old.versions[x] != versions[x]]
-    sites = {x: _read_site(x, old.start, old.days) for x in changed}
-    bookings = {x: _read_bookings(sites[x], old.start, old.days) for x in changed}
-    if all(sites[x] == old.sites[x] for x in changed):
-        return old.changed(
-            added={x: set(bookings[x] - old.bookings[x]) for x in changed},
-            removed={x: set(old.bookings[x] - bookings[x]) for x in changed},
-            versions=versions,
-        )
-    return _built(old.start, old.days, versions, {**old.sites, **sites}, {**old.bookings, **bookings})
+    has_run_out = old.fresh_until is not None and old.fresh_until <= clock.now()
+    changed = [x for x in old.sites if has_run_out or old.versions[x] != versions[x]]
+    sites = {x: read_site(x, old.start, old.days) for x in changed}
+    bookings = {x: read_bookings(sites[x], old.days) for x in changed}
+    kept = {x: (old.bookings[x], old.fresh_until) for x in old.sites}
+    if any(sites[x] != old.sites[x] for x in changed):
+        return _built(old.start, old.days, versions, {**old.sites, **sites}, {**kept, **bookings})
+    new = old.changed(
+        added={x: set(bookings[x][0] - old.bookings[x]) for x in changed},
+        removed={x: set(old.bookings[x] - bookings[x][0]) for x in changed},
+        versions=versions,
+    )
+    return replace(new, fresh_until=_first_end({**kept, **bookings}), answers={}, thinking=threading.Lock())
+
+
+def _first_end(bookings: Mapping[int, Bookings]) -> datetime | None:
+    return min((end for _, end in bookings.values() if end is not None), default=None)
 
 
 def _built(
-    start: date,
-    days: int,
-    versions: Mapping[int, int],
-    sites: Mapping[int, Site],
-    bookings: Mapping[int, frozenset[Booking]],
+    start: date, days: int, versions: Mapping[int, int], sites: Mapping[int, Site], read: Mapping[int, Bookings]
 ) -> Snapshot:
+    bookings = {x: found for x, (found, _) in read.items()}
     occupancy = Occupancy(
         start,
         days,
         locations=[site.facts for site in sites.values()],
-        devices=[facts for site in sites.values() for _, facts in site.devices],
+        devices=[
+            *(facts for site in sites.values() for _, facts in site.devices),
+            *(site.pool for site in sites.values()),
+        ],
         staff=[person for site in sites.values() for person in site.staff],
         bookings=[booking for x in sites for booking in sorted(bookings[x], key=lambda b: (b.device, b.day, b.start))],
         grid=GRID,
         observer_capacity=1,  # each site has its own ratio: an observer is counted once per chair
     )
-    return Snapshot(start, days, dict(versions), dict(sites), dict(bookings), occupancy)
-
-
-def _read_site(location_id: int, start: date, days: int) -> Site:
-    location = db.session.execute(
-        select(Location.slug, Location.name, Location.tz, Location.chairs_per_observer).where(
-            Location.id == location_id
-        )
-    ).one()
-    until = start + timedelta(days=days)
-    name = f"{location.name} ({location.slug})" if _name_is_shared(location_id, location.name) else location.name
-    return Site(
-        id=location_id,
-        slug=location.slug,
-        name=location.name,
-        tz=location.tz,
-        facts=LocationFacts(name, _hours(location_id), _closed(location_id, start, until), tz=location.tz),
-        devices=_devices(location_id, name, location.tz, start, days),
-        staff=_staff(location_id, name, start, days, location.chairs_per_observer),
-    )
-
-
-def _name_is_shared(location_id: int, name: str) -> bool:
-    other = select(Location.id).where(Location.name == name, Location.id != location_id).limit(1)
-    return db.session.scalar(other) is not None
-
-
-def _minute(wall: time) -> int:
-    """Minutes after midnight; a closing time of 23:59 means midnight, the last minute a column can hold."""
-    minutes = wall.hour * 60 + wall.minute
-    return 1440 if minutes == 1439 else minutes
-
-
-def _hours(location_id: int) -> tuple[tuple[tuple[int, int], ...], ...]:
-    week: list[list[tuple[int, int]]] = [[] for _ in range(7)]
-    rows = select(OpeningHours.weekday, OpeningHours.opens, OpeningHours.closes).where(
-        OpeningHours.location_id == location_id
-    )
-    for weekday, opens, closes in db.session.execute(rows):
-        week[weekday].append((_minute(opens), _minute(closes)))
-    return tuple(tuple(sorted(spans)) for spans in week)
-
-
-def _closed(location_id: int, start: date, until: date) -> frozenset[int]:
-    rows = select(Closure.on_date).where(
-        Closure.location_id == location_id, Closure.on_date >= start, Closure.on_date < until
-    )
-    return frozenset((on - start).days for on in db.session.scalars(rows))
-
-
-def _devices(location_id: int, site: str, tz: str, start: date, days: int) -> tuple[tuple[int, DeviceFacts], ...]:
-    rows = db.session.execute(
-        select(Device.id, Device.name, Device.kind, Device.protocols, Device.turnover_minutes, Device.retired_at)
-        .where(Device.location_id == location_id)
-        .order_by(Device.id)
-    ).all()
-    down: dict[int, list[DaySpan]] = {row.id: [] for row in rows}
-    spans = select(DeviceDowntime.device_id, DeviceDowntime.starts_at, DeviceDowntime.ends_at).where(
-        DeviceDowntime.device_id.in_(down), DeviceDowntime.ends_at > clock.now() - timedelta(days=2)
-    )
-    for device_id, starts_at, ends_at in db.session.execute(spans):
-        down[device_id].extend(_day_spans(starts_at, ends_at, tz, start, days))
-    return tuple(
-        (
-            row.id,
-            DeviceFacts(
-                id=f"{row.name}, {site}",
-                location=site,
-                kind=row.kind,
-                # a retired device takes no new sessions, the ones it has still hold staff
-                capabilities=frozenset() if row.retired_at is not None else frozenset(row.protocols),
-                turnover=row.turnover_minutes,
-                down=tuple(sorted(down[row.id])),
-            ),
-        )
-        for row in rows
-    )
-
-
-def _day_spans(starts_at: datetime, ends_at: datetime, tz: str, start: date, days: int) -> Iterable[DaySpan]:
-    first, first_minute = from_utc(starts_at, tz)
-    last, last_minute = from_utc(ends_at + timedelta(seconds=59), tz)
-    for day in range(max(0, (first - start).days), min(days - 1, (last - start).days) + 1):
-        on = start + timedelta(days=day)
-        opens, closes = first_minute if on == first else 0, last_minute if on == last else 1440
-        if opens < closes:
-            yield day, opens, closes
-
-
-def _staff(location_id: int, site: str, start: date, days: int, chairs: int) -> tuple[StaffFacts, ...]:
-    until = start + timedelta(days=days)
-    shifts: dict[tuple[int, frozenset[str]], tuple[list[DaySpan], list[DaySpan]]] = {}
-    rows = db.session.execute(
-        select(StaffShift, StaffUser.skills)
-        .join(StaffUser, StaffUser.id == StaffShift.user_id)
-        .where(
-            StaffShift.location_id == location_id,
-            StaffUser.active.is_(True),
-            StaffShift.valid_from < until,
-            or_(StaffShift.valid_until.is_(None), StaffShift.valid_until >= start),
-        )
-        .order_by(StaffShift.user_id, StaffShift.weekday, StaffShift.starts)
-    )
-    for shift, skills in rows:
-        # who may map may also treat: the planner counts mapping operators as a part of the pool
-        able = frozenset(skills) | (frozenset({"tms"}) if "map" in skills else frozenset())
-        on, breaks = shifts.setdefault((shift.user_id, able), ([], []))
-        for day in _days_of(shift, start, days):
-            on.append((day, _minute(shift.starts), _minute(shift.ends)))
-            if shift.break_starts is not None and shift.break_ends is not None:
-                breaks.append((day, _minute(shift.break_starts), _minute(shift.break_ends)))
-    people: list[StaffFacts] = []
-    for (user_id, able), (on, breaks) in shifts.items():
-        person = StaffFacts(str(user_id), site, able - {"obs"}, tuple(on), tuple(breaks))
-        people.append(person)
-        if "obs" in able:
-            people.extend(replace(person, id=f"{user_id} chair {n}", skills=frozenset({"obs"})) for n in range(chairs))
-    return tuple(people)
-
-
-def _days_of(shift: StaffShift, start: date, days: int) -> range:
-    first = max(0, (shift.valid_from - start).days)
-    last = days if shift.valid_until is None else min(days, (shift.valid_until - start).days + 1)
-    first += (shift.weekday - (start + timedelta(days=first)).weekday()) % 7
-    return range(first, max(first, last), 7)
-
-
-def _read_bookings(site: Site, start: date, days: int) -> frozenset[Booking]:
-    names = {key: facts.id for key, facts in site.devices}
-    rows = db.session.execute(
-        select(
-            TreatmentSession.device_id, TreatmentSession.starts_at, TreatmentSession.ends_at, TreatmentSession.need
-        ).where(
-            TreatmentSession.location_id == site.id,
-            TreatmentSession.local_on >= start,
-            TreatmentSession.local_on < start + timedelta(days=days),
-            TreatmentSession.state.in_(HOLDS_PLACE),
-        )
-    )
-    found = set()
-    for device_id, starts_at, ends_at, need in rows:
-        on, minute = from_utc(starts_at, site.tz)
-        minutes = int((ends_at - starts_at).total_seconds() // 60)
-        found.add(Booking(names[device_id], (on - start).days, minute, minutes, need))  # type: ignore[arg-type]
-    return frozenset(found)
+    return Snapshot(start, days, dict(versions), dict(sites), bookings, occupancy, _first_end(read))

@@ -1,4 +1,4 @@
-"""Courses and their treatment sessions. The constraints here are the last word against a double booking."""
+"""Courses, and the one table of every appointment. The constraints here are the last word against a double booking."""
 
 import uuid
 from datetime import date, datetime
@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from clinic.db import Base, Instant, PrimaryKey, UTCDateTime, Word, one_of
+from clinic.db import Base, Instant, PrimaryKey, Secret, UTCDateTime, Word, one_of
 from clinic.patients import sites
 
 
@@ -35,8 +35,9 @@ class CourseState(StrEnum):
 
 
 class SessionState(StrEnum):
-    """States of a treatment session; transitions in docs/states.md."""
+    """States of an appointment; transitions in docs/states.md."""
 
+    HELD = "held"  # kept for somebody until its hold runs out
     BOOKED = "booked"
     CONFIRMED = "confirmed"
     ARRIVED = "arrived"
@@ -45,8 +46,41 @@ class SessionState(StrEnum):
     NO_SHOW = "no_show"
 
 
-HOLDS_PLACE = (SessionState.BOOKED, SessionState.CONFIRMED, SessionState.ARRIVED, SessionState.COMPLETED)
-HOLDS_PLACE_SQL = "state IN ('booked', 'confirmed', 'arrived', 'completed')"
+class VisitKind(StrEnum):
+    """Appointments that are no session of a course: one staff member, perhaps a room, never a device."""
+
+    CONSULT = "consult"
+    MEDICATION = "medication"
+    THERAPY = "therapy"
+
+
+class Mode(StrEnum):
+    """How patient and staff meet."""
+
+    IN_PERSON = "in_person"
+    VIDEO = "video"
+
+
+PERSON = "person"  # the staff need of a visit: the one who was named, no pool
+HOLDS_PLACE = (
+    SessionState.HELD,
+    SessionState.BOOKED,
+    SessionState.CONFIRMED,
+    SessionState.ARRIVED,
+    SessionState.COMPLETED,
+)
+HOLDS_PLACE_SQL = "state IN ('held', 'booked', 'confirmed', 'arrived', 'completed')"
+
+
+def _exclusive(column: str, range_type: str, until: str, name: str) -> ExcludeConstraint:
+    """No two appointments that hold their place share this thing. A NULL would join every range: it is left out."""
+    return ExcludeConstraint(
+        (text(f"{range_type}({column}, {column}, '[]')"), "&&"),
+        (text(f"tstzrange(starts_at, {until}, '[)')"), "&&"),
+        where=text(f"{HOLDS_PLACE_SQL} AND {column} IS NOT NULL"),
+        using="gist",
+        name=name,
+    )
 
 
 @sites.binds
@@ -79,38 +113,38 @@ class Course(Base):
 @sites.binds
 @sites.named("session_id")
 class TreatmentSession(Base):
-    """One visit of a course. The patient holds [starts, ends), the device [starts, device_until), staff [starts, ends).
+    """One appointment: a session of a course on a device, or a visit (`VisitKind`) with a staff member.
 
+    The patient and a named staff member hold [starts, ends), device and room [starts, device_until).
     `spaced_until` is the earliest start of the next session of the same course (start + the protocol's hours between).
+    `room_id` is set where one appointment at a time has the room. A visit by video has the site of its staff member.
     """
 
     __tablename__ = "treatment_sessions"
     __table_args__ = (
         one_of("state", [*SessionState]),
-        CheckConstraint("need IN ('tms', 'map', 'obs')", name="need"),
+        one_of("mode", [*Mode]),
+        CheckConstraint("need IN ('tms', 'map', 'obs', 'person')", name="need"),
         CheckConstraint("starts_at < ends_at AND ends_at <= device_until AND starts_at < spaced_until", name="order"),
         CheckConstraint("number >= 1", name="number"),
-        ExcludeConstraint(
-            (text("int4range(device_id, device_id, '[]')"), "&&"),
-            (text("tstzrange(starts_at, device_until, '[)')"), "&&"),
-            where=text(HOLDS_PLACE_SQL),
-            using="gist",
-            name="treatment_sessions_device_overlap",
+        CheckConstraint(
+            "CASE WHEN kind IN ('consult', 'medication', 'therapy')"
+            " THEN need = 'person' AND staff_id IS NOT NULL AND device_id IS NULL AND course_id IS NULL"
+            " ELSE need <> 'person' AND staff_id IS NULL AND device_id IS NOT NULL AND mode = 'in_person'"
+            " AND (course_id IS NOT NULL OR state = 'held') END",
+            name="kind",
         ),
-        ExcludeConstraint(
-            (text("int8range(patient_id, patient_id, '[]')"), "&&"),
-            (text("tstzrange(starts_at, ends_at, '[)')"), "&&"),
-            where=text(HOLDS_PLACE_SQL),
-            using="gist",
-            name="treatment_sessions_patient_overlap",
+        CheckConstraint("(state = 'held') = (hold_id IS NOT NULL)", name="held"),
+        CheckConstraint("mode <> 'video' OR room_id IS NULL", name="video_needs_no_room"),
+        CheckConstraint("patient_state IS NULL OR patient_state ~ '^[A-Z]{2}$'", name="patient_state"),
+        CheckConstraint(
+            "mode <> 'video' OR state <> 'completed' OR patient_state IS NOT NULL", name="video_records_the_state"
         ),
-        ExcludeConstraint(
-            (text("int8range(course_id, course_id, '[]')"), "&&"),
-            (text("tstzrange(starts_at, spaced_until, '[)')"), "&&"),
-            where=text(HOLDS_PLACE_SQL),
-            using="gist",
-            name="treatment_sessions_spacing",
-        ),
+        _exclusive("device_id", "int4range", "device_until", "treatment_sessions_device_overlap"),
+        _exclusive("patient_id", "int8range", "ends_at", "treatment_sessions_patient_overlap"),
+        _exclusive("course_id", "int8range", "spaced_until", "treatment_sessions_spacing"),
+        _exclusive("room_id", "int4range", "device_until", "treatment_sessions_room_overlap"),
+        _exclusive("staff_id", "int4range", "ends_at", "treatment_sessions_staff_overlap"),
         Index("treatment_sessions_course_idx", "course_id", "number"),
         Index("treatment_sessions_location_idx", "location_id", "local_on"),
         Index("treatment_sessions_starts_idx", "starts_at", postgresql_where=text("state IN ('booked', 'confirmed')")),
@@ -121,16 +155,24 @@ class TreatmentSession(Base):
             postgresql_where=text("revision > 0 AND state IN ('booked', 'confirmed')"),
         ),
         Index("treatment_sessions_cancelled_idx", "ended_at", postgresql_where=text("state = 'cancelled'")),
+        Index("treatment_sessions_staff_idx", "staff_id", "starts_at", postgresql_where=text("staff_id IS NOT NULL")),
+        Index("treatment_sessions_room_idx", "room_id", "starts_at", postgresql_where=text("room_id IS NOT NULL")),
+        Index("treatment_sessions_hold_idx", "hold_id", postgresql_where=text("hold_id IS NOT NULL")),
+        Index("treatment_sessions_change_idx", "change_id", postgresql_where=text("change_id IS NOT NULL")),
     )
 
     id: Mapped[PrimaryKey]
-    course_id: Mapped[int] = mapped_column(ForeignKey("courses.id"))
+    course_id: Mapped[int | None] = mapped_column(ForeignKey("courses.id"))
     patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
     location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"))
-    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
+    room_id: Mapped[int | None] = mapped_column(ForeignKey("rooms.id"))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff_users.id"))
     number: Mapped[int] = mapped_column(SmallInteger)  # 1-based, order in the protocol
-    kind: Mapped[Word]  # mapping, daily, taper, ...
-    need: Mapped[Word]  # staff pool
+    kind: Mapped[Word]  # mapping, daily, taper, ...; consult, medication, therapy
+    need: Mapped[Word]  # staff pool, or `person`
+    mode: Mapped[Word] = mapped_column(server_default=text("'in_person'"))
+    patient_state: Mapped[str | None] = mapped_column(String(2))  # where the patient is at a visit by video
     starts_at: Mapped[Instant]
     ends_at: Mapped[Instant]
     device_until: Mapped[Instant]
@@ -140,10 +182,112 @@ class TreatmentSession(Base):
     revision: Mapped[int] = mapped_column(Integer)  # rises with every move; calendar SEQUENCE
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # completed, missed or cancelled at
+    hold_id: Mapped[int | None] = mapped_column(ForeignKey("holds.id"))
+    change_id: Mapped[int | None] = mapped_column(ForeignKey("schedule_changes.id"))  # the re-plan that moved it last
+
+    @property
+    def is_visit(self) -> bool:
+        """A visit with a staff member, no session of a course."""
+        return self.need == PERSON
+
+
+class HoldPurpose(StrEnum):
+    """For whom a place is kept."""
+
+    PROPOSAL = "proposal"  # somebody chooses among whole courses
+    OFFER = "offer"  # a place off the waiting list
+    CHANGE = "change"  # an earlier time, until the patient says yes
+
+
+class Hold(Base):
+    """Places that nobody else gets before `expires_at`. A hold that ran out blocks nobody: who finds it lets it go."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        one_of("purpose", [*HoldPurpose]),
+        CheckConstraint("created_at < expires_at", name="order"),
+        Index("holds_expires_idx", "expires_at", postgresql_where=text("ended_at IS NULL")),
+        Index("holds_patient_idx", "patient_id", postgresql_where=text("ended_at IS NULL")),
+        Index("holds_proposal_key", "proposal_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+    )
+
+    id: Mapped[PrimaryKey]
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    purpose: Mapped[Word]
+    proposal_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("course_proposals.id"))
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    outcome: Mapped[str | None] = mapped_column(String(40))  # booked, let_go, expired
+
+
+class ChangeKind(StrEnum):
+    """What made the clinic plan a person's dates anew."""
+
+    DEVICE = "device"
+    PERSON = "person"
+    SITE = "site"
+
+
+class ChangeState(StrEnum):
+    """States of a re-plan; transitions in docs/states.md."""
+
+    TOLD = "told"  # the new times hold; the patient may accept or decline
+    ASKED = "asked"  # an earlier time is held until the patient says yes
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    LAPSED = "lapsed"  # no answer in time
+
+
+class ScheduleChange(Base):
+    """One re-plan of one person: what one message tells, whatever the number of sessions it moved.
+
+    `revision` rises where the same re-plan is planned anew before the patient answered. `moves` lists
+    {session_id, from_at, to_at, from_device, to_device, to_location}; `to_at` null: no place was found.
+    """
+
+    __tablename__ = "schedule_changes"
+    __table_args__ = (
+        one_of("kind", [*ChangeKind]),
+        one_of("state", [*ChangeState]),
+        CheckConstraint("(state IN ('told', 'asked')) = (answered_at IS NULL)", name="answered"),
+        Index("schedule_changes_patient_idx", "patient_id"),
+        Index("schedule_changes_outage_idx", "outage_id"),
+        Index("schedule_changes_open_idx", "answer_by", postgresql_where=text("state IN ('told', 'asked')")),
+        Index("schedule_changes_created_idx", "created_at"),
+    )
+
+    id: Mapped[PrimaryKey]
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    course_id: Mapped[int | None] = mapped_column(ForeignKey("courses.id"))
+    outage_id: Mapped[int | None] = mapped_column(BigInteger)
+    kind: Mapped[Word]
+    state: Mapped[Word]
+    revision: Mapped[int] = mapped_column(Integer)
+    moves: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    created_at: Mapped[Instant]
+    answer_by: Mapped[Instant]
+    answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class RuleOverride(Base):
+    """A soft rule that somebody set aside for one appointment, with the reason."""
+
+    __tablename__ = "rule_overrides"
+    __table_args__ = (Index("rule_overrides_session_idx", "session_id"),)
+
+    id: Mapped[PrimaryKey]
+    session_id: Mapped[int] = mapped_column(ForeignKey("treatment_sessions.id"))
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    rule: Mapped[Word]
+    reason: Mapped[Secret]
+    actor_kind: Mapped[Word]
+    actor_key: Mapped[Word]
+    created_at: Mapped[Instant]
 
 
 class CourseProposal(Base):
-    """A whole course that was offered. Holds nothing: booking checks again."""
+    """A whole course that was offered. It keeps no place unless a `Hold` does: booking checks again."""
 
     __tablename__ = "course_proposals"
     __table_args__ = (Index("course_proposals_expires_idx", "expires_at"),)

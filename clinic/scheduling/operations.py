@@ -153,17 +153,8 @@ def _nowhere(protocol: Protocol) -> dict[str, Any]:
 
 def _busy(patient_id: int, state: Snapshot) -> list[tuple[int, int, int]]:
     """The patient's other appointments and the past, as the planner counts days."""
-    spans = wishes.in_the_past(state)
-    for held in queries.held_by_patient(patient_id):
-        on, minute = wishes.from_utc(held.starts_at, held.tz)
-        spans.append(
-            (
-                state.occupancy.day_of(on),
-                minute,
-                minute + int((held.ends_at - held.starts_at).total_seconds() // 60),
-            )
-        )
-    return spans
+    held = wishes.busy_spans(queries.held_by_patient(patient_id), state)
+    return [*wishes.in_the_past(state), *(span for _, span in held)]
 
 
 # -- book -----------------------------------------------------------------------------------------------------------
@@ -328,11 +319,14 @@ def pause_course(course_id: int, *, reason: str, by: Actor) -> None:
 
 
 def _free_ahead(course: Course, after_commit: booking.AfterCommit) -> int:
-    rows = [row for row in queries.sessions(course.id) if row.state in queries.AHEAD]
+    rows = [row for row in queries.sessions(course.id) if row.state in queries.FREEABLE]
     if not rows:
         return 0
     locked = booking.lock_places(
-        {row.device_id for row in rows}, {row.location_id for row in rows}, rows[-1].starts_at.date()
+        {row.device_id for row in rows if row.device_id is not None},
+        {row.location_id for row in rows},
+        rows[-1].starts_at.date(),
+        patient_ids={course.patient_id},
     )
     freed = booking.free_sessions(rows, SessionState.CANCELLED, locked)
     db.session.flush()
@@ -397,7 +391,7 @@ def _rest_of(course_id: int, on: date | None) -> _Rest:
     done = len(held)
     if done >= course.planned_sessions:
         raise Conflict("every session of this course was delivered")
-    last = state.day_and_minute(held[-1].device_id, held[-1].starts_at) if held else None
+    last = state.day_and_minute(held[-1].device_id or 0, held[-1].starts_at) if held else None
     release = wishes.first_day(wish, state)
     days_since = release - last[0] if last is not None else None
     rest = rest_of(protocol, delivered=done, planned=course.planned_sessions, days_since=days_since)
@@ -413,9 +407,7 @@ def _resume(course_id: int, rest: _Rest, plan: CoursePlan, *, by: Actor) -> Resu
         course = queries.lock_course(course_id)
         if course.state != CourseState.PAUSED:
             raise Conflict(f"this course is {course.state}")
-        locked = booking.lock_places(
-            {s.device_id for s in sessions}, {s.location_id for s in sessions}, booking.last_date(sessions)
-        )
+        locked = booking.lock_sessions(sessions, patient_ids={course.patient_id})
         booking.refuse_taken(course.patient_id, locked.state, sessions)
         booking.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked)
         course.state = CourseState.RUNNING if sessions[0].number > 1 else CourseState.BOOKED

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from clinic.locations import queries as locations
 from clinic.scheduling import queries
-from clinic.scheduling.models import CourseProposal, CourseState, SessionState, TreatmentSession
+from clinic.scheduling.models import CourseProposal, CourseState, SessionState, TreatmentSession, VisitKind
 from clinic.scheduling.planning import Place
 from clinic.web import charts
 from clinic.web.charts import Mark, PathSession
@@ -32,7 +32,13 @@ COST_WORDS = {
     "loc": "changes of place",
     "pref": "times outside the wish",
 }
+KIND_WORDS = {
+    VisitKind.CONSULT: "Consult",
+    VisitKind.MEDICATION: "Medication visit",
+    VisitKind.THERAPY: "Therapy",
+}
 STATE_WORDS = {
+    SessionState.HELD: ("due", "Held", "clock"),
     SessionState.BOOKED: ("", "Planned", "ring"),
     SessionState.CONFIRMED: ("", "Confirmed", "text"),
     SessionState.ARRIVED: ("now", "Arrived", "user"),
@@ -219,9 +225,9 @@ def _proposed_path(seen: _Seen, closed: Collection[date]) -> charts.CoursePath:
 
 
 def booked_path(visits: Sequence[Any], tz: str, now: datetime, *, url: Any = None) -> charts.CoursePath:
-    """A course as it stands: what was done, what is next, what is to come. Cancelled sessions are left out."""
+    """A course as it stands: what was done, what is next, what is to come. Cancelled sessions and visits are left out."""
     zone = ZoneInfo(tz)
-    shown = [v for v in visits if v.state != SessionState.CANCELLED]
+    shown = [v for v in visits if v.state != SessionState.CANCELLED and v.course_id is not None]
     following = next((v for v in shown if v.state in queries.AHEAD and v.starts_at >= now), None)
     times = Counter(v.starts_at.astimezone(zone).time() for v in shown)
     usual = times.most_common(1)[0][0] if times else None

@@ -9,12 +9,23 @@ from sqlalchemy import and_, exists, func, or_, select
 
 from clinic import clock
 from clinic.db import db
-from clinic.errors import NotFound
-from clinic.locations.models import Device, Location
+from clinic.errors import Conflict, NotFound
+from clinic.locations.models import Device, Location, Room, StaffShift
 from clinic.patients.models import Patient
-from clinic.scheduling.models import HOLDS_PLACE, Course, CourseProposal, CourseState, SessionState, TreatmentSession
+from clinic.patients.sites import everyone
+from clinic.scheduling.models import (
+    HOLDS_PLACE,
+    Course,
+    CourseProposal,
+    CourseState,
+    Hold,
+    SessionState,
+    TreatmentSession,
+)
+from clinic.staff.models import StaffUser
 
 AHEAD = (SessionState.BOOKED, SessionState.CONFIRMED)
+FREEABLE = (*AHEAD, SessionState.HELD)
 OPEN_COURSES = (CourseState.BOOKED, CourseState.RUNNING, CourseState.PAUSED)
 
 
@@ -32,6 +43,13 @@ def session(session_id: int) -> TreatmentSession:
     if found is None:
         raise NotFound("no such appointment")
     return found
+
+
+def course_of(row: TreatmentSession) -> Course:
+    """The course of a session. Raises Conflict for a visit or a hold, which has none."""
+    if row.course_id is None:
+        raise Conflict("this appointment belongs to no course")
+    return course(row.course_id)
 
 
 def proposal(proposal_id: object) -> CourseProposal:
@@ -62,38 +80,81 @@ def courses_of(patient_id: int) -> Sequence[Course]:
     return db.session.scalars(select(Course).where(Course.patient_id == patient_id).order_by(Course.id.desc())).all()
 
 
-# -- locks: patient, devices by id, locations by id -----------------------------------------------------------------
+# -- locks: patients, devices, rooms, staff, locations; each by id ---------------------------------------------------
 
 
 def lock_patient(patient_id: int) -> None:
     """First of the locks. Key-sharing, so that rows that merely name the patient can still be written."""
-    statement = select(Patient.id).where(Patient.id == patient_id).with_for_update(key_share=True)
-    if db.session.scalar(statement) is None:
+    lock_patients({patient_id})
+
+
+def lock_patients(ids: Collection[int]) -> None:
+    """First of the locks, in id order. Raises NotFound."""
+    rows = db.session.scalars(
+        select(Patient.id).where(Patient.id.in_(ids)).order_by(Patient.id).with_for_update(key_share=True)
+    ).all()
+    if len(rows) < len(set(ids)):
         raise NotFound("no such patient")
 
 
-def lock_devices(ids: Collection[int]) -> dict[int, int]:
-    """Second: devices in id order; answers turnover minutes by id. Raises NotFound."""
+@dataclass(frozen=True)
+class LockedDevice:
+    """A locked device: minutes between two patients, and the room that it has to itself or shares one at a time."""
+
+    turnover: int
+    room_id: int | None
+
+
+def lock_devices(ids: Collection[int]) -> dict[int, LockedDevice]:
+    """Second: devices by id. Raises NotFound."""
+    room = select(Room.id).where(Room.id == Device.room_id, Room.is_shared.is_(False)).scalar_subquery()
     rows = db.session.execute(
-        select(Device.id, Device.turnover_minutes)
+        select(Device.id, Device.turnover_minutes, room.label("room"))
         .where(Device.id.in_(ids))
         .order_by(Device.id)
-        .with_for_update(key_share=True)
+        .with_for_update(key_share=True, of=Device)
     ).all()
     if len(rows) < len(set(ids)):
         raise NotFound("no such device")
-    return {row.id: row.turnover_minutes for row in rows}
+    return {row.id: LockedDevice(row.turnover_minutes, row.room) for row in rows}
 
 
-def lock_locations(ids: Collection[int]) -> dict[int, int]:
-    """Third: locations, the staff pools, in id order; answers their schedule versions."""
+def lock_rooms(ids: Collection[int]) -> None:
+    """Third: rooms by id. Raises NotFound."""
+    rows = db.session.scalars(
+        select(Room.id).where(Room.id.in_(ids)).order_by(Room.id).with_for_update(key_share=True)
+    ).all()
+    if len(rows) < len(set(ids)):
+        raise NotFound("no such room")
+
+
+def lock_staff(ids: Collection[int]) -> None:
+    """Fourth: staff members by id. Raises NotFound."""
+    rows = db.session.scalars(
+        select(StaffUser.id).where(StaffUser.id.in_(ids)).order_by(StaffUser.id).with_for_update(key_share=True)
+    ).all()
+    if len(rows) < len(set(ids)):
+        raise NotFound("no such staff member")
+
+
+@dataclass(frozen=True)
+class LockedLocations:
+    """Schedule versions by location, and whether somewhere a hold ran out that nobody let go yet."""
+
+    versions: dict[int, int]
+    has_old_holds: bool
+
+
+def lock_locations(ids: Collection[int]) -> LockedLocations:
+    """Fifth: locations, the staff pools, by id."""
+    old = exists().where(Hold.ended_at.is_(None), Hold.expires_at <= clock.now())
     rows = db.session.execute(
-        select(Location.id, Location.schedule_version)
+        select(Location.id, Location.schedule_version, old.label("old"))
         .where(Location.id.in_(ids))
         .order_by(Location.id)
-        .with_for_update(key_share=True)
-    )
-    return {row.id: row.schedule_version for row in rows}
+        .with_for_update(key_share=True, of=Location)
+    ).all()
+    return LockedLocations({row.id: row.schedule_version for row in rows}, any(row.old for row in rows))
 
 
 def lock_course(course_id: int) -> Course:
@@ -122,14 +183,15 @@ class Held:
     """A span of time that a patient holds."""
 
     session_id: int
-    course_id: int
+    course_id: int | None
     starts_at: datetime
     ends_at: datetime
     tz: str
 
 
+@everyone()
 def held_by_patient(patient_id: int, *, since: datetime | None = None) -> list[Held]:
-    """What a person has booked, over all courses and sites."""
+    """What a person has booked or somebody keeps for them, over all courses, visits and sites."""
     rows = db.session.execute(
         select(
             TreatmentSession.id,
@@ -139,14 +201,22 @@ def held_by_patient(patient_id: int, *, since: datetime | None = None) -> list[H
             Location.tz,
         )
         .join(Location, Location.id == TreatmentSession.location_id)
+        .outerjoin(Hold, Hold.id == TreatmentSession.hold_id)
         .where(
             TreatmentSession.patient_id == patient_id,
             TreatmentSession.state.in_(HOLDS_PLACE),
             TreatmentSession.starts_at >= (since or clock.now() - timedelta(days=1)),
+            or_(Hold.id.is_(None), Hold.expires_at > clock.now()),
         )
         .order_by(TreatmentSession.starts_at)
     )
     return [Held(*row) for row in rows]
+
+
+def sites_of_person(staff_id: int) -> set[int]:
+    """Sites on whose rota a staff member stands: there a visit takes them out of the pools."""
+    statement = select(StaffShift.location_id).where(StaffShift.user_id == staff_id).distinct()
+    return set(db.session.scalars(statement))
 
 
 def sites_offering(protocol: str) -> list[int]:
@@ -168,17 +238,23 @@ def devices(ids: Collection[int]) -> dict[int, Device]:
 
 @dataclass(frozen=True)
 class DayRow:
-    """One session on a day list: initials and record number only, because lists stand on shared screens."""
+    """One appointment on a day list: initials and record number only, because lists stand on shared screens.
+
+    A visit has a staff member and perhaps a room; it has no course, no device and nothing planned.
+    """
 
     id: int
-    course_id: int
+    course_id: int | None
     patient_id: int
     initials: str
     record_number: str
-    device_id: int
-    device: str
+    device_id: int | None
+    device: str | None
+    room: str | None
+    staff: str | None
+    mode: str
     number: int
-    planned: int
+    planned: int | None
     kind: str
     starts_at: datetime
     ends_at: datetime
@@ -202,7 +278,7 @@ def busy_sites(location_ids: Collection[int], since: date) -> set[int]:
 
 
 def day_list(location_id: int, on: date) -> list[DayRow]:
-    """Sessions of one site on one local date, by time, then device; cancelled ones left out. One query."""
+    """Appointments of one site on one local date, by time, then device; holds and cancelled ones left out. One query."""
     rows = db.session.execute(
         select(
             TreatmentSession.id,
@@ -212,6 +288,9 @@ def day_list(location_id: int, on: date) -> list[DayRow]:
             Patient.record_number,
             TreatmentSession.device_id,
             Device.name,
+            Room.name,
+            StaffUser.name,
+            TreatmentSession.mode,
             TreatmentSession.number,
             Course.planned_sessions,
             TreatmentSession.kind,
@@ -220,14 +299,16 @@ def day_list(location_id: int, on: date) -> list[DayRow]:
             TreatmentSession.state,
         )
         .join(Patient, Patient.id == TreatmentSession.patient_id)
-        .join(Device, Device.id == TreatmentSession.device_id)
-        .join(Course, Course.id == TreatmentSession.course_id)
+        .outerjoin(Device, Device.id == TreatmentSession.device_id)
+        .outerjoin(Room, Room.id == TreatmentSession.room_id)
+        .outerjoin(StaffUser, StaffUser.id == TreatmentSession.staff_id)
+        .outerjoin(Course, Course.id == TreatmentSession.course_id)
         .where(
             TreatmentSession.location_id == location_id,
             TreatmentSession.local_on == on,
-            TreatmentSession.state != SessionState.CANCELLED,
+            TreatmentSession.state.not_in((SessionState.CANCELLED, SessionState.HELD)),
         )
-        .order_by(TreatmentSession.starts_at, Device.name)
+        .order_by(TreatmentSession.starts_at, Device.name, TreatmentSession.id)
     )
     return [DayRow(*tuple(row)) for row in rows]
 
@@ -282,13 +363,14 @@ def open_courses(location_ids: Collection[int], *, after: int = 0, limit: int = 
 
 @dataclass(frozen=True)
 class Visit:
-    """One session as the patient is told of it."""
+    """One appointment as the patient is told of it; `course_id` and `planned` are None for a visit with a staff member."""
 
     id: int
-    course_id: int
+    course_id: int | None
     number: int
-    planned: int
+    planned: int | None
     kind: str
+    mode: str
     location: str
     address: str
     tz: str
@@ -299,7 +381,7 @@ class Visit:
 
 
 def visits_of_patient(patient_id: int) -> list[Visit]:
-    """Every session of a person's open courses, in order of time, cancelled ones left out."""
+    """Every visit, and every session of a person's open courses, in order of time; cancelled ones and holds left out."""
     rows = db.session.execute(
         select(
             TreatmentSession.id,
@@ -307,6 +389,7 @@ def visits_of_patient(patient_id: int) -> list[Visit]:
             TreatmentSession.number,
             Course.planned_sessions,
             TreatmentSession.kind,
+            TreatmentSession.mode,
             Location.name,
             Location.address,
             Location.tz,
@@ -315,21 +398,22 @@ def visits_of_patient(patient_id: int) -> list[Visit]:
             TreatmentSession.state,
             TreatmentSession.revision,
         )
-        .join(Course, Course.id == TreatmentSession.course_id)
+        .outerjoin(Course, Course.id == TreatmentSession.course_id)
         .join(Location, Location.id == TreatmentSession.location_id)
         .where(
             TreatmentSession.patient_id == patient_id,
-            TreatmentSession.state != SessionState.CANCELLED,
-            or_(Course.state.in_(OPEN_COURSES), Course.state == CourseState.COMPLETED),
+            TreatmentSession.state.not_in((SessionState.CANCELLED, SessionState.HELD)),
+            or_(Course.id.is_(None), Course.state.in_(OPEN_COURSES), Course.state == CourseState.COMPLETED),
         )
         .order_by(TreatmentSession.starts_at)
     )
     return [Visit(*tuple(row)) for row in rows]
 
 
-def device_names(ids: Iterable[int]) -> dict[int, str]:
+def device_names(ids: Iterable[int | None]) -> dict[int | None, str]:
     """Names by id."""
-    rows = db.session.execute(select(Device.id, Device.name).where(Device.id.in_(set(ids))))
+    known = {key for key in ids if key is not None}
+    rows = db.session.execute(select(Device.id, Device.name).where(Device.id.in_(known)))
     return {row.id: row.name for row in rows}
 
 

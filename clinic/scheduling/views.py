@@ -1,6 +1,7 @@
 """Booking in three screens, the course, the day list, and the patient's dates."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,13 +19,13 @@ from clinic.locations.models import Location
 from clinic.patients import chart
 from clinic.patients import queries as patients
 from clinic.protocols.shapes import bookable
-from clinic.scheduling import appointments, operations, presenter, queries
+from clinic.scheduling import appointments, making_up, operations, presenter, queries
 from clinic.scheduling.forms import CourseForm, ReasonForm, ResumeForm
-from clinic.scheduling.models import HOLDS_PLACE, CourseProposal, SessionState
+from clinic.scheduling.models import HOLDS_PLACE, CourseProposal, SessionState, TreatmentSession
 from clinic.staff.models import Role
 from clinic.tasks.models import Task, TaskKind
 from clinic.tasks.today import TARGETS, Target
-from clinic.web import access, context
+from clinic.web import access, charts, context
 from clinic.web.access import current_actor, current_patient, current_staff, is_safe_next
 
 DESK = (Role.FRONT_DESK, Role.NURSE, Role.PRESCRIBER, Role.MANAGER)
@@ -170,7 +171,7 @@ def course(course_id: int) -> Any:
 def _course_page(course_id: int, problem: str = "") -> str:
     audit.record(queries.course(course_id), "read", by=current_actor())
     db.session.commit()
-    make_ups = appointments.make_ups(course_id)  # its own transaction: before anything is loaded for the page
+    make_ups = making_up.make_ups(course_id)  # its own transaction: before anything is loaded for the page
     row = queries.course(course_id)
     patient = patients.get(row.patient_id)
     site = locations.get(row.location_id)
@@ -241,7 +242,7 @@ def make_up(course_id: int) -> Any:
     """Book one of the places that were offered for an owed session."""
     try:
         starts_at, device_id = _place()
-        appointments.add_make_up(course_id, starts_at=starts_at, device_id=device_id, by=current_actor())
+        making_up.add_make_up(course_id, starts_at=starts_at, device_id=device_id, by=current_actor())
     except (Conflict, Invalid) as refusal:
         return _course_page(course_id, refusal.message), 409
     flash("The session was added at the end.")
@@ -278,7 +279,8 @@ def change_session(session_id: int, change: str) -> Any:
     """One button of a row."""
     if change not in CHANGES:
         raise NotFound("no such change")
-    course_id = queries.session(session_id).course_id
+    row = queries.session(session_id)
+    back = _home_of(row)
     act, words = CHANGES[change]
     try:
         act(session_id, by=current_actor())
@@ -286,14 +288,21 @@ def change_session(session_id: int, change: str) -> Any:
         flash(f"{refusal.message[0].upper()}{refusal.message[1:]}. Nothing was changed.", "error")
     else:
         flash(words)
-    return _back(course_id)
+    return _back(back)
+
+
+def _home_of(row: TreatmentSession) -> str:
+    """The page that an appointment belongs to: its course, or for a visit the day."""
+    if row.course_id is not None:
+        return url_for(".course", course_id=row.course_id)
+    return url_for(".day", slug=locations.get(row.location_id).slug, on=row.local_on.isoformat())
 
 
 @bp.post("/staff/sessions/<int:session_id>/cancel")
 @access.staff(*DESK)
 def cancel_session(session_id: int) -> Any:
     """Free one session, with a reason."""
-    course_id = queries.session(session_id).course_id
+    course_id = queries.course_of(queries.session(session_id)).id
     form = ReasonForm()
     if not form.validate_on_submit():
         return _course_page(course_id, "Say why: the reason goes on record."), 422
@@ -305,9 +314,9 @@ def cancel_session(session_id: int) -> Any:
     return redirect(url_for(".course", course_id=course_id))
 
 
-def _back(course_id: int) -> Any:
+def _back(home: str) -> Any:
     target = request.form.get("next")
-    return redirect(target if target and is_safe_next(target) else url_for(".course", course_id=course_id))
+    return redirect(target if target and is_safe_next(target) else home)
 
 
 @bp.route("/staff/sessions/<int:session_id>/move", methods=["GET", "POST"])
@@ -323,13 +332,15 @@ def move_session(session_id: int) -> Any:
             problem, status = refusal.message, 409
         else:
             flash("The session was moved. The patient is told by message.")
-            return redirect(url_for(".course", course_id=queries.session(session_id).course_id))
+            return redirect(_home_of(queries.session(session_id)))
     row = queries.session(session_id)
     site = locations.get(row.location_id)
     on = _date(request.args.get("on", row.local_on.isoformat()))
     try:
         places = appointments.free_times(session_id, on)
     except Conflict as refusal:
+        if row.course_id is None:
+            raise
         return _course_page(row.course_id, refusal.message), 409
     row = queries.session(session_id)
     page = render_template(
@@ -398,6 +409,7 @@ def day(slug: str, on: str) -> Any:
         rows=rows,
         title=presenter.day_title(rows, now),
         words=presenter.STATE_WORDS,
+        kinds=presenter.KIND_WORDS,
         now=now,
         late=now - timedelta(minutes=5),
         today=clock.today(site.tz),
@@ -427,9 +439,15 @@ def dates() -> Any:
         "scheduling/dates.html",
         coming=[v for v in visits if v.state in queries.AHEAD and v.ends_at > now],
         past=[v for v in visits if v.state not in queries.AHEAD or v.ends_at <= now],
-        path=presenter.booked_path(visits, visits[0].tz, now) if visits else None,
+        path=_path(visits, now),
         tabs=chart.tabs("scheduling.dates"),
     )
+
+
+def _path(visits: Sequence[queries.Visit], now: datetime) -> charts.CoursePath | None:
+    """The person's courses as a path; visits with a staff member are no part of it."""
+    sessions = [visit for visit in visits if visit.course_id is not None]
+    return presenter.booked_path(sessions, sessions[0].tz, now) if sessions else None
 
 
 def _home(patient_id: int) -> Markup:
@@ -447,10 +465,9 @@ def _home(patient_id: int) -> Markup:
 
 def _home_path(patient_id: int) -> Markup | None:
     """The course as a path."""
-    visits = queries.visits_of_patient(patient_id)
-    if not visits:
+    path = _path(queries.visits_of_patient(patient_id), clock.now())
+    if path is None:
         return None
-    path = presenter.booked_path(visits, visits[0].tz, clock.now())
     return context.rendered("scheduling/home_path.html", path=path)
 
 

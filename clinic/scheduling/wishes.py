@@ -1,7 +1,7 @@
 """From what a person asks for to what the planner is asked, and back: courses as rows of sessions."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -13,12 +13,14 @@ from clinic.scheduling.capacity import GRID, Snapshot
 from clinic.scheduling.planner import CoursePlan, CourseRequest, VisitSpec, visits_of
 from clinic.scheduling.planner.calendar import from_utc, to_utc
 from clinic.scheduling.planner.visits import Part, opening_part
+from clinic.scheduling.queries import Held
 
 SLOT_TURNOVER = 5  # minutes of a protocol's slot that are the device's turnover, not the session
 NOTICE_MINUTES = 30  # a session today starts at least so long from now
 OTHER_PLACE = 6  # price of a visit at a site that was not named first
 MOST_DAYS_AHEAD = 400
 MOST_PROPOSALS = 5
+MAINTENANCE = "maintenance"  # kind of the visits that follow a course, one by one
 WORKDAYS = frozenset(range(5))
 
 Span = tuple[int, int]
@@ -162,6 +164,16 @@ def in_the_past(state: Snapshot) -> list[DaySpan]:
     return sorted(set(spans))
 
 
+def busy_spans(held: Iterable[Held], state: Snapshot) -> Iterator[tuple[Held, DaySpan]]:
+    """What a patient has booked, as the planner counts days: by the wall clock of every zone that it plans for."""
+    zones = sorted({site.tz for site in state.sites.values()})
+    for one in held:
+        length = int((one.ends_at - one.starts_at).total_seconds() // 60)
+        for tz in zones:
+            on, minute = from_utc(one.starts_at, tz)
+            yield one, (state.occupancy.day_of(on), minute, minute + length)
+
+
 # -- sessions -------------------------------------------------------------------------------------------------------
 
 
@@ -263,8 +275,19 @@ def spacing(protocol: Protocol, number: int) -> timedelta:
     return length(protocol, visit)
 
 
-def visit_of(protocol: Protocol, number: int) -> ProtocolVisit:
-    """The visit that session `number` belongs to."""
+def visit_of(protocol: Protocol, number: int, kind: str | None = None) -> ProtocolVisit:
+    """The visit that session `number` belongs to; past the protocol's last one (an extension), the one of its kind."""
     starts = session_numbers(protocol)
+    last = protocol.visits[-1]
+    if kind is not None and number >= starts[-1] + len(last.offsets):
+        return extra_visit(protocol, kind)
     index = max(i for i, first in enumerate(starts) if first <= number)
     return protocol.visits[index]
+
+
+def extra_visit(protocol: Protocol, kind: str) -> ProtocolVisit:
+    """A visit past the protocol's end. Maintenance is like the last visit, at whatever distance the clinician sets."""
+    if kind == MAINTENANCE:
+        last = protocol.visits[-1]
+        return replace(last, kind=MAINTENANCE, gap=None, ideal=None)  # type: ignore[arg-type]
+    return next((visit for visit in reversed(protocol.visits) if visit.kind == kind), protocol.visits[-1])

@@ -69,6 +69,7 @@ class StaffUser(Base, UserMixin):
     has_all_sites: Mapped[bool] = mapped_column(  # those of tomorrow too; otherwise the rows of `StaffLocation`
         Boolean, server_default=text("false")
     )
+    licensed_in: Mapped[list[str]] = mapped_column(ARRAY(String(2)), server_default=text("'{}'"))  # states, e.g. CA
     roles: Mapped[list[StaffRole]] = relationship(secondary="staff_user_roles", lazy="selectin")  # type: ignore[assignment]
 
 

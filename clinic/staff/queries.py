@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from clinic.audit import Actor, ActorKind
 from clinic.db import db
+from clinic.errors import NotFound
 from clinic.locations.models import Location
 from clinic.staff.models import ApiToken, ApiTokenLocation, StaffLocation, StaffUser
 
@@ -33,6 +35,25 @@ def token_sites(token_id: int) -> frozenset[int]:
     """Ids of the sites whose patients a token reaches, where it does not reach all."""
     statement = select(ApiTokenLocation.location_id).where(ApiTokenLocation.token_id == token_id)
     return frozenset(db.session.scalars(statement))
+
+
+def roles_of(actor: Actor) -> frozenset[str]:
+    """Roles of a staff member or token; none of a patient or a worker."""
+    if actor.kind is ActorKind.STAFF and actor.key.isdecimal():
+        user = db.session.get(StaffUser, int(actor.key))
+        return frozenset(role.name for role in user.roles) if user is not None and user.active else frozenset()
+    if actor.kind is ActorKind.SERVICE and actor.key.isdecimal():
+        token = db.session.get(ApiToken, int(actor.key))
+        return frozenset({token.role}) if token is not None and token.revoked_at is None else frozenset()
+    return frozenset()
+
+
+def get(staff_id: int) -> StaffUser:
+    """The staff member. Raises NotFound."""
+    found = db.session.get(StaffUser, staff_id)
+    if found is None:
+        raise NotFound("no such staff member")
+    return found
 
 
 def staff_names(ids: Sequence[int]) -> dict[int, str]:

@@ -7,7 +7,7 @@ import pytest
 
 from clinic import clock
 from clinic.errors import AlreadyOver, Conflict, Invalid, SlotTaken
-from clinic.scheduling import appointments, operations, queries
+from clinic.scheduling import appointments, making_up, operations, queries
 from clinic.scheduling.models import TreatmentSession
 from clinic.scheduling.wishes import CourseWish
 from tests.builders import TESTER, make_decision, make_device, make_location, make_patient
@@ -148,7 +148,7 @@ def test_a_missed_session_is_offered_after_the_last_one(scene: Scene) -> None:
         appointments.complete_session(rows[0].id, by=TESTER)
     with clock.frozen(rows[1].starts_at):
         appointments.miss_session(rows[1].id, by=TESTER)
-        offered = appointments.make_ups(rows[0].course_id)
+        offered = making_up.make_ups(rows[0].course_id)
     last = rows[-1]
     assert last.local_on == date(2027, 1, 22)  # a Friday
     days = [place.starts_at.astimezone(LOS_ANGELES).date() for place in offered.places]
@@ -161,19 +161,19 @@ def test_a_missed_session_is_offered_after_the_last_one(scene: Scene) -> None:
 def test_a_make_up_keeps_the_total_and_closes_the_gap_in_the_numbers(scene: Scene) -> None:
     rows = book(scene)
     appointments.cancel_session(rows[9].id, reason="away", by=TESTER)
-    place = appointments.make_ups(rows[0].course_id).places[0]
-    appointments.add_make_up(rows[0].course_id, starts_at=place.starts_at, device_id=place.device_id, by=TESTER)
+    place = making_up.make_ups(rows[0].course_id).places[0]
+    making_up.add_make_up(rows[0].course_id, starts_at=place.starts_at, device_id=place.device_id, by=TESTER)
     held = [row for row in queries.sessions(rows[0].course_id) if row.state == "booked"]
     assert [row.number for row in held] == list(range(1, 37))
     assert held[-1].starts_at == place.starts_at
     with pytest.raises(Conflict, match="has its place"):
-        appointments.add_make_up(rows[0].course_id, starts_at=place.starts_at, device_id=place.device_id, by=TESTER)
+        making_up.add_make_up(rows[0].course_id, starts_at=place.starts_at, device_id=place.device_id, by=TESTER)
 
 
 def test_without_its_mapping_a_course_is_not_mended_at_its_end(scene: Scene) -> None:
     rows = book(scene)
     appointments.cancel_session(rows[0].id, by=TESTER)
-    offered = appointments.make_ups(rows[0].course_id)
+    offered = making_up.make_ups(rows[0].course_id)
     assert offered.places == ()
     assert "mapping" in offered.reason
 
