@@ -24,9 +24,16 @@ After an outage ask with the `RunningCourse`s that may have to move and the `Eve
   where, what found no place, which gap rules would break (a clinician's approval each), and the bound beside it;
 - `after(occupancy, events)` -> the occupancy as the events leave it.
 
+For more than one patient at once:
+
+- `plan_batch(requests, occupancy, seconds=...)` -> a `BatchPlan`: a waiting list planned together, with a bound;
+- `make_ups(course, owed, occupancy, now=...)` -> `MakeUp`s: places for a session that was missed, by the gap rules;
+- `fill(freed, waiting, occupancy, now=...)` -> ranked `FillProposal`s for freed slots; a confirmed patient never moves.
+
 Days are indices from `occupancy.start` (`day_of`, `date_of` convert), times are local minutes since midnight.
 """
 
+from clinic.scheduling.planner.batch import BatchPlan, plan_batch
 from clinic.scheduling.planner.course import best_course, earliest_start, plan_course
 from clinic.scheduling.planner.damage import after
 from clinic.scheduling.planner.explain import relaxed, why_this_time
@@ -49,6 +56,8 @@ from clinic.scheduling.planner.facts import (
     VisitSpec,
     Weights,
 )
+from clinic.scheduling.planner.fill import FillProposal, Waiting, fill
+from clinic.scheduling.planner.make_up import MakeUp, make_ups
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.outlook import another_device, another_shift, earliest_starts, question_for, starts_with
 from clinic.scheduling.planner.propose import propose
@@ -70,6 +79,7 @@ from clinic.scheduling.planner.visits import Part, Rest, next_stage, opening_par
 
 __all__ = [
     "ALL_DAY",
+    "BatchPlan",
     "BlockedDay",
     "Booking",
     "Breach",
@@ -80,8 +90,10 @@ __all__ = [
     "DeviceOut",
     "Event",
     "Extra",
+    "FillProposal",
     "GapBreach",
     "LocationFacts",
+    "MakeUp",
     "NoCourse",
     "Occupancy",
     "Part",
@@ -99,6 +111,7 @@ __all__ = [
     "StartChange",
     "VisitMove",
     "VisitSpec",
+    "Waiting",
     "Weights",
     "after",
     "another_device",
@@ -107,9 +120,12 @@ __all__ = [
     "breaches",
     "earliest_start",
     "earliest_starts",
+    "fill",
+    "make_ups",
     "next_stage",
     "opening_part",
     "part_of",
+    "plan_batch",
     "plan_course",
     "preview",
     "propose",

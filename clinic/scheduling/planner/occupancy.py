@@ -210,6 +210,25 @@ class Occupancy:
         """Undo book()."""
         self._change(booking, -1)
 
+    def change(self, *, added: Iterable[Booking] = (), removed: Iterable[Booking] = ()) -> None:
+        """Book and release many at once: the runs of a device or site and day are counted once."""
+        rows: set[tuple[int, int]] = set()
+        pools: dict[str, set[tuple[int, int]]] = {need: set() for need in self.staff_on}
+        for bookings, by in ((removed, -1), (added, 1)):
+            for booking in bookings:
+                if self._count(booking, by):
+                    device = self.device_index[booking.device]
+                    rows.add((device, booking.day))
+                    for need in self._pools(booking.need):
+                        pools[need].add((int(self.device_location[device]), booking.day))
+        if rows:
+            at = tuple(np.array(sorted(rows)).T)
+            self.device_free_run[at] = runs_of(self.bookings_on[at] == 0)
+        for need, sites in pools.items():
+            if sites:
+                at = tuple(np.array(sorted(sites)).T)
+                self.staff_free_run[need][at] = runs_of(self._room(need, at))
+
     def _change(self, booking: Booking, by: int) -> None:
         if not self._count(booking, by):
             return
