@@ -20,6 +20,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 Kind = Literal["mapping", "daily", "taper", "induction", "optimisation", "infusion", "maintenance"]
 Need = Literal["tms", "map", "obs"]
 Pair = tuple[int, int]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEK: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def _low_high(pair: Pair) -> Pair:
@@ -115,7 +117,7 @@ class Breaks(_Part):
 class Protocol(_Part):
     """A protocol that the scheduler can book. A device gives it if its capabilities hold `gives`.
 
-    `min_hours` lie between starts. `blocks` are booked first; each stage of `later` once it is confirmed.
+    `min_hours` lie between starts; visits fall on `weekdays` only. `blocks` are booked first; each stage of `later` once it is confirmed.
     `follows`: the first visit keeps its gap to the last session of the course before (maintenance).
     `base`, `shape`, `shape_version`: the protocol that this one counts out differently, and how.
     `facts` holds stimulation or dose and the slot defaults as published, to be shown, never computed with.
@@ -128,6 +130,7 @@ class Protocol(_Part):
     device_kind: Literal["tms", "chair"]
     device_models: tuple[Text, ...] = ()
     min_hours: Annotated[int, Field(ge=1, le=168)] | None = None
+    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] = WEEK
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     later: tuple[Stage, ...] = ()
     breaks: Breaks | None = None
@@ -156,6 +159,11 @@ class Protocol(_Part):
             if block.first_ideal is None and block.ideal is None:
                 raise ValueError(f"block {i} does not say its ideal gap to the block before")
         return self
+
+    @property
+    def given_on(self) -> frozenset[int]:
+        """Weekdays on which it is given, 0 = Monday."""
+        return frozenset(WEEK.index(day) for day in self.weekdays)
 
     @property
     def gives(self) -> str:

@@ -154,13 +154,14 @@ def read_site(location_id: int, start: date, days: int) -> Site:
     until = start + timedelta(days=days)
     name = f"{location.name} ({location.slug})" if _name_is_shared(location_id, location.name) else location.name
     people = _people(location_id, location.tz, start, days)
+    closed = _closed(location_id, start, until)
     return Site(
         id=location_id,
         slug=location.slug,
         name=location.name,
         tz=location.tz,
         start=start,
-        facts=LocationFacts(name, _hours(location_id), _closed(location_id, start, until), tz=location.tz),
+        facts=LocationFacts(name, _hours(location_id), frozenset(closed), tz=location.tz, closed_names=closed),
         devices=_devices(location_id, name, location.tz, start, days),
         staff=_staff(people, name, location.chairs_per_observer),
         people=people,
@@ -203,11 +204,12 @@ def _hours(location_id: int) -> tuple[tuple[tuple[int, int], ...], ...]:
     return tuple(tuple(sorted(spans)) for spans in week)
 
 
-def _closed(location_id: int, start: date, until: date) -> frozenset[int]:
-    rows = select(Closure.on_date).where(
+def _closed(location_id: int, start: date, until: date) -> dict[int, str]:
+    """Closed days with their names."""
+    rows = select(Closure.on_date, Closure.name).where(
         Closure.location_id == location_id, Closure.on_date >= start, Closure.on_date < until
     )
-    return frozenset((on - start).days for on in db.session.scalars(rows))
+    return {(on - start).days: name for on, name in db.session.execute(rows)}
 
 
 def _devices(location_id: int, site: str, tz: str, start: date, days: int) -> tuple[tuple[int, DeviceFacts], ...]:

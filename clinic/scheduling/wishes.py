@@ -21,7 +21,6 @@ OTHER_PLACE = 6  # price of a visit at a site that was not named first
 MOST_DAYS_AHEAD = 400
 MOST_PROPOSALS = 5
 MAINTENANCE = "maintenance"  # kind of the visits that follow a course, one by one
-WORKDAYS = frozenset(range(5))
 
 Span = tuple[int, int]
 DaySpan = tuple[int, int, int]
@@ -114,7 +113,8 @@ def course_request(
         visits=specs(protocol, part.visits),
         device_kind=protocol.device_kind,
         locations=_prices(wish.location_ids, state),
-        windows=week(wish, protocol),
+        windows=week(wish),
+        given_on=protocol.given_on,
         release=first_day(wish, state),
         latest_start=occupancy.day_of(wish.latest_start) if wish.latest_start else 10**6,
         away=frozenset(occupancy.day_of(day) for day in wish.away),
@@ -141,11 +141,9 @@ def _prices(location_ids: Sequence[int], state: Snapshot) -> dict[str, int]:
     return {state.sites[x].facts.id: 0 if free or n == 0 else OTHER_PLACE for n, x in enumerate(named)}
 
 
-def week(wish: CourseWish, protocol: Protocol) -> tuple[tuple[Span, ...], ...]:
-    """Hours by weekday in which a visit may lie. TMS is given on weekdays only, whatever the site's hours."""
+def week(wish: CourseWish) -> tuple[tuple[Span, ...], ...]:
+    """Hours by weekday in which the patient can come."""
     days = frozenset(wish.weekdays) or frozenset(range(7))
-    if protocol.modality == "tms":
-        days &= WORKDAYS
     if wish.daily_window is not None:
         return tuple((wish.daily_window,) if day in days else () for day in range(7))
     if wish.windows:

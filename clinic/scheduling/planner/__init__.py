@@ -14,7 +14,11 @@ tell it of every booking with `book()` and `release()`. Ask with a `CourseReques
 - `opening_part(protocol)`, `next_stage(protocol, planned)`, `rest_of(protocol, delivered=, planned=, days_since=)` -> the
   `Part` that is booked first, that a prescriber may confirm next, or that is still owed after a break;
 - `breaches(request, occupancy, placements)` -> every rule a course given by hand breaks;
-- `why_this_time(plan, request, occupancy)` -> what blocks the usual time, per visit that leaves it.
+- `start_curve(request, occupancy)` -> for each possible first day what the cheapest course then costs;
+- `visit_reasons(plan, request, occupancy, bookings)` -> per visit its share of the cost and the better-looking place that
+  is blocked: by which rules and bookings, what it would save and what would open it;
+- `why_not_sooner(plan, request, occupancy)` -> why no course starts on the weekdays before;
+- `why_this_time(plan, request, occupancy)` -> what blocks the usual time, in one line per visit that leaves it.
 
 After an outage ask with the `RunningCourse`s that may have to move and the `Event`s (`DeviceOut`, `PersonOut`,
 `SiteClosed`); none of these changes anything:
@@ -36,23 +40,29 @@ Days are indices from `occupancy.start` (`day_of`, `date_of` convert), times are
 from clinic.scheduling.planner.batch import BatchPlan, plan_batch
 from clinic.scheduling.planner.course import best_course, earliest_start, plan_course
 from clinic.scheduling.planner.damage import after
-from clinic.scheduling.planner.explain import relaxed, why_this_time
+from clinic.scheduling.planner.explain import relaxed
 from clinic.scheduling.planner.facts import (
     ALL_DAY,
     BlockedDay,
+    BlockedOption,
+    BlockedStart,
     Booking,
     CostParts,
     CoursePlan,
     CourseRequest,
+    DayCause,
     DeviceFacts,
     Extra,
     LocationFacts,
+    NamedGap,
     NoCourse,
     PlannedVisit,
     Proposal,
     Relaxation,
     StaffFacts,
     StartChange,
+    StartOption,
+    VisitReason,
     VisitSpec,
     Weights,
 )
@@ -60,7 +70,8 @@ from clinic.scheduling.planner.fill import FillProposal, Waiting, fill
 from clinic.scheduling.planner.make_up import MakeUp, make_ups
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.outlook import another_device, another_shift, earliest_starts, question_for, starts_with
-from clinic.scheduling.planner.propose import propose
+from clinic.scheduling.planner.propose import propose, start_curve
+from clinic.scheduling.planner.reasons import visit_reasons, why_not_sooner, why_this_time
 from clinic.scheduling.planner.repair import preview, repair
 from clinic.scheduling.planner.repair_facts import (
     DeviceOut,
@@ -81,11 +92,14 @@ __all__ = [
     "ALL_DAY",
     "BatchPlan",
     "BlockedDay",
+    "BlockedOption",
+    "BlockedStart",
     "Booking",
     "Breach",
     "CostParts",
     "CoursePlan",
     "CourseRequest",
+    "DayCause",
     "DeviceFacts",
     "DeviceOut",
     "Event",
@@ -94,6 +108,7 @@ __all__ = [
     "GapBreach",
     "LocationFacts",
     "MakeUp",
+    "NamedGap",
     "NoCourse",
     "Occupancy",
     "Part",
@@ -109,7 +124,9 @@ __all__ = [
     "SiteClosed",
     "StaffFacts",
     "StartChange",
+    "StartOption",
     "VisitMove",
+    "VisitReason",
     "VisitSpec",
     "Waiting",
     "Weights",
@@ -133,8 +150,11 @@ __all__ = [
     "relaxed",
     "repair",
     "rest_of",
+    "start_curve",
     "starts_with",
+    "visit_reasons",
     "visits_of",
     "why_not",
+    "why_not_sooner",
     "why_this_time",
 ]

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from clinic.scheduling.planner.explain import explain_no_course, plan_reasons
+from clinic.scheduling.planner.course import explained
+from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.facts import CostParts, CoursePlan, CourseRequest, NoCourse
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.roster import Roster
@@ -82,7 +83,7 @@ def plan_batch(
 
 
 def _explained(plan: CoursePlan, request: CourseRequest, roster: Roster) -> CoursePlan:
-    return replace(plan, why=plan_reasons(plan, request, roster.occupancy))
+    return explained(plan, request, roster.occupancy)
 
 
 def _sum(parts: Iterable[CostParts]) -> CostParts:

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from clinic.scheduling.planner.explain import explain_no_course, plan_reasons
+from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.facts import CoursePlan, CourseRequest, NoCourse
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.placement import place
+from clinic.scheduling.planner.reasons import named_gaps, plan_reasons
 from clinic.scheduling.planner.search import earliest_day, solve
 from clinic.scheduling.planner.table import Table
 
@@ -23,8 +24,13 @@ def best_course(request: CourseRequest, occupancy: Occupancy) -> CoursePlan | No
     if found is None:
         return None
     solution, earliest = found
-    plan = place(table, solution, earliest)
-    return replace(plan, why=plan_reasons(plan, request, occupancy))
+    return explained(place(table, solution, earliest), request, occupancy)
+
+
+def explained(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> CoursePlan:
+    """The plan with its reasons in words and its long gaps by name."""
+    gaps = named_gaps(plan.visits, request, occupancy, plan.home)
+    return replace(plan, why=plan_reasons(plan, request, occupancy), gaps=gaps)
 
 
 def earliest_start(request: CourseRequest, occupancy: Occupancy) -> int | None:

@@ -1,13 +1,12 @@
-"""Why this course, and why none: the binding visit, the cause day by day, and the smallest change that opens one."""
+"""Why none: the binding visit, the cause day by day, and the smallest change of each kind that opens a course."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 
 from clinic.scheduling.planner.facts import (
-    ALL_DAY,
     BlockedDay,
-    CoursePlan,
     CourseRequest,
     NoCourse,
     Relaxation,
@@ -27,83 +26,14 @@ from clinic.scheduling.planner.rules import (
 )
 from clinic.scheduling.planner.search import solve
 from clinic.scheduling.planner.table import Table, modes_for, start_limits
+from clinic.scheduling.planner.words import WEEKDAYS, day_name, list_days, times
 
 WIDER_BY = (30, 60, 90, 120, 180, 240, 1440)
 LONGER_GAPS_BY = (1, 2, 3, 4, 5)
 STEP_PENALTY = 6
 BREACH_PRICE = 100_000
 NO_LIMIT = 10**6
-
-
-def clock(minutes: int) -> str:
-    """8:20 for 500."""
-    return f"{minutes // 60}:{minutes % 60:02d}"
-
-
-def _day(occupancy: Occupancy, day: int) -> str:
-    on = occupancy.date_of(day)
-    return f"{on:%a} {on:%b} {on.day}"
-
-
-def _times(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
-# -- why this course ----------------------------------------------------------------------------------------------
-
-
-def plan_reasons(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> tuple[str, ...]:
-    """The cost terms of a plan in words."""
-    reasons = [_start_reason(plan, request, occupancy), time_reason(plan, request)]
-    home = occupancy.device(plan.home).location
-    own = [v for spec, v in zip(request.visits, plan.visits, strict=True) if spec.consistent]
-    elsewhere = sum(v.location != home for v in own)
-    other_device = sum(v.location == home and v.device != plan.home for v in own)
-    if elsewhere:
-        reasons.append(f"{_times(elsewhere, 'visit')} at another location")
-    if other_device:
-        reasons.append(f"{_times(other_device, 'visit')} on another device")
-    if plan.parts.gap:
-        reasons.append(f"{_times(plan.parts.gap // max(1, request.weights.gap), 'weekday')} off the ideal pace")
-    if plan.parts.pref:
-        reasons.append("some visits lie outside the preferred hours")
-    return tuple(reasons)
-
-
-def _start_reason(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> str:
-    first = plan.visits[0].day
-    text = f"starts {_day(occupancy, first)}"
-    if not request.continued:
-        waited = occupancy.weekdays_between(request.release, first)
-        text += f", {_times(waited, 'weekday')} after the first possible day" if waited else ", the first possible day"
-    if first > plan.earliest_day:
-        return f"{text}; a start on {_day(occupancy, plan.earliest_day)} is possible but costs no less"
-    return f"{text}; no course can start sooner"
-
-
-def time_reason(plan: CoursePlan, request: CourseRequest) -> str:
-    """How far the sessions lie from their usual time."""
-    own = [v.start for spec, v in zip(request.visits, plan.visits, strict=True) if spec.consistent]
-    far = max((abs(t - plan.anchor) for t in own), default=0)
-    if far == 0:
-        return f"every session at {clock(plan.anchor)}"
-    return f"every session within {far} minutes of {clock(plan.anchor)}"
-
-
-def why_this_time(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> dict[int, str]:
-    """For each visit away from the usual time or device (by number): what blocks the usual place that day."""
-    notes = {}
-    for spec, visit in zip(request.visits, plan.visits, strict=True):
-        if not spec.consistent or (visit.start, visit.device) == (plan.anchor, plan.home):
-            continue
-        rule = why_not(request, occupancy, spec, (visit.day, plan.home, plan.anchor))
-        if rule is not None:
-            text = RULE_TEXT.get(rule, rule.replace("_", " "))
-            notes[visit.number] = f"{_day(occupancy, visit.day)} at {clock(plan.anchor)} on {plan.home}: {text}"
-    return notes
-
-
-# -- why none -----------------------------------------------------------------------------------------------------
+WEAK_CAUSES = ("location_is_open", "given_on_this_weekday")  # bind only where nothing else does
 
 
 def explain_no_course(request: CourseRequest, occupancy: Occupancy, *, relax: bool = True) -> NoCourse:
@@ -124,12 +54,17 @@ def explain_no_course(request: CourseRequest, occupancy: Occupancy, *, relax: bo
     if first >= last:
         text = "the start window is empty"
         return NoCourse("first_visit_is_in_window", request.first_number, request.visits[0].kind, text, (), relaxations)
-    reach, k = _furthest(table, first, last)
-    days = _blocked_days(table, reach, k, first, last)
-    beyond = k > 0 and reach.candidates(k) > reach.days_mask(0, table.days)
-    rule = _binding_rule(days, beyond)
+    k, rule, days = binding_visit(table, first, last)
     visit, number = request.visits[k], request.first_number + k
-    return NoCourse(rule, number, visit.kind, _no_course_text(number, visit.kind, days, rule), days, relaxations)
+    return NoCourse(rule, number, visit.kind, no_day_text(number, visit.kind, days, rule), days, relaxations)
+
+
+def binding_visit(table: Table, first: int, last: int) -> tuple[int, str, tuple[BlockedDay, ...]]:
+    """Of a start on table days [first, last), from which no course exists: the visit that finds no day, and why."""
+    reach, k = _furthest(table, first, last)
+    days = _blocked_days(table, reach, k)
+    beyond = k > 0 and reach.candidates(k) > reach.days_mask(0, table.days)
+    return k, _binding_rule(days, beyond, is_first=k == 0), days
 
 
 def _furthest(table: Table, first: int, last: int) -> tuple[Reach, int]:
@@ -138,44 +73,48 @@ def _furthest(table: Table, first: int, last: int) -> tuple[Reach, int]:
     for mode in modes_for(table.request.min_hours):
         reach = Reach(Moves(table, mode), first, last)
         k = next((k for k, days in enumerate(reach.forward) if days == 0), len(reach.forward) - 1)
-        found.append((k, len(_candidates(table, reach, k, first, last)), reach))
+        found.append((k, len(_candidates(table, reach, k)), reach))
     k, _, reach = max(found, key=lambda x: x[:2])
     return reach, k
 
 
-def _candidates(table: Table, reach: Reach, k: int, first: int, last: int) -> list[int]:
-    """Table days that the gap rule, or the start window, leaves for visit k."""
+def _candidates(table: Table, reach: Reach, k: int) -> list[int]:
+    """Table days that the gap rule, and the start window, leave for visit k."""
     if k == 0:
-        return list(range(first, last))
+        return reach.days_of(reach.start_days)
     return reach.days_of(reach.candidates(k) & reach.days_mask(0, table.days))
 
 
-def _blocked_days(table: Table, reach: Reach, k: int, first: int, last: int) -> tuple[BlockedDay, ...]:
+def _blocked_days(table: Table, reach: Reach, k: int) -> tuple[BlockedDay, ...]:
     request, occupancy = table.request, table.occupancy
     visit = request.visits[k]
     devices = usable_devices(request, occupancy, visit)
     blocked = []
-    for i in _candidates(table, reach, k, first, last):
+    for i in _candidates(table, reach, k):
         day = table.first_day + i
         block = Block(request, occupancy, visit, devices, day, day + 1, table.first_start, table.count)
         rule = first_empty_rule(block) or "hours_between"
-        blocked.append(BlockedDay(day, occupancy.date_of(day), rule, f"{_day(occupancy, day)}: {RULE_TEXT[rule]}"))
+        blocked.append(BlockedDay(day, occupancy.date_of(day), rule, f"{day_name(occupancy, day)}: {RULE_TEXT[rule]}"))
     return tuple(blocked)
 
 
-def _binding_rule(days: tuple[BlockedDay, ...], beyond: bool) -> str:
+def _binding_rule(days: tuple[BlockedDay, ...], beyond: bool, *, is_first: bool) -> str:
     """The most frequent cause; a closed day binds only where nothing else does, not even the end of the calendar."""
     causes = Counter(x.rule for x in days)
-    closed = causes.pop("location_is_open", 0)
+    weak = [rule for rule in WEAK_CAUSES if causes.pop(rule, 0)]
     if not causes:
-        return "location_is_open" if closed and not beyond else "day_is_inside_horizon"
+        if weak and not beyond:
+            return weak[0]
+        return "gaps_are_allowed" if is_first else "day_is_inside_horizon"
     order = [rule.__name__ for rule in HARD_RULES] + ["hours_between"]
     return max(causes, key=lambda rule: (causes[rule], order.index(rule)))
 
 
-def _no_course_text(number: int, kind: str, days: tuple[BlockedDay, ...], rule: str) -> str:
+def no_day_text(number: int, kind: str, days: tuple[BlockedDay, ...], rule: str) -> str:
     if rule == "day_is_inside_horizon":
         return f"visit {number} ({kind}) would fall after the last planned day"
+    if not days:
+        return f"visit {number} ({kind}) fits on no day of the gap allowed after the session before"
     return f"visit {number} ({kind}) fits on no day from {days[0].date} to {days[-1].date}; mostly: {RULE_TEXT[rule]}"
 
 
@@ -187,6 +126,8 @@ def relaxed(request: CourseRequest, occupancy: Occupancy, by: Relaxation) -> tup
     match by.kind:
         case "windows":
             return replace(request, windows=_wider(request, by.amount)), occupancy
+        case "weekdays":
+            return replace(request, windows=_also_on(request, by.weekdays)), occupancy
         case "locations":
             added = [by.location] if by.location is not None else [x.id for x in occupancy.locations]
             penalty = max(request.locations.values(), default=0) + STEP_PENALTY
@@ -199,16 +140,26 @@ def relaxed(request: CourseRequest, occupancy: Occupancy, by: Relaxation) -> tup
             return replace(request, latest_start=by.days[0]), occupancy
         case "gaps":
             return replace(request, visits=tuple(_longer_gap(v, by.amount) for v in request.visits)), occupancy
+        case "several":
+            for part in by.parts:
+                request, occupancy = relaxed(request, occupancy, part)
+            return request, occupancy
         case _:
             raise ValueError(by.kind)
 
 
 def _wider(request: CourseRequest, minutes: int) -> tuple[tuple[Span, ...], ...]:
     if minutes >= 1440:
-        return ALL_DAY
+        return tuple(((0, 1440),) if windows else () for windows in request.windows)
     return tuple(
         tuple((max(0, a - minutes), min(1440, b + minutes)) for a, b in windows) for windows in request.windows
     )
+
+
+def _also_on(request: CourseRequest, weekdays: tuple[int, ...]) -> tuple[tuple[Span, ...], ...]:
+    """The usual hours on further weekdays: all that the patient names for any day, or the whole day."""
+    usual = tuple(sorted({span for windows in request.windows for span in windows})) or ((0, 1440),)
+    return tuple(usual if day in weekdays else windows for day, windows in enumerate(request.windows))
 
 
 def _longer_gap(visit: VisitSpec, by: int) -> VisitSpec:
@@ -216,11 +167,14 @@ def _longer_gap(visit: VisitSpec, by: int) -> VisitSpec:
 
 
 def _relaxations(request: CourseRequest, occupancy: Occupancy) -> Iterator[Relaxation]:
-    """Of each kind of limit the smallest change that alone opens a course."""
-    for find in (_start_window, _windows, _locations, _days_away, _gaps, _bookings, _staff):
-        found = find(request, occupancy)
-        if found is not None:
-            yield found
+    """Of each kind of limit the smallest change that alone opens a course; where none does, two that do together."""
+    alone = [found for find in KINDS if (found := find(request, occupancy)) is not None]
+    if alone:
+        yield from alone
+        return
+    together = _two_at_once(request, occupancy)
+    if together is not None:
+        yield together
 
 
 def _opened(request: CourseRequest, occupancy: Occupancy, by: Relaxation) -> Relaxation | None:
@@ -242,16 +196,34 @@ def _start_window(request: CourseRequest, occupancy: Occupancy) -> Relaxation | 
         return None
     day = table.first_day + found[1]
     later = max(1, day - request.latest_start)
-    text = f"a start up to {_day(occupancy, day)}, {_times(later, 'day')} later than asked"
+    text = f"a start up to {day_name(occupancy, day)}, {times(later, 'day')} later than asked"
     return _opened(request, occupancy, Relaxation("start_window", later, text, days=(day,)))
 
 
 def _windows(request: CourseRequest, occupancy: Occupancy) -> Relaxation | None:
     for minutes in WIDER_BY:
-        text = "any time of any day" if minutes == 1440 else f"hours wider by {minutes} minutes on each side"
+        text = (
+            "any time of the days they can come"
+            if minutes == 1440
+            else f"hours wider by {minutes} minutes on each side"
+        )
         found = _opened(request, occupancy, Relaxation("windows", minutes, text))
         if found is not None:
             return found
+    return None
+
+
+def _weekdays(request: CourseRequest, occupancy: Occupancy) -> Relaxation | None:
+    absent = [day for day, windows in enumerate(request.windows) if not windows and day in request.given_on]
+    for size in range(1, len(absent) + 1):
+        found = []
+        for days in combinations(absent, size):
+            text = "also on " + " and ".join(WEEKDAYS[day] for day in days)
+            opened = _opened(request, occupancy, Relaxation("weekdays", size, text, weekdays=days))
+            if opened is not None:
+                found.append(opened)
+        if found:
+            return min(found, key=lambda x: (x.cost or 0, x.weekdays))
     return None
 
 
@@ -268,7 +240,7 @@ def _locations(request: CourseRequest, occupancy: Occupancy) -> Relaxation | Non
 
 def _gaps(request: CourseRequest, occupancy: Occupancy) -> Relaxation | None:
     for days in LONGER_GAPS_BY:
-        text = f"gaps longer by {_times(days, 'day')}, with a clinician's approval"
+        text = f"gaps longer by {times(days, 'day')}, with a clinician's approval"
         found = _opened(request, occupancy, Relaxation("gaps", days, text))
         if found is not None:
             return found
@@ -281,7 +253,7 @@ def _days_away(request: CourseRequest, occupancy: Occupancy) -> Relaxation | Non
     found = _fewest_breaches(request, replace(request, away=frozenset()), occupancy, occupancy)
     if found is None:
         return None
-    text = f"the patient comes on {_times(len(found), 'day')} away: {_list_days(occupancy, found)}"
+    text = f"the patient comes on {times(len(found), 'day')} away: {list_days(occupancy, found)}"
     return _opened(request, occupancy, Relaxation("days_away", len(found), text, days=found))
 
 
@@ -289,7 +261,7 @@ def _bookings(request: CourseRequest, occupancy: Occupancy) -> Relaxation | None
     found = _fewest_breaches(request, request, occupancy, occupancy.without("bookings"))
     if found is None:
         return None
-    text = f"other bookings move on {_times(len(found), 'day')}: {_list_days(occupancy, found)}"
+    text = f"other bookings move on {times(len(found), 'day')}: {list_days(occupancy, found)}"
     return _opened(request, occupancy, Relaxation("bookings", len(found), text, days=found))
 
 
@@ -297,13 +269,50 @@ def _staff(request: CourseRequest, occupancy: Occupancy) -> Relaxation | None:
     found = _fewest_breaches(request, request, occupancy, occupancy.without("staff"))
     if found is None:
         return None
-    text = f"one more member of staff on {_times(len(found), 'day')}: {_list_days(occupancy, found)}"
+    text = f"one more member of staff on {times(len(found), 'day')}: {list_days(occupancy, found)}"
     return _opened(request, occupancy, Relaxation("staff", len(found), text, days=found))
 
 
-def _list_days(occupancy: Occupancy, days: tuple[int, ...], most: int = 6) -> str:
-    text = ", ".join(_day(occupancy, day) for day in days[:most])
-    return text if len(days) <= most else f"{text} and {len(days) - most} more"
+KINDS: tuple[Callable[[CourseRequest, Occupancy], Relaxation | None], ...] = (
+    _start_window,
+    _windows,
+    _weekdays,
+    _locations,
+    _days_away,
+    _gaps,
+    _bookings,
+    _staff,
+)
+
+
+def _two_at_once(request: CourseRequest, occupancy: Occupancy) -> Relaxation | None:
+    """The first pair of whole limits, in the order of KINDS, without which there is a course."""
+    absent = tuple(day for day, windows in enumerate(request.windows) if not windows and day in request.given_on)
+    last, others = occupancy.days - 1, [x.id for x in occupancy.locations if x.id not in request.locations]
+    away = tuple(sorted(request.away))
+    limits = [
+        Relaxation("windows", 1440, "any time of the days they can come"),
+        Relaxation(
+            "gaps", LONGER_GAPS_BY[-1], f"gaps longer by {LONGER_GAPS_BY[-1]} days, with a clinician's approval"
+        ),
+        Relaxation("bookings", 0, "other bookings move"),
+        Relaxation("staff", 0, "more staff"),
+    ]
+    if not request.continued and request.latest_start < last:
+        limits.insert(0, Relaxation("start_window", last - request.latest_start, "a later start", days=(last,)))
+    if absent:
+        text = "also on " + " and ".join(WEEKDAYS[day] for day in absent)
+        limits.insert(-3, Relaxation("weekdays", len(absent), text, weekdays=absent))
+    if others:
+        limits.insert(-3, Relaxation("locations", len(others), "at every location"))
+    if away:
+        limits.insert(-3, Relaxation("days_away", len(away), "the patient comes on the days away", days=away))
+    for a, b in combinations(limits, 2):
+        both = Relaxation("several", 2, f"{a.text}, and {b.text}", parts=(a, b))
+        found = _opened(request, occupancy, both)
+        if found is not None:
+            return found
+    return None
 
 
 def _fewest_breaches(

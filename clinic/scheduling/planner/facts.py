@@ -19,13 +19,17 @@ ALL_DAY: Week = (((0, 1440),),) * 7
 
 @dataclass(frozen=True, slots=True)
 class LocationFacts:
-    """Opening hours Monday..Sunday. `special` replaces the hours of single days; `closed` days have none."""
+    """Opening hours Monday..Sunday. `special` replaces the hours of single days; `closed` days have none.
+
+    closed_names: what a closed day is called, where it has a name (a holiday).
+    """
 
     id: str
     hours: Week
     closed: frozenset[int] = frozenset()
     special: Mapping[int, tuple[Span, ...]] = field(default_factory=dict)
     tz: str | None = None
+    closed_names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,14 @@ class StartChange:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """One session on a device. The device's turnover is added by the occupancy."""
+    """One session on a device. The device's turnover is added by the occupancy. `id` names it in explanations only."""
 
     device: str
     day: int
     start: int
     duration: int
     need: Need | None
+    id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ class CourseRequest:
     device_kind: kind of the home device ("tms" or "chair").
     locations: accepted location -> penalty per visit there.
     windows: per weekday the hours in which a whole visit day must lie (hard).
+    given_on: weekdays (0 = Monday) on which the protocol is given at all; nothing relaxes it.
     release, latest_start: first and last day for the first visit. target: weekdays of waiting before it is late.
     away: days without any visit. busy: other appointments of the patient, (day, from, to).
     preferred: soft window for starts. not_before: earliest day of any visit (today).
@@ -140,6 +146,7 @@ class CourseRequest:
     device_kind: str
     locations: Mapping[str, int]
     windows: Week = ALL_DAY
+    given_on: frozenset[int] = frozenset(range(7))
     release: int = 0
     latest_start: int = 10**6
     target: int = 20
@@ -185,11 +192,90 @@ class CostParts:
     @property
     def total(self) -> int:
         """Their sum: the cost of the course."""
-        return self.wait + self.late + self.gap + self.tod + self.dev + self.loc + self.pref
+        return sum(self.terms)
+
+    @property
+    def terms(self) -> tuple[int, ...]:
+        """The terms in order."""
+        return self.wait, self.late, self.gap, self.tod, self.dev, self.loc, self.pref
 
     def as_dict(self) -> dict[str, int]:
         """The terms by name."""
-        return {name: getattr(self, name) for name in ("wait", "late", "gap", "tod", "dev", "loc", "pref")}
+        return dict(zip(("wait", "late", "gap", "tod", "dev", "loc", "pref"), self.terms, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class DayCause:
+    """Why a visit cannot lie on a day. `rule`: see BlockedDay; "possible" where it can, at a price."""
+
+    date: date
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedGap:
+    """More than four calendar days between two visits. `expected`: the protocol's own pace asks for it.
+
+    after: number of the visit before the gap; causes: of the weekdays between, where the gap is not expected.
+    """
+
+    after: int
+    from_date: date
+    to_date: date
+    days: int
+    expected: bool
+    causes: tuple[DayCause, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedOption:
+    """A place for a visit that looks better than the one it has: what forbids it and what it would save.
+
+    rules: every rule that forbids it, in the order of rules.HARD_RULES. bookings: those in the way, where known.
+    saves: how much less the course would cost with the visit there. opens: what would have to be otherwise.
+    """
+
+    date: date
+    device: str
+    location: str
+    start: int
+    rules: tuple[str, ...]
+    bookings: tuple[Booking, ...]
+    saves: int
+    text: str
+    opens: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisitReason:
+    """What one visit adds to the cost, and the cheapest place for it that is blocked; None where nothing is better."""
+
+    number: int
+    parts: CostParts
+    blocked: BlockedOption | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedStart:
+    """Why no course starts on a day before the planned one. `visit`: the first that would find no day."""
+
+    day: int
+    date: date
+    visit: int
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartOption:
+    """The cheapest course that starts on a day. `inconvenience`: its cost without the waiting."""
+
+    day: int
+    date: date
+    cost: int
+    inconvenience: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +289,7 @@ class CoursePlan:
     parts: CostParts
     earliest_day: int
     why: tuple[str, ...] = ()
+    gaps: tuple[NamedGap, ...] = ()
 
     @property
     def starts_on(self) -> date:
@@ -234,9 +321,10 @@ class BlockedDay:
 class Relaxation:
     """A change of one kind that opens a course.
 
-    kind: windows | locations | bookings | staff | days_away | start_window | gaps.
-    amount: how much of it: minutes each way, visits affected, days, weeks.
-    days: the days on which the change is needed, where it is about days.
+    kind: windows | weekdays | locations | bookings | staff | days_away | start_window | gaps, or several at once.
+    amount: how much of it: minutes each way, weekdays, visits affected, days, weeks.
+    days: the days on which the change is needed, where it is about days; weekdays: those to add.
+    parts: the changes of `several`, each of which alone opens nothing.
     """
 
     kind: str
@@ -246,6 +334,8 @@ class Relaxation:
     location: str | None = None
     starts_on: date | None = None
     cost: int | None = None
+    weekdays: tuple[int, ...] = ()
+    parts: "tuple[Relaxation, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

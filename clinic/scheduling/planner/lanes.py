@@ -73,6 +73,8 @@ class Lanes:
                 if place != here:
                     np.minimum(lane, elsewhere + np.int32(weights.loc), out=lane)
             np.minimum(lane, INF, out=lanes[:, h])
+        if table.forbidden is not None:
+            lanes[:, :, table.forbidden[a:b]] = INF
         return lanes
 
     def _free(self, c: StartClass) -> Ints:

@@ -34,6 +34,7 @@ def question_for(
         device_kind=protocol.device_kind,
         locations=dict.fromkeys(places, 0),
         windows=windows,
+        given_on=protocol.given_on,
         release=release,
         busy=tuple(busy),
         not_before=release,
@@ -49,7 +50,7 @@ def earliest_starts(request: CourseRequest, occupancy: Occupancy) -> dict[str, d
     table = Table(request, occupancy)
     found: dict[str, date | None] = {}
     for location in request.locations:
-        day = earliest_day(table.at(location)) if location in occupancy.location_index else None
+        day = earliest_day(table.at([location])) if location in occupancy.location_index else None
         found[location] = None if day is None else occupancy.date_of(table.first_day + day)
     return found
 

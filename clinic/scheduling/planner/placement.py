@@ -65,24 +65,34 @@ def cost_parts(
     request: CourseRequest, occupancy: Occupancy, visits: tuple[PlannedVisit, ...], anchor: int, home: str
 ) -> CostParts:
     """The objective of a placed course, term by term."""
+    by_visit = visit_costs(request, occupancy, visits, anchor, home)
+    return CostParts(*(sum(terms) for terms in zip(*(part.terms for part in by_visit), strict=True)))
+
+
+def visit_costs(
+    request: CourseRequest, occupancy: Occupancy, visits: tuple[PlannedVisit, ...], anchor: int, home: str
+) -> tuple[CostParts, ...]:
+    """The objective visit by visit; waiting lies on the first, a gap on the visit after it."""
     weights, between = request.weights, occupancy.weekdays_between
     home_location = occupancy.device(home).location
-    wait = late = gap = tod = dev = loc = pref = 0
-    if not request.continued:
-        weekdays = between(request.release, visits[0].day)
-        wait = weights.wait[request.priority] * weekdays
-        late = waiting(request, weekdays) - wait
     before = request.previous_day
-    for spec, visit in zip(request.visits, visits, strict=True):
+    found = []
+    for k, (spec, visit) in enumerate(zip(request.visits, visits, strict=True)):
+        wait = late = gap = tod = dev = pref = 0
+        if k == 0 and not request.continued:
+            weekdays = between(request.release, visit.day)
+            wait = weights.wait[request.priority] * weekdays
+            late = waiting(request, weekdays) - wait
         if before is not None and spec.ideal is not None:
             weekdays = between(before, visit.day)
-            gap += weights.gap * max(0, spec.ideal[0] - weekdays, weekdays - spec.ideal[1])
+            gap = weights.gap * max(0, spec.ideal[0] - weekdays, weekdays - spec.ideal[1])
         before = visit.day
-        loc += request.locations[visit.location]
+        loc = request.locations[visit.location]
         if spec.consistent:
-            tod += weights.tod * abs(visit.start - anchor)
+            tod = weights.tod * abs(visit.start - anchor)
             loc += weights.loc if visit.location != home_location else 0
-            dev += weights.dev if visit.location == home_location and visit.device != home else 0
+            dev = weights.dev if visit.location == home_location and visit.device != home else 0
             outside = request.preferred and not request.preferred[0] <= visit.start < request.preferred[1]
-            pref += weights.pref if outside else 0
-    return CostParts(wait, late, gap, tod, dev, loc, pref)
+            pref = weights.pref if outside else 0
+        found.append(CostParts(wait, late, gap, tod, dev, loc, pref))
+    return tuple(found)

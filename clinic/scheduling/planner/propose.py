@@ -1,15 +1,17 @@
 """Several courses to choose from, each the optimum of its own wish."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from clinic.scheduling.planner.course import best_course
-from clinic.scheduling.planner.explain import explain_no_course, plan_reasons, time_reason
-from clinic.scheduling.planner.facts import CoursePlan, CourseRequest, NoCourse, Proposal
+from clinic.scheduling.planner.course import explained
+from clinic.scheduling.planner.explain import explain_no_course
+from clinic.scheduling.planner.facts import CoursePlan, CourseRequest, NoCourse, Proposal, StartOption
 from clinic.scheduling.planner.occupancy import Occupancy
-from clinic.scheduling.planner.placement import cost_parts
+from clinic.scheduling.planner.placement import cost_parts, place
+from clinic.scheduling.planner.reasons import time_reason
+from clinic.scheduling.planner.search import best_by_start, solve
+from clinic.scheduling.planner.table import INF, Table, waiting_costs
 
-EARLIEST_FACTOR = 50
 STEADIEST_FACTOR = 5
 OTHER_TIME_MINUTES = 60
 
@@ -17,71 +19,104 @@ OTHER_TIME_MINUTES = 60
 def propose(request: CourseRequest, occupancy: Occupancy, count: int = 3) -> list[Proposal] | NoCourse:
     """Up to `count` different courses, the optimum first. One that is best in several ways carries several labels.
 
-    Labels: best, earliest, steadiest (least change of time and device), preferred_place (only the location with the
-    least penalty), other_time (at least an hour from the optimum's usual time).
+    Labels: best, earliest (the cheapest on the first day any can start), steadiest (least change of time and device),
+    preferred_place (only locations with the least penalty), other_time (at least an hour from the optimum's usual time).
     """
-    best = best_course(request, occupancy)
+    table = Table(request, occupancy)
+    best = _planned(table)
     if best is None:
         return explain_no_course(request, occupancy)
     labels: dict[tuple[object, ...], list[str]] = {_identity(best): ["best"]}
     plans = {_identity(best): best}
-    for label, wish in _wishes(request, occupancy, best):
+    for label, find in WISHES.items():
         if label == "other_time" and len(plans) >= count:
             break
-        found = best_course(wish, occupancy)
-        if found is None:
-            continue
-        plan = _priced(found, request, occupancy)
-        plans.setdefault(_identity(plan), plan)
-        labels.setdefault(_identity(plan), []).append(label)
+        plan = find(table, best)
+        if plan is not None:
+            plans.setdefault(_identity(plan), plan)
+            labels.setdefault(_identity(plan), []).append(label)
     chosen = list(plans)[: max(1, count)]
+    found = {key: explained(plans[key], request, occupancy) for key in chosen}
     return [
-        Proposal(tuple(labels[key]), plans[key], tuple(_reasons(plans[key], best, request, occupancy)))
+        Proposal(tuple(labels[key]), found[key], tuple(_reasons(found[key], best, request, occupancy)))
         for key in chosen
     ]
+
+
+def start_curve(request: CourseRequest, occupancy: Occupancy) -> tuple[StartOption, ...]:
+    """For each day on which a course can start: what the cheapest one costs. Start date against inconvenience."""
+    table = Table(request, occupancy)
+    costs, waits = best_by_start(table), waiting_costs(table)
+    return tuple(
+        StartOption(
+            table.first_day + day,
+            occupancy.date_of(table.first_day + day),
+            int(costs[day]),
+            int(costs[day] - waits[day]),
+        )
+        for day in range(table.days)
+        if costs[day] < INF
+    )
 
 
 def _identity(plan: CoursePlan) -> tuple[object, ...]:
     return tuple((v.day, v.device, v.start) for v in plan.visits)
 
 
-def _wishes(request: CourseRequest, occupancy: Occupancy, best: CoursePlan) -> Iterator[tuple[str, CourseRequest]]:
-    w = request.weights
-    sooner = replace(w, wait=(w.wait[0] * EARLIEST_FACTOR, w.wait[1] * EARLIEST_FACTOR, w.wait[2] * EARLIEST_FACTOR))
-    yield "earliest", replace(request, weights=sooner)
+def _planned(table: Table, begin: int = 0, end: int | None = None) -> CoursePlan | None:
+    found = solve(table, begin, end)
+    return None if found is None else place(table, *found)
+
+
+def _earliest(table: Table, best: CoursePlan) -> CoursePlan | None:
+    if best.visits[0].day == best.earliest_day:
+        return best
+    day = best.earliest_day - table.first_day
+    return _planned(table, day, day + 1)
+
+
+def _steadiest(table: Table, best: CoursePlan) -> CoursePlan | None:
+    """Change of time, device and place at five times its price, and never a start later than that is worth."""
+    w = table.request.weights
+    changes = best.parts.tod + best.parts.dev + best.parts.loc
+    if changes == sum(table.request.locations[v.location] for v in best.visits):
+        return best  # nothing changes: no course can be steadier
     steady = replace(w, tod=w.tod * STEADIEST_FACTOR, dev=w.dev * STEADIEST_FACTOR, loc=w.loc * STEADIEST_FACTOR)
-    yield "steadiest", replace(request, weights=steady)
-    least = min(request.locations.values())
-    preferred = {x: p for x, p in request.locations.items() if p == least}
-    yield "preferred_place", replace(request, locations=preferred)
-    before, after = best.anchor - OTHER_TIME_MINUTES, best.anchor + OTHER_TIME_MINUTES
-    earlier = tuple(tuple((a, b) for a, b in _clipped(day, 0, before)) for day in request.windows)
-    later = tuple(tuple((a, b) for a, b in _clipped(day, after, 1440)) for day in request.windows)
-    options = [
-        plan
-        for windows in (earlier, later)
-        if (plan := best_course(replace(request, windows=windows), occupancy)) is not None
-    ]
-    if options:
-        cheapest = min(options, key=lambda plan: plan.cost)
-        windows = earlier if cheapest.anchor < best.anchor else later
-        yield "other_time", replace(request, windows=windows)
+    found = _planned(table.priced(steady))
+    return None if found is None else _priced(found, best, table)
 
 
-def _clipped(day: tuple[tuple[int, int], ...], low: int, high: int) -> list[tuple[int, int]]:
-    return [(max(a, low), min(b, high)) for a, b in day if max(a, low) < min(b, high)]
+def _preferred_place(table: Table, best: CoursePlan) -> CoursePlan | None:
+    least = min(table.request.locations.values())
+    preferred = frozenset(x for x, penalty in table.request.locations.items() if penalty == least)
+    if preferred.issuperset(best.locations):
+        return best
+    found = _planned(table.at(preferred))
+    return None if found is None else _priced(found, best, table)
 
 
-def _priced(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> CoursePlan:
+def _other_time(table: Table, best: CoursePlan) -> CoursePlan | None:
+    found = _planned(table.away_from(best.anchor, OTHER_TIME_MINUTES))
+    return None if found is None else _priced(found, best, table)
+
+
+WISHES: dict[str, Callable[[Table, CoursePlan], CoursePlan | None]] = {
+    "earliest": _earliest,
+    "steadiest": _steadiest,
+    "preferred_place": _preferred_place,
+    "other_time": _other_time,
+}
+
+
+def _priced(plan: CoursePlan, best: CoursePlan, table: Table) -> CoursePlan:
     """The plan with the cost it has by the request's own weights, so that proposals compare."""
-    parts = cost_parts(request, occupancy, plan.visits, plan.anchor, plan.home)
-    plan = replace(plan, parts=parts, cost=parts.total)
-    return replace(plan, why=plan_reasons(plan, request, occupancy))
+    parts = cost_parts(table.request, table.occupancy, plan.visits, plan.anchor, plan.home)
+    return replace(plan, parts=parts, cost=parts.total, earliest_day=best.earliest_day)
 
 
 def _reasons(plan: CoursePlan, best: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> Iterator[str]:
     """How a plan differs from the best one, in plain words."""
-    if plan is best:
+    if _identity(plan) == _identity(best):
         yield from plan.why
         return
     a, b = plan.visits[0].day, best.visits[0].day

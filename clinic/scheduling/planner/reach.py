@@ -65,7 +65,8 @@ class Reach:
         self.table, self.width = moves.table, moves.width
         self._moves = moves.shifts
         possible, everything = moves.possible, self.days_mask(0, self.table.days)
-        self.forward = [possible[0] & self._start_days(first, last)]
+        self.start_days = self._start_days(first, last)
+        self.forward = [possible[0] & self.start_days]
         for k in range(1, len(possible)):
             self.forward.append(self.candidates(k) & possible[k] & everything)
         back = self.forward[-1]

@@ -60,6 +60,12 @@ class Block:
         return fits
 
 
+def given_on_this_weekday(block: Block) -> Mask:
+    """The protocol is given on this weekday."""
+    given = np.array([weekday in block.request.given_on for weekday in range(7)])
+    return np.asarray(given[block.occupancy.weekday[block.first_day : block.last_day]][None, :, None])
+
+
 def patient_is_here(block: Block) -> Mask:
     """Not on a day the patient is away."""
     days = np.ones((1, block.last_day - block.first_day, 1), dtype=np.bool_)
@@ -129,6 +135,7 @@ def staff_are_free(block: Block) -> Mask:
 
 
 HardRule = Callable[[Block], Mask]
+PROTOCOL_RULES: tuple[HardRule, ...] = (given_on_this_weekday,)
 PATIENT_RULES: tuple[HardRule, ...] = (
     patient_is_here,
     inside_one_window,
@@ -137,9 +144,11 @@ PATIENT_RULES: tuple[HardRule, ...] = (
 )
 PLACE_RULES: tuple[HardRule, ...] = (location_is_open, device_is_up, staff_are_on_shift)
 BOOKING_RULES: tuple[HardRule, ...] = (device_is_free, staff_are_free)
-HARD_RULES: tuple[HardRule, ...] = (*PLACE_RULES, *PATIENT_RULES, *BOOKING_RULES)
+HARD_RULES: tuple[HardRule, ...] = (*PROTOCOL_RULES, *PLACE_RULES, *PATIENT_RULES, *BOOKING_RULES)
+WHOLE_WEEK = frozenset(range(7))
 
 RULE_TEXT = {
+    "given_on_this_weekday": "not given on this weekday",
     "patient_is_here": "the patient is away",
     "inside_one_window": "no time inside the patient's hours",
     "patient_is_free": "the patient has another appointment",
@@ -150,6 +159,9 @@ RULE_TEXT = {
     "device_is_free": "every fitting device time is taken",
     "staff_are_free": "every operator is taken",
     "hours_between": "too few hours between starts",
+    "gaps_are_allowed": "outside the gap that the protocol allows",
+    "day_is_inside_horizon": "outside the calendar",
+    "device_has_capability": "no device for it",
 }
 
 
@@ -158,6 +170,8 @@ def possible_starts(block: Block) -> Mask:
     shape = (len(block.devices), block.last_day - block.first_day, block.count)
     mask = np.ones(shape, dtype=np.bool_)
     for rule in HARD_RULES:
+        if rule is given_on_this_weekday and block.request.given_on >= WHOLE_WEEK:
+            continue
         if rule is patient_is_here and not block.request.away:
             continue
         if rule is patient_is_free and not block.request.busy:
@@ -207,6 +221,30 @@ class Breach:
 
 def why_not(request: CourseRequest, occupancy: Occupancy, visit: VisitSpec, at: Placement) -> str | None:
     """Name of the first hard rule that forbids this start on this device; None if it is possible."""
+    return next(iter(broken_rules_at(request, occupancy, visit, at, first_only=True)), None)
+
+
+def broken_rules_at(
+    request: CourseRequest, occupancy: Occupancy, visit: VisitSpec, at: Placement, *, first_only: bool = False
+) -> tuple[str, ...]:
+    """Names of the hard rules that forbid this start on this device, in their order; empty if it is possible."""
+    structural = _off_the_map(request, occupancy, visit, at)
+    if structural is not None:
+        return (structural,)
+    day, device_id, start = at
+    index = np.array([occupancy.device_index[device_id]], dtype=np.intp)
+    block = Block(request, occupancy, visit, index, day, day + 1, start, 1)
+    found = []
+    for rule in HARD_RULES:
+        if not rule(block).any():
+            found.append(rule.__name__)
+            if first_only:
+                break
+    return tuple(found)
+
+
+def _off_the_map(request: CourseRequest, occupancy: Occupancy, visit: VisitSpec, at: Placement) -> str | None:
+    """What is wrong before any calendar is asked."""
     day, device_id, start = at
     if device_id not in occupancy.device_index:
         return "device_is_known"
@@ -221,8 +259,7 @@ def why_not(request: CourseRequest, occupancy: Occupancy, visit: VisitSpec, at: 
         return "day_is_inside_horizon"
     if not occupancy.low <= start < occupancy.low + occupancy.slots * occupancy.unit:
         return location_is_open.__name__
-    block = Block(request, occupancy, visit, np.array([index], dtype=np.intp), day, day + 1, start, 1)
-    return first_empty_rule(block)
+    return None
 
 
 def every_visit_is_planned(request: CourseRequest, _occupancy: Occupancy, course: Sequence[Placement]) -> list[Breach]:

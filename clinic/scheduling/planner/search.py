@@ -64,6 +64,23 @@ class Path:
                 keep.append(value.copy())
         return np.asarray(value[pad + lo : pad + hi].min(axis=0))
 
+    def by_start(self, prices: Sequence[Ints], reach: Reach, lanes: int) -> Ints:
+        """Least cost over the lanes of a whole course that starts on each table day."""
+        pad, days, last = self.pad, self.table.days, len(self.gaps) - 1
+        value = np.full((days + pad, lanes), INF, dtype=np.int32)
+        lo, hi = reach.band(last)
+        value[lo:hi] = prices[self.table.class_of[last]][lo:hi]
+        for k in range(last - 1, -1, -1):
+            gaps, costs = self.gaps[k + 1]
+            arrival = np.pad(costs, ((0, 0), (0, pad)))
+            lo, hi = reach.band(k)
+            best = np.full((hi - lo, lanes), INF, dtype=np.int32)
+            for row, q in enumerate(gaps):
+                np.minimum(best, value[lo + q : hi + q] + arrival[row, lo + q : hi + q, None], out=best)
+            value = np.full((days + pad, lanes), INF, dtype=np.int32)
+            value[lo:hi] = np.minimum(best + prices[self.table.class_of[k]][lo:hi], INF)
+        return np.asarray(np.minimum(value[:days].min(axis=1) + self.start_cost, INF))
+
     def trace(self, prices: Sequence[Ints], reach: Reach) -> tuple[int, ...]:
         """Days of the best course of a single lane: earliest end, then the latest earlier days."""
         steps: list[Ints] = []
@@ -79,12 +96,20 @@ class Path:
         return tuple(reversed(found))
 
 
-def solve(table: Table) -> tuple[Solution, int] | None:
-    """The optimal course and the earliest day (table index) any course can start; None is a proof that none exists."""
+def _limits(table: Table, begin: int, end: int | None) -> tuple[int, int]:
+    first, last = start_limits(table)
+    return max(first, begin), last if end is None else min(last, end)
+
+
+def solve(table: Table, begin: int = 0, end: int | None = None) -> tuple[Solution, int] | None:
+    """The optimal course and the earliest day (table index) any course can start; None is a proof that none exists.
+
+    Of the courses that start on table days [begin, end), where given.
+    """
     best: Solution | None = None
     earliest: int | None = None
     costs = start_costs(table)
-    first, last = start_limits(table)
+    first, last = _limits(table, begin, end)
     if first >= last or not table.homes or not table.request.visits:
         return None
     later_costs_more = bool((np.diff(costs) >= 0).all())  # not so after a gap to a visit already delivered
@@ -113,13 +138,33 @@ def solve(table: Table) -> tuple[Solution, int] | None:
     return best, earliest
 
 
-def earliest_day(table: Table) -> int | None:
-    """Earliest table day on which any course can start; None is a proof that none exists."""
-    first, last = start_limits(table)
+def earliest_day(table: Table, begin: int = 0, end: int | None = None) -> int | None:
+    """Earliest table day, of [begin, end) where given, on which any course can start; None: a proof that none exists."""
+    first, last = _limits(table, begin, end)
     if first >= last or not table.homes or not table.request.visits:
         return None
     reaches = (Reach(Moves(table, mode), first, last) for mode in modes_for(table.request.min_hours))
     return min((reach.first_day for reach in reaches if reach.exists), default=None)
+
+
+def best_by_start(table: Table) -> Ints:
+    """For each table day the cost of the best course that starts on it, INF where none does."""
+    best = np.full(table.days, INF, dtype=np.int32)
+    first, last = start_limits(table)
+    if first >= last or not table.homes or not table.request.visits:
+        return best
+    costs = start_costs(table)
+    for mode in modes_for(table.request.min_hours):
+        reach = Reach(Moves(table, mode), first, last)
+        if not reach.exists:
+            continue
+        lanes, path = Lanes(table, mode), Path(table, mode, costs)
+        for begin in range(0, lanes.homes * lanes.anchors, LANES_AT_ONCE):
+            which = np.arange(begin, min(begin + LANES_AT_ONCE, lanes.homes * lanes.anchors))
+            prices = [lanes.picked(p, which) for p in lanes.by_class]
+            np.minimum(best, path.by_start(prices, reach, len(which)), out=best)
+    best[:first], best[last:] = INF, INF
+    return best
 
 
 def _best_lane(

@@ -1,5 +1,6 @@
 """What one request could use: its possible starts on the grid, and the prices of starting and of gaps."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,6 +85,7 @@ class Table:
                 self.classes.append(self._start_class(visit, strict, price))
             self.class_of.append(index[key])
         self.homes = self._homes()
+        self.forbidden: NDArray[np.bool_] | None = None  # usual times that are not wanted
         self._gap_costs: dict[tuple[Span | None, Span | None, Mode], tuple[range, Ints]] = {}
 
     def _start_range(self) -> tuple[int, int]:
@@ -123,14 +125,34 @@ class Table:
                 frame[i, offset:, a:b] = mine.mask[row[int(device)], :, a - shift : b - shift]
         return frame
 
-    def at(self, location: str) -> "Table":
-        """The same question for one of the accepted locations alone; masks and gap prices are shared."""
+    def at(self, locations: Collection[str]) -> "Table":
+        """The same question for some of the accepted locations alone; masks and gap prices are shared."""
+        other = self._copy()
+        other.request = replace(self.request, locations={x: self.request.locations[x] for x in locations})
+        here = [self.occupancy.location_index[x] for x in locations]
+        other.classes = [c.within(np.isin(self.occupancy.device_location[c.devices], here)) for c in self.classes]
+        other.homes = other._homes()
+        return other
+
+    def priced(self, weights: Weights) -> "Table":
+        """The same question with other prices for change of time, device or place, or for waiting."""
+        if (weights.pref, weights.gap) != (self.request.weights.pref, self.request.weights.gap):
+            raise ValueError("the prices of hours and gaps are part of the table")
+        other = self._copy()
+        other.request = replace(self.request, weights=weights)
+        return other
+
+    def away_from(self, anchor: int, minutes: int) -> "Table":
+        """The same question with usual times and starts at least so far from a time of day."""
+        other = self._copy()
+        starts = np.arange(self.count) * self.occupancy.grid + self.first_start
+        other.forbidden = np.abs(starts - anchor) < minutes
+        other.classes = [replace(c, mask=c.mask & ~other.forbidden) if c.visit.consistent else c for c in self.classes]
+        return other
+
+    def _copy(self) -> "Table":
         other = object.__new__(Table)
         other.__dict__.update(self.__dict__)
-        other.request = replace(self.request, locations={location: self.request.locations[location]})
-        here = self.occupancy.location_index[location]
-        other.classes = [c.within(self.occupancy.device_location[c.devices] == here) for c in self.classes]
-        other.homes = other._homes()
         return other
 
     def _homes(self) -> list[int]:
@@ -169,19 +191,26 @@ class Table:
         return table
 
 
+def waiting_costs(table: Table) -> Ints:
+    """Price of waiting until each day; nothing where the course runs already."""
+    request, own = table.request, table.occupancy.weekday_numbers[table.first_day :]
+    if request.continued:
+        return np.zeros(table.days, dtype=np.int32)
+    weekdays = own - table.occupancy.weekday_number(request.release)
+    late = np.maximum(weekdays - request.target, 0)
+    weights = request.weights
+    return np.asarray(weights.wait[request.priority] * weekdays + weights.late[request.priority] * late, dtype=np.int32)
+
+
 def start_costs(table: Table) -> Ints:
     """Price of the first visit falling on each day: waiting, and the gap to the last delivered visit."""
     request, number = table.request, table.occupancy.weekday_number
-    costs = np.zeros(table.days, dtype=np.int32)
+    costs = waiting_costs(table)
     own = table.occupancy.weekday_numbers[table.first_day :]
     if request.previous_day is not None and request.visits[0].ideal is not None:
         low, high = request.visits[0].ideal
         weekdays = own - number(request.previous_day)
         costs += request.weights.gap * np.maximum(np.maximum(low - weekdays, weekdays - high), 0)
-    if not request.continued:
-        weekdays = own - number(request.release)
-        costs += request.weights.wait[request.priority] * weekdays
-        costs += request.weights.late[request.priority] * np.maximum(weekdays - request.target, 0)
     return costs
 
 

@@ -74,6 +74,52 @@ def test_hours_widen_by_the_smallest_step():
     assert by_kind(no)["windows"].amount == 90  # taken until 9:55; 9:55 to 10:20 lies inside 10:30
 
 
+def test_one_more_weekday_opens_a_course_and_the_cheapest_is_named():
+    mondays = (((480, 720),), *((),) * 6)
+    no = plan_course(make_request(3, windows=mondays), make_occupancy())  # gaps of at most four days
+    change = by_kind(no)["weekdays"]
+    assert (change.amount, change.weekdays) == (1, (3,))  # Monday, Thursday, Monday: three and four days
+    assert change.text == "also on Thursdays"
+    assert change.starts_on == date(2026, 1, 5)
+
+
+def test_a_weekday_on_which_the_protocol_is_not_given_is_never_offered():
+    week = (((480, 720),),) * 7
+    occupancy = make_occupancy(locations=[make_location(hours=week)], bookings=full_days(*range(5), *range(7, 12)))
+    request = make_request(2, windows=(((480, 720),),) * 5 + ((), ()), given_on=frozenset(range(5)))
+    no = plan_course(request, occupancy)
+    assert {"weekdays", "windows"}.isdisjoint(by_kind(no))
+    assert "weekdays" in by_kind(plan_course(replace(request, given_on=frozenset(range(7))), occupancy))
+
+
+def test_a_weekend_that_the_protocol_does_not_know_is_named_so():
+    request = make_request(1, given_on=frozenset(range(5)), release=5, latest_start=6)
+    occupancy = make_occupancy(locations=[make_location(hours=(((480, 720),),) * 7)])
+    no = plan_course(request, occupancy)
+    assert no.rule == "given_on_this_weekday"
+    assert [d.text for d in no.days] == [
+        "Sat Jan 10: not given on this weekday",
+        "Sun Jan 11: not given on this weekday",
+    ]
+
+
+def test_where_one_change_is_not_enough_two_together_are_offered():
+    request = make_request(2, windows=(((480, 500),),) * 7, latest_start=0, away=frozenset({1, 2, 3, 4}))
+    no = plan_course(request, make_occupancy())
+    (both,) = no.relaxations
+    assert (both.kind, both.amount, [part.kind for part in both.parts]) == ("several", 2, ["start_window", "windows"])
+    assert opens(request, make_occupancy(), both)
+    assert all(isinstance(plan_course(*relaxed(request, make_occupancy(), part)), NoCourse) for part in both.parts)
+
+
+def test_the_first_visit_of_a_running_course_is_bound_by_its_gap():
+    request = make_request(2, continued=True, previous_day=0, previous_start=480, not_before=6)
+    no = plan_course(request, make_occupancy())
+    assert (no.rule, no.days) == ("gaps_are_allowed", ())
+    assert by_kind(no)["gaps"].amount == 3  # Monday to the next Monday
+    assert no.text == "visit 1 (daily) fits on no day of the gap allowed after the session before"
+
+
 def test_another_location_opens_a_course():
     locations, devices = [make_location(), make_location("south")], [make_device(), make_device("south-1", "south")]
     occupancy = make_occupancy(

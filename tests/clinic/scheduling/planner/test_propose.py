@@ -1,4 +1,16 @@
-from clinic.scheduling.planner import Booking, NoCourse, best_course, breaches, propose
+from dataclasses import replace
+
+import pytest
+
+from clinic.scheduling.planner import (
+    Booking,
+    NoCourse,
+    best_course,
+    breaches,
+    earliest_start,
+    propose,
+    start_curve,
+)
 from clinic.scheduling.planner.instance import from_instance, parse_instance
 from tests.clinic.scheduling.planner.builders import (
     make_device,
@@ -6,6 +18,7 @@ from tests.clinic.scheduling.planner.builders import (
     make_occupancy,
     make_person,
     make_request,
+    make_visit,
     tool,
 )
 
@@ -56,6 +69,57 @@ def test_count_limits_the_proposals():
 
 def test_no_course_is_explained_instead():
     assert isinstance(propose(make_request(12), make_occupancy()), NoCourse)
+
+
+def test_the_earliest_start_is_the_proven_one_at_its_least_cost():
+    question = from_instance(parse_instance(tool("instances").make("online", seed=106, grid=15, util=0.9)))
+    seen = 0
+    for request in question.requests.values():
+        found = propose(request, question.occupancy, count=5)
+        if isinstance(found, NoCourse):
+            continue
+        earliest = next(p.plan for p in found if "earliest" in p.labels)
+        assert earliest.visits[0].day == earliest_start(request, question.occupancy)
+        same_day = replace(request, latest_start=earliest.visits[0].day)
+        assert earliest.cost == best_course(same_day, question.occupancy).cost
+        seen += "best" not in next(p.labels for p in found if p.plan is earliest)
+    assert seen >= 1
+
+
+def test_the_other_time_lies_an_hour_away_in_every_session():
+    (first, other) = propose(make_request(4), make_occupancy(), count=3)
+    assert other.labels == ("other_time",)
+    assert min(abs(v.start - first.plan.anchor) for v in other.plan.visits) >= 60
+
+
+@pytest.mark.parametrize(("seed", "grid"), [(105, 15), (109, 10)])
+def test_the_curve_is_the_optimum_of_each_first_day(seed, grid):
+    question = from_instance(parse_instance(tool("instances").make("online", seed=seed, grid=grid, util=0.9)))
+    for request in question.requests.values():
+        curve = {option.day: option for option in start_curve(request, question.occupancy)}
+        best = best_course(request, question.occupancy)
+        assert min((o.cost for o in curve.values()), default=None) == (best and best.cost)
+        if best is None:
+            continue
+        assert min(curve) == best.earliest_day
+        for day in sorted(curve)[:3]:
+            alone = best_course(replace(request, latest_start=day, not_before=day), question.occupancy)
+            assert alone.cost == curve[day].cost
+            assert curve[day].inconvenience == alone.cost - alone.parts.wait - alone.parts.late
+        missing = next((d for d in range(best.earliest_day, max(curve)) if d not in curve), None)
+        if missing is not None:
+            only = replace(request, latest_start=missing, not_before=missing)
+            assert best_course(only, question.occupancy) is None
+
+
+def test_the_curve_keeps_the_hours_between_starts():
+    visits = tuple(make_visit(gap=(2, 4), ideal=(2, 2)) for _ in range(3))
+    request = make_request(visits=visits, min_hours=48)
+    taken = [Booking("north-1", 0, 480, 100, None), Booking("north-1", 2, 600, 115, None)]
+    occupancy = make_occupancy(bookings=taken)
+    for option in start_curve(request, occupancy):
+        alone = best_course(replace(request, latest_start=option.day, not_before=option.day), occupancy)
+        assert alone.cost == option.cost
 
 
 def test_proposals_differ_keep_the_rules_and_carry_the_cost_of_the_request():

@@ -244,4 +244,4 @@ def test_hours_between_starts_count_the_spring_change():
 
 def test_every_rule_is_named_once():
     names = [rule.__name__ for rule in (*HARD_RULES, *COURSE_RULES)]
-    assert len(names) == len(set(names)) == 13
+    assert len(names) == len(set(names)) == 14
