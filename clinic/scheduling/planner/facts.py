@@ -83,7 +83,7 @@ class Booking:
     start: int
     duration: int
     need: Need | None
-    id: str | None = field(default=None, compare=False)
+    id: str | None = field(default=None, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
