@@ -30,6 +30,7 @@ class Job(StrEnum):
     SWEEP_INTAKES = "eligibility.sweep"
     SWEEP_SURVEYS = "surveys.sweep"
     SWEEP_CARE = "care.sweep"
+    SWEEP_SCHEDULE = "scheduling.sweep"
 
 
 def init_celery(app: Flask, broker_url: str) -> Celery:

@@ -40,4 +40,5 @@ import workers.care  # noqa: E402
 import workers.eligibility  # noqa: E402
 import workers.heartbeat  # noqa: E402
 import workers.reminders  # noqa: E402
+import workers.scheduling  # noqa: E402
 import workers.surveys  # noqa: E402,F401

@@ -118,6 +118,12 @@ class Locked:
         """The exact state of the locked locations; changes that free or take no place never need it."""
         return capacity.snapshot_under_lock(self.versions, until=self.until)
 
+    def so_far(self) -> Snapshot:
+        """The state with what this operation freed and took until now."""
+        if not self.added and not self.removed:
+            return self.state
+        return self.state.changed(added=_by_location(self.added), removed=_by_location(self.removed), versions={})
+
     def take(self, one: Taken) -> None:
         """The state under the lock is told of a new place."""
         self.added.extend(self.state.mirrored(one))
@@ -125,6 +131,13 @@ class Locked:
     def free(self, one: Taken) -> None:
         """The state under the lock is told of a place that is free again."""
         self.removed.extend(x for x in self.state.mirrored(one) if x[1] in self.state.bookings[x[0]])
+
+
+def _by_location(changes: Iterable[tuple[int, Booking]]) -> dict[int, set[Booking]]:
+    found: dict[int, set[Booking]] = {}
+    for location_id, one in changes:
+        found.setdefault(location_id, set()).add(one)
+    return found
 
 
 def approval(patient_id: int, protocol: Protocol) -> int:
@@ -199,30 +212,36 @@ def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCom
     sessions = new.sessions
     locked = lock_sessions(sessions, patient_ids={new.patient_id})
     refuse_taken(new.patient_id, locked.state, sessions)
-    course_id: int = db.session.execute(
-        INSERT_COURSE,
-        {
-            **_arrays(new.protocol, sessions, locked),
-            "patient_id": new.patient_id,
-            "decision_id": decision_id,
-            "protocol": new.protocol.key,
-            "protocol_version": new.protocol.edition,
-            "location_id": new.location_id,
-            "device_id": new.device_id,
-            "anchor_minute": new.anchor_minute,
-            "planned_sessions": len(sessions),
-            "cost": new.cost,
-            "created_at": clock.now(),
-            "proposal_id": new.proposal_id,
-            "locked": list(locked.versions),
-        },
-    ).scalar_one()
-    audit.record_event("courses", course_id, "booked", by=by, patient_id=new.patient_id, sessions=len(sessions))
+    values = {**course_values(new, decision_id), **_arrays(new.protocol, sessions, locked)}
+    course_id: int = db.session.execute(INSERT_COURSE, {**values, "locked": list(locked.versions)}).scalar_one()
+    finish_course(course_id, new, by=by)
+    _tell(locked, after_commit)
+    return course_id
+
+
+def course_values(new: NewCourse, decision_id: int) -> dict[str, Any]:
+    """The columns of a course that is booked now."""
+    return {
+        "patient_id": new.patient_id,
+        "decision_id": decision_id,
+        "protocol": new.protocol.key,
+        "protocol_version": new.protocol.edition,
+        "location_id": new.location_id,
+        "device_id": new.device_id,
+        "anchor_minute": new.anchor_minute,
+        "planned_sessions": len(new.sessions),
+        "cost": new.cost,
+        "created_at": clock.now(),
+        "proposal_id": new.proposal_id,
+    }
+
+
+def finish_course(course_id: int, new: NewCourse, *, by: Actor) -> None:
+    """What follows from a booking, in its transaction."""
+    audit.record_event("courses", course_id, "booked", by=by, patient_id=new.patient_id, sessions=len(new.sessions))
     close_matching_within_transaction(
         kind=TaskKind.BOOK_COURSE, patient_id=new.patient_id, outcome="course booked", by=by
     )
-    _tell(locked, after_commit)
-    return course_id
 
 
 def lock_sessions(sessions: Sequence[PlannedSession], *, patient_ids: Collection[int]) -> Locked:

@@ -16,10 +16,10 @@ from clinic.intake import queries as intake
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, planning, queries, wishes
+from clinic.scheduling import booking, capacity, holding, planning, queries, wishes
 from clinic.scheduling.booking import Booked, NewCourse, approval, book_within_transaction, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
-from clinic.scheduling.models import Course, CourseProposal, CourseState, SessionState
+from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
 from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.visits import Part, opening_part, rest_of
@@ -32,10 +32,14 @@ BOOKING_RULES = frozenset({"device_is_free", "staff_are_free", "patient_is_free"
 
 @dataclass(frozen=True)
 class Offer:
-    """Proposals that were stored, best kind first; or why there is none, and what would open one."""
+    """Proposals that were stored, best kind first; or why there is none, and what would open one.
+
+    held_until: the places of the first one are kept until then.
+    """
 
     proposal_ids: tuple[UUID, ...]
     binding: tuple[dict[str, Any], ...] = ()
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,33 @@ class AskedSession:
 # -- propose --------------------------------------------------------------------------------------------------------
 
 
-def propose_courses(patient_id: int, wish: CourseWish, *, by: Actor) -> Offer:
-    """Find and store whole courses that differ in kind; they hold nothing and live 15 minutes.
+def propose_courses(patient_id: int, wish: CourseWish, *, hold: bool = False, by: Actor) -> Offer:
+    """Find and store whole courses that differ in kind; they live 15 minutes and keep no place.
 
+    `hold`: the first of them is kept for ten minutes. What was held for the person's last question is let go.
     Raises NotFound, Invalid, DecisionRequired.
     """
+    _let_go_of_last_question(patient_id, by=by)
+    for _ in range(MOST_TRIES):
+        offer = _propose(patient_id, wish, by=by)
+        if not hold or not offer.proposal_ids:
+            return offer
+        try:
+            kept = holding.hold_proposal(offer.proposal_ids[0], by=by)
+        except SlotTaken:
+            continue  # somebody was faster: look again
+        return replace(offer, held_until=kept.expires_at)
+    raise Conflict("The places are taken faster than they can be held. Try again.")
+
+
+def _let_go_of_last_question(patient_id: int, *, by: Actor) -> None:
+    with transaction():
+        ids = [hold.id for hold in holding.live_holds(patient_id, HoldPurpose.PROPOSAL)]
+    for hold_id in ids:
+        holding.let_go(hold_id, by=by)
+
+
+def _propose(patient_id: int, wish: CourseWish, *, by: Actor) -> Offer:
     with transaction():
         patients.get(patient_id)
         wish = wishes.checked(wish)
@@ -203,14 +229,17 @@ def _book_proposal(patient_id: int, proposal_id: UUID, *, by: Actor) -> Booked:
         new = NewCourse(
             patient_id=patient_id,
             protocol=wishes.protocol_of(row.protocol),
-            sessions=[wishes.session_from_json(data) for data in plan["sessions"]],
+            sessions=holding.planned(row),
             location_id=plan["location_id"],
             device_id=plan["device_id"],
             anchor_minute=plan["anchor"],
             cost=plan["cost"],
             proposal_id=proposal_id,
         )
-        return Booked(book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
+        course_id = holding.confirm_within_transaction(new, by=by, after_commit=after_commit)
+        if course_id is None:
+            course_id = book_within_transaction(new, by=by, after_commit=after_commit)
+        return Booked(course_id, is_new=True)
 
 
 def _wish_of(proposal_id: UUID) -> CourseWish:
