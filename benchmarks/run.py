@@ -4,6 +4,7 @@ import importlib
 import sys
 
 QUESTIONS = {
+    "board": "How long does the day board of 200 sessions take, against its rows alone?",
     "assess": "How much slower is assessing intake records than reading and writing them?",
     "course_commit": "How much slower is booking a whole course than the bare rows that it writes?",
     "planner_online": "How long does the exact optimum take, against planning by hand?",

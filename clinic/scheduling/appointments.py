@@ -28,6 +28,14 @@ PRESENT = (*queries.AHEAD, SessionState.ARRIVED)
 LEAST_MAKEUP_GAP = 5  # calendar days that one session may follow another where the protocol allows fewer
 GAP_BREACH = 5000  # what the planner charges for one, in minutes: as much as many long moves
 TAKEN_RULES = frozenset({"device_is_free", "staff_are_free"})
+PLACE_TEXT = RULE_TEXT | {  # of one place, where the planner speaks of a whole day
+    "device_is_free": "another session is on this device then",
+    "staff_are_free": "every operator is busy then",
+    "location_is_open": "the site is closed then",
+    "device_is_up": "the device is out of service then",
+    "staff_are_on_shift": "no operator is on shift then",
+    "start_is_on_grid": "sessions start every five minutes",
+}
 
 
 # -- state changes --------------------------------------------------------------------------------------------------
@@ -62,6 +70,16 @@ def arrive_session(session_id: int, *, by: Actor) -> None:
         _not_before_its_day(row)
         row.state = SessionState.ARRIVED
         audit.record(row, "arrived", by=by)
+
+
+def start_session(session_id: int, *, by: Actor) -> None:
+    """The treatment begins. Started once, it stays so. Raises NotFound, AlreadyOver, Conflict before the arrival."""
+    with _changing(session_id, *PRESENT) as (row, _, _):
+        if row.state != SessionState.ARRIVED:
+            raise Conflict("the patient has not arrived yet")
+        if row.started_at is None:
+            row.started_at = clock.now()
+            audit.record(row, "started", by=by)
 
 
 def complete_session(session_id: int, *, patient_state: str | None = None, by: Actor) -> None:
@@ -212,9 +230,9 @@ def refuse_place(state: Snapshot, place: PlannedSession) -> None:
     """Raise SlotTaken where somebody has the place, Invalid where nobody could."""
     rule = state.why_not(place.device_id, place.starts_at, place.minutes, place.need)
     if rule in TAKEN_RULES:
-        raise SlotTaken(f"That time is taken: {RULE_TEXT[rule]}.", taken=[booking.named(place, rule)])
+        raise SlotTaken(f"That time is taken: {PLACE_TEXT[rule]}.", taken=[booking.named(place, rule)])
     if rule is not None:
-        words = RULE_TEXT.get(rule, rule.replace("_", " "))
+        words = PLACE_TEXT.get(rule, rule.replace("_", " "))
         raise Invalid(f"That time is not possible: {words}.", fields=["starts_at"], rule=rule)
 
 

@@ -181,6 +181,7 @@ class TreatmentSession(Base):
     state: Mapped[Word]
     revision: Mapped[int] = mapped_column(Integer)  # rises with every move; calendar SEQUENCE
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # the treatment itself began
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # completed, missed or cancelled at
     hold_id: Mapped[int | None] = mapped_column(ForeignKey("holds.id"))
     change_id: Mapped[int | None] = mapped_column(ForeignKey("schedule_changes.id"))  # the re-plan that moved it last

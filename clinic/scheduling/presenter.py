@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -270,21 +270,3 @@ def hours_of(
     for place in best.values():
         hours.setdefault(f"{place.starts_at.astimezone(zone):%H}:00", []).append(place)
     return list(hours.items())
-
-
-def day_title(rows: Sequence[queries.DayRow], now: datetime) -> str:
-    """Today's answer in a sentence."""
-    if not rows:
-        return "Nothing is planned on this day."
-    counted = Counter(row.state for row in rows)
-    late = sum(row.state in queries.AHEAD and row.starts_at < now - timedelta(minutes=5) for row in rows)
-    parts = [
-        f"{counted[SessionState.COMPLETED]} done",
-        f"{counted[SessionState.ARRIVED]} arrived",
-        f"{sum(counted[x] for x in queries.AHEAD)} to come",
-    ]
-    if counted[SessionState.NO_SHOW]:
-        parts.append(f"{counted[SessionState.NO_SHOW]} missed")
-    if late:
-        parts.append(f"{late} late")
-    return f"{len(rows)} session{'s' if len(rows) > 1 else ''}: " + ", ".join(parts)

@@ -259,6 +259,9 @@ class DayRow:
     starts_at: datetime
     ends_at: datetime
     state: str
+    started_at: datetime | None
+    revision: int
+    staff_id: int | None
 
 
 def busy_sites(location_ids: Collection[int], since: date) -> set[int]:
@@ -275,6 +278,16 @@ def busy_sites(location_ids: Collection[int], since: date) -> set[int]:
             .distinct()
         )
     )
+
+
+def site_slugs(location_ids: Collection[int]) -> list[tuple[str, str]]:
+    """Address word and name of these sites as far as they are in use, by name."""
+    rows = db.session.execute(
+        select(Location.slug, Location.name)
+        .where(Location.id.in_(location_ids), Location.retired_at.is_(None))
+        .order_by(Location.name)
+    )
+    return [(row.slug, row.name) for row in rows]
 
 
 def day_list(location_id: int, on: date) -> list[DayRow]:
@@ -297,6 +310,9 @@ def day_list(location_id: int, on: date) -> list[DayRow]:
             TreatmentSession.starts_at,
             TreatmentSession.ends_at,
             TreatmentSession.state,
+            TreatmentSession.started_at,
+            TreatmentSession.revision,
+            TreatmentSession.staff_id,
         )
         .join(Patient, Patient.id == TreatmentSession.patient_id)
         .outerjoin(Device, Device.id == TreatmentSession.device_id)

@@ -140,6 +140,10 @@ def test_pages_of_the_desk(open_page: OpenPage, looks: Any) -> None:
     assert moves
     assert messages
     fixed = ["/staff/", "/staff/courses", "/staff/day?site=fullerton", "/staff/day?site=south-pasadena"]
+    on = page.goto("/staff/day?site=fullerton") and page.url.rpartition("/")[2]
+    chosen = page.locator("tr[data-s]").first.get_attribute("data-s")
+    fixed += [f"/staff/{view}/fullerton/{on}" for view in ("week", "month")]
+    fixed += [f"/staff/day/fullerton/{on}/run-sheet", f"/staff/day/fullerton/{on}?s={chosen}"]
     fixed += ["/staff/patients", "/staff/patients?q=D-10020", "/staff/patients?q=nobody", "/staff/messages"]
     about = [f"{records[0]}/contacts", records[0].replace("/patients/", "/courses/new?patient=")]
     faults = see(page, [*fixed, *tasks, courses[0], courses[-1], *moves, *messages, *records, *about], looks)

@@ -11,14 +11,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from clinic import clock
 from clinic.db import db
 from clinic.patients import links
 from clinic.patients.models import AccessLink, LinkPurpose
 from clinic.scheduling import appointments, operations, queries
 from clinic.scheduling.models import TreatmentSession
 from clinic.scheduling.wishes import CourseWish
-from tests.builders import TESTER, make_decision, make_location, make_patient, make_profile, make_task
+from tests.builders import TESTER, make_decision, make_patient, make_profile, make_task
 from tests.clinic.scheduling.conftest import Scene
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
@@ -134,43 +133,11 @@ def test_a_course_is_paused_and_goes_on(desk: FlaskClient, scene: Scene) -> None
     assert "Cancelled" in desk.get(page).text
 
 
-def test_the_day_list_takes_arrivals(desk: FlaskClient, scene: Scene) -> None:
-    row = book(scene)[0]
-    session_id = row.id
-    with clock.frozen(row.starts_at):
-        page = "/staff/day/fullerton/2026-11-24"
-        html = desk.get(page).text
-        assert "1 session: 0 done, 0 arrived, 1 to come" in html
-        arrive = f"/staff/sessions/{session_id}/arrive"
-        assert post(desk, arrive, {"next": page}, page=page).location == page
-        assert post(desk, f"/staff/sessions/{session_id}/complete", {"next": page}, page=page).location == page
-        assert "1 done" in desk.get(page).text
-    assert "Nothing is planned on this day." in desk.get("/staff/day/fullerton/2026-11-22").text
-
-
 def test_pages_of_a_long_course_ask_the_database_seldom(desk: FlaskClient, scene: Scene) -> None:
     row = book(scene)[5]
     session_id, course_id = row.id, row.course_id
     assert statements(desk, f"/staff/courses/{course_id}") <= 30
     assert statements(desk, f"/staff/sessions/{session_id}/move") <= 30
-
-
-def test_the_day_list_shows_no_names(desk: FlaskClient, scene: Scene) -> None:
-    book(scene)
-    html = desk.get("/staff/day/fullerton/2026-11-24").text
-    assert scene.patient.record_number in html
-    assert scene.patient.family_name not in html
-
-
-def test_the_day_list_asks_as_often_for_many_as_for_one(desk: FlaskClient, scene: Scene) -> None:
-    book(scene)
-    one = statements(desk, "/staff/day/fullerton/2026-11-30")
-    for _ in range(3):
-        patient = make_patient()
-        make_decision(patient)
-        db.session.commit()
-        book(scene, patient.id)
-    assert statements(desk, "/staff/day/fullerton/2026-11-30") == one
 
 
 def statements(client: FlaskClient, path: str) -> int:
@@ -186,14 +153,6 @@ def statements(client: FlaskClient, path: str) -> int:
     finally:
         event.remove(engine, "before_cursor_execute", hear)
     return len(heard)
-
-
-def test_a_site_that_was_not_granted_stays_closed(desk: FlaskClient, scene: Scene) -> None:
-    make_location(slug="elsewhere")
-    db.session.commit()
-    assert desk.get("/staff/day/elsewhere/2026-11-24").status_code == 403
-    assert desk.get("/staff/day/fullerton/soon").status_code == 404
-    assert desk.get("/staff/day").location == "/staff/day/fullerton/2026-11-23"
 
 
 def test_an_operator_books_nothing(scene: Scene, client: FlaskClient, sign_in: Callable[..., Any]) -> None:
@@ -235,13 +194,3 @@ def open_patient_session(client: FlaskClient, patient_id: int, born: date) -> No
 def test_an_approved_patient_is_booked_from_the_worklist(desk: FlaskClient, scene: Scene) -> None:
     task = make_task(kind="book_course", for_role="front_desk", patient_id=scene.patient.id)
     assert f"/staff/courses/new?patient={scene.patient.id}" in desk.get(f"/staff/tasks/{task.id}").text
-
-
-def test_the_day_opens_where_something_happens(scene: Scene, client: FlaskClient, sign_in: Callable[..., Any]) -> None:
-    quiet = make_location(slug="a-quiet-site", name="A quiet site")
-    sign_in("front_desk", locations=(scene.site, quiet))
-    db.session.commit()
-    assert client.get("/staff/day").location == "/staff/day/a-quiet-site/2026-11-23"
-    book(scene)
-    assert client.get("/staff/day").location == "/staff/day/fullerton/2026-11-23"
-    assert client.get("/staff/day?site=a-quiet-site").location == "/staff/day/a-quiet-site/2026-11-23"

@@ -85,3 +85,11 @@ export function repeatedRows() {
     addRow(button.closest("[data-repeat]"))?.querySelector("input, select, textarea")?.focus();
   });
 }
+
+/** A button that prints the page; without script the browser's own menu does. */
+export function printing() {
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+}

@@ -2,7 +2,7 @@
 import "htmx.org/dist/htmx.esm.js";
 import { autosave } from "./autosave.js";
 import { kiosk } from "./kiosk.js";
-import { focusErrors, guardSends, oneTapFixes, repeatedRows } from "./page.js";
+import { focusErrors, guardSends, oneTapFixes, printing, repeatedRows } from "./page.js";
 import { suggestions } from "./suggest.js";
 import { uploads } from "./upload.js";
 
@@ -27,14 +27,6 @@ function safetyCard() {
   document.addEventListener("daybreak:restored", () => check(document, true));
   document.addEventListener("daybreak:saved", (event) => event.detail?.safety && open(true));
   check(document, true);
-}
-
-/** A button that prints the page; without script the browser's own menu does. */
-function printing() {
-  for (const button of document.querySelectorAll("[data-print]")) {
-    button.hidden = false;
-    button.addEventListener("click", () => print());
-  }
 }
 
 guardSends();

@@ -1,12 +1,12 @@
 // Staff pages: keys, toasts, dialogs, tabs, what to say when the server does not answer.
 import "htmx.org/dist/htmx.esm.js";
-import { focusErrors, guardSends, oneTapFixes, repeatedRows } from "./page.js";
+import { focusErrors, guardSends, oneTapFixes, printing, repeatedRows } from "./page.js";
 import { suggestions } from "./suggest.js";
 
 const typing = (element) => element?.closest?.("input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]");
 
 function keys() {
-  let went = 0;
+  let went = -Infinity; // never yet: right after loading a letter is not the second one of "G T"
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       for (const menu of document.querySelectorAll(".menu[open]")) {
@@ -19,7 +19,7 @@ function keys() {
     const inDialog = document.querySelector("dialog[open]");
     if (inDialog) return;
     const going = performance.now() - went < 1500;
-    went = 0;
+    went = -Infinity;
     if (going) {
       const link = document.querySelector(`[data-go="${CSS.escape(key)}"]`);
       if (link) {
@@ -57,7 +57,7 @@ function keys() {
 
 /** J and K: from row to row. */
 function step(by) {
-  const rows = [...document.querySelectorAll("[data-row]")];
+  const rows = [...document.querySelectorAll("[data-row]")].filter((row) => row.getClientRects().length);
   if (!rows.length) return;
   const at = rows.indexOf(document.activeElement?.closest?.("[data-row]"));
   const row = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by))];
@@ -211,6 +211,7 @@ function wideTables() {
 }
 
 guardSends();
+printing();
 focusErrors();
 oneTapFixes();
 repeatedRows();

@@ -1,0 +1,152 @@
+"""Courses: the list, one course with what can be done about it, and the cancelling of one session."""
+
+from datetime import datetime
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+
+from clinic import audit, clock
+from clinic.db import db
+from clinic.errors import Conflict, Invalid, NotFound
+from clinic.locations import queries as locations
+from clinic.patients import queries as patients
+from clinic.protocols.shapes import bookable
+from clinic.scheduling import appointments, making_up, operations, presenter, queries
+from clinic.scheduling.blueprint import DESK, FLOOR, bp
+from clinic.scheduling.forms import ReasonForm, ResumeForm
+from clinic.scheduling.models import HOLDS_PLACE, SessionState
+from clinic.web import access
+from clinic.web.access import current_actor, current_staff
+
+PAGE = 50
+
+
+@bp.get("/staff/courses")
+@access.staff(*FLOOR)
+def courses() -> Any:
+    """Courses that run or will run at the caller's sites."""
+    after = request.args.get("after", 0, type=int)
+    rows = queries.open_courses(current_staff().location_ids, after=after, limit=PAGE + 1)
+    next_url = url_for(".courses", after=rows[PAGE - 1].id) if len(rows) > PAGE else ""
+    return render_template(
+        "scheduling/courses.html",
+        rows=rows[:PAGE],
+        next_url=next_url,
+        words=presenter.COURSE_WORDS,
+        protocols={key: entry.name for key, entry in bookable().items()},
+    )
+
+
+@bp.get("/staff/courses/<int:course_id>")
+@access.staff(*FLOOR)
+def course(course_id: int) -> Any:
+    """One course: its path, its sessions, what can be done."""
+    return course_page(course_id)
+
+
+def course_page(course_id: int, problem: str = "") -> str:
+    audit.record(queries.course(course_id), "read", by=current_actor())
+    db.session.commit()
+    make_ups = making_up.make_ups(course_id)  # its own transaction: before anything is loaded for the page
+    row = queries.course(course_id)
+    patient = patients.get(row.patient_id)
+    site = locations.get(row.location_id)
+    sessions = queries.sessions(course_id)
+    names = queries.device_names({s.device_id for s in sessions} | {row.device_id})
+    owed = row.planned_sessions - sum(s.state in HOLDS_PLACE for s in sessions)
+    return render_template(
+        "scheduling/course.html",
+        course=row,
+        patient=patient,
+        site=site,
+        protocol=bookable()[row.protocol].name if row.protocol in bookable() else row.protocol,
+        sessions=sessions,
+        zones={s.location_id: locations.get(s.location_id) for s in sessions},
+        devices=names,
+        done=sum(s.state == SessionState.COMPLETED for s in sessions),
+        owed=owed,
+        make_ups=make_ups,
+        path=presenter.booked_path(sessions, site.tz, clock.now()),
+        words=presenter.STATE_WORDS,
+        course_words=presenter.COURSE_WORDS,
+        today=clock.today(site.tz),
+        reason=ReasonForm(),
+        resume=ResumeForm(),
+        may_change=current_staff().has(*DESK),
+        problem=problem,
+    )
+
+
+@bp.post("/staff/courses/<int:course_id>/<change>")
+@access.staff(*DESK)
+def end_course(course_id: int, change: str) -> Any:
+    """Cancel or pause a course, with a reason."""
+    if change not in ("cancel", "pause"):
+        raise NotFound("no such change")
+    form = ReasonForm()
+    if not form.validate_on_submit():
+        return course_page(course_id, "Say why: the reason goes on record."), 422
+    act = operations.cancel_course if change == "cancel" else operations.pause_course
+    try:
+        act(course_id, reason=form.reason.data, by=current_actor())
+    except Conflict as refusal:
+        return course_page(course_id, refusal.message), 409
+    flash("The course was cancelled." if change == "cancel" else "The course is paused. Its sessions stay owed.")
+    return redirect(url_for(".course", course_id=course_id))
+
+
+@bp.post("/staff/courses/<int:course_id>/resume")
+@access.staff(*DESK)
+def resume_course(course_id: int) -> Any:
+    """Plan and book what is owed."""
+    form = ResumeForm()
+    if not form.validate_on_submit():
+        return course_page(course_id, "That is not a date."), 422
+    try:
+        resumed = operations.resume_course(course_id, on=form.on.data, by=current_actor())
+    except (Conflict, Invalid) as refusal:
+        return course_page(course_id, refusal.message), 409
+    flash(f"{resumed.sessions} sessions are booked again.")
+    if resumed.needs_review:
+        flash(f"Ask the prescriber before the next session: {resumed.review}.", "error")
+    return redirect(url_for(".course", course_id=course_id))
+
+
+@bp.post("/staff/courses/<int:course_id>/make-up")
+@access.staff(*DESK)
+def make_up(course_id: int) -> Any:
+    """Book one of the places that were offered for an owed session."""
+    try:
+        starts_at, device_id = place()
+        making_up.add_make_up(course_id, starts_at=starts_at, device_id=device_id, by=current_actor())
+    except (Conflict, Invalid) as refusal:
+        return course_page(course_id, refusal.message), 409
+    flash("The session was added at the end.")
+    return redirect(url_for(".course", course_id=course_id))
+
+
+def place() -> tuple[datetime, int]:
+    text, _, device = request.values.get("place", "").partition(" ")
+    try:
+        starts_at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid("Choose one of the times.") from None
+    if starts_at.tzinfo is None or not device.isdecimal() or len(device) > 9:
+        raise Invalid("Choose one of the times.")
+    return starts_at, int(device)
+
+
+@bp.post("/staff/sessions/<int:session_id>/cancel")
+@access.staff(*DESK)
+def cancel_session(session_id: int) -> Any:
+    """Free one session, with a reason."""
+    course_id = queries.course_of(queries.session(session_id)).id
+    form = ReasonForm()
+    if not form.validate_on_submit():
+        return course_page(course_id, "Say why: the reason goes on record."), 422
+    try:
+        appointments.cancel_session(session_id, reason=form.reason.data, by=current_actor())
+    except Conflict as refusal:
+        return course_page(course_id, refusal.message), 409
+    flash("The session was cancelled. Make-up times are below.")
+    return redirect(url_for(".course", course_id=course_id))
