@@ -11,7 +11,7 @@ from clinic import clock, jobs
 from clinic.api.blueprint import make_app
 from clinic.config import Settings, SettingsError, read_settings
 from clinic.db import db, use_keys
-from clinic.web import access, assets, errors, headers, health
+from clinic.web import access, assets, errors, headers, health, origin
 from clinic.web import views as web
 from clinic.web.limits import limiter
 
@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     assets.init_app(app)
+    origin.init_app(app)
     headers.init_app(app)
     errors.init_app(app)
     _add_features(app)
@@ -87,8 +88,8 @@ def _configure(app: Flask, settings: Settings) -> None:
 def _add_features(app: Flask) -> None:
     """Order matters: who calls is known before access is enforced."""
     from clinic.api import views as api
+    from clinic.patients import reading, sites
     from clinic.patients import signin as patient_signin
-    from clinic.patients import sites
     from clinic.staff import signin as staff_signin
     from clinic.web import context, i18n
 
@@ -97,6 +98,7 @@ def _add_features(app: Flask) -> None:
     i18n.init_app(app)
     app.before_request(access.enforce)
     sites.init_app(app)
+    reading.init_app(app)
     context.init_app(app)
     for blueprint in _blueprints():
         app.register_blueprint(blueprint)

@@ -75,6 +75,11 @@ class Settings:
         "",
         "Folder with payer policies of the clinic's own, one YAML file each. Default: policies in INSTANCE.",
     )
+    audit_anchor: str = _setting(
+        "AUDIT_ANCHOR",
+        "",
+        "File that the seals of the audit trail are noted in, outside the database. Default: audit-anchor.txt in INSTANCE.",
+    )
     clock_start: str = _setting(
         "CLOCK_START", "", "An ISO instant at which the clinic's clock starts. Never in production."
     )

@@ -69,6 +69,7 @@ class Keyring:
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
             raise ValueError("no data keys: set CLINIC_DATA_KEYS")
+        self._keys = tuple(keys)
         self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key, b"column"))) for key in keys])
         self._blind = [_derive(key, b"blind") for key in keys]
 
@@ -90,6 +91,20 @@ class Keyring:
     def rotate(self, token: bytes) -> bytes:
         """The same value under the newest key."""
         return self._fernet.rotate(token)
+
+    def sign(self, purpose: str, message: bytes) -> tuple[bytes, bytes]:
+        """Id of the newest key, and an HMAC under it."""
+        key_id, key = next(iter(self._signing(purpose).items()))
+        return key_id, hmac.digest(key, message, hashlib.sha256)
+
+    def verify(self, purpose: str, message: bytes, key_id: bytes, mac: bytes) -> bool | None:
+        """Is the signature ours; None where its key is not among ours any more."""
+        key = self._signing(purpose).get(bytes(key_id))
+        return None if key is None else hmac.compare_digest(hmac.digest(key, message, hashlib.sha256), bytes(mac))
+
+    def _signing(self, purpose: str) -> dict[bytes, bytes]:
+        keys = [_derive(key, f"sign {purpose}".encode()) for key in self._keys]
+        return {hashlib.sha256(b"id" + key).digest()[:8]: key for key in keys}
 
     def blind(self, kind: str, text: str) -> list[bytes]:
         """Search digests of a normalized value, one a key, newest first."""

@@ -41,4 +41,5 @@ import workers.eligibility  # noqa: E402
 import workers.heartbeat  # noqa: E402
 import workers.reminders  # noqa: E402
 import workers.scheduling  # noqa: E402
+import workers.sealing  # noqa: E402
 import workers.surveys  # noqa: E402,F401

@@ -17,6 +17,7 @@ COMMANDS = {
     "token": "clinic.cli.token:token",
     "location": "clinic.cli.location:location",
     "db": "clinic.cli.database:database",
+    "audit": "clinic.cli.audit:audit",
 }
 
 

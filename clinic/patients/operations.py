@@ -1,5 +1,6 @@
 """Create a patient, keep consents, links and birth-date checks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from zoneinfo import available_timezones
@@ -184,6 +185,12 @@ def note_view(patient_id: int, *, part: str, by: Actor) -> None:
     """Append that someone opened a part of the record."""
     with transaction():
         audit.record_event("patients", patient_id, "viewed", by=by, patient_id=patient_id, part=part)
+
+
+def note_search(found: Sequence[int], *, by: Actor) -> None:
+    """Append that someone searched, and whom the answer showed; never what was typed."""
+    with transaction():
+        audit.record_event("patients", "search", "searched", by=by, found=list(found))
 
 
 def initials(given: str, family: str) -> str:

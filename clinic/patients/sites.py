@@ -93,8 +93,12 @@ def _exists(model: type[Base], key: Any) -> bool:
     if model is Location:
         reach = _reach()
         return reach is None or key in reach.location_ids
-    column = getattr(model, str(inspect(model).primary_key[0].key))  # a table's own column would not be narrowed
-    return db.session.scalar(select(column).where(column == key)) is not None
+    return db.session.scalar(select(key_of(model)).where(key_of(model) == key)) is not None
+
+
+def key_of(model: type[Base]) -> Any:
+    """The model's primary key as the model has it: a table's own column would not be narrowed."""
+    return getattr(model, str(inspect(model).primary_key[0].key))
 
 
 def _widen(_error: BaseException | None = None) -> None:

@@ -217,6 +217,8 @@ def search() -> Any:
     text = (form.q.data or "").strip()
     ok = form.validate()
     found = queries.search(text) if ok else []
+    if text and ok:
+        operations.note_search([patient.id for patient in found], by=current_actor())
     if len(found) == 1 and found[0].record_number == text.upper():
         return redirect(url_for(".record", patient_id=found[0].id))
     return render_template(

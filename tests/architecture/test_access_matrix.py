@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from flask import Flask, g
+from sqlalchemy import func, select
 from werkzeug.routing import Rule
 
+from clinic.audit import AuditEvent
 from clinic.db import db
 from clinic.patients import sites
-from clinic.patients.sites import Reach
+from clinic.patients.sites import Reach, person_of
 from clinic.staff.models import Role
 from clinic.staff.operations import create_token
 from clinic.web.access import Access, Audience, declared
@@ -114,13 +116,14 @@ def test_every_row_of_the_own_site_is_within_reach(scenes, here) -> None:
 def test_no_list_or_search_shows_a_person_of_another_site(app, client, sign_in, scenes, here, role) -> None:
     sign_in(str(role), locations=(here,))
     patient_id, number, shown = scenes[1].patient.id, scenes[1].patient.record_number, []
-    asked = f"q={number}&patient={patient_id}"
     db.session.expunge_all()  # what the test itself loaded is not what a page found
     for rule, access, method in rules(app, Audience.STAFF):
         if method == "GET" and not subjects(rule) and (not access.roles or role in access.roles):
-            page = client.get(f"{address(app, rule, scenes[1])}?{asked}").get_data(as_text=True)
-            if "Quimby" in page or f"/patients/{patient_id}" in page or "ZQ" in page:
+            page = client.get(address(app, rule, scenes[1]), query_string={"patient": patient_id}).text
+            if "Quimby" in page or f"/patients/{patient_id}" in page or number in page:
                 shown.append(rule.rule)
+    if f"/patients/{patient_id}" in client.get("/staff/patients", query_string={"q": number}).text:
+        shown.append("search")
     assert shown == []
 
 
@@ -148,3 +151,22 @@ def test_a_token_names_no_person_of_another_site_in_a_body(client, scenes, here)
     ):
         answer = client.post(f"/api/v1/{path}", json={"patient_id": patient_id, **body}, headers=bearer)
         assert answer.status_code in (404, 422), (path, answer.json)
+
+
+def test_every_page_that_opens_a_record_leaves_an_event(app, client, sign_in, scenes, here) -> None:
+    """One a page view at least: who, about whom, from where."""
+    own, silent = scenes[0], []
+    for role in (Role.PRESCRIBER, Role.FRONT_DESK, Role.MANAGER):
+        user = sign_in(str(role), locations=(here,))
+        for rule, access, method in rules(app, Audience.STAFF):
+            names = {name for name in subjects(rule) if person_of(sites.SUBJECTS[name]) is not None}
+            if method != "GET" or not names or (access.roles and role not in access.roles):
+                continue
+            before = db.session.scalar(select(func.max(AuditEvent.id))) or 0
+            if client.get(address(app, rule, own)).status_code == 200:
+                event = db.session.scalar(
+                    select(AuditEvent).where(AuditEvent.id > before, AuditEvent.patient_id == own.patient.id).limit(1)
+                )
+                if event is None or event.actor_key != str(user.id) or not (event.origin or {}).get("address"):
+                    silent.append(rule.rule)
+    assert silent == []

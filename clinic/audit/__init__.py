@@ -2,17 +2,20 @@
 
 import hashlib
 import json
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from flask import g, has_request_context
 from sqlalchemy import BigInteger, Index, LargeBinary
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic import clock
-from clinic.db import Base, Encrypted, Instant, PrimaryKey, Word, db, one_of
+from clinic.db import Base, Encrypted, EncryptedJSON, Instant, PrimaryKey, UTCDateTime, Word, db, one_of
 
 
 class ActorKind(StrEnum):
@@ -45,13 +48,18 @@ def system(name: str) -> Actor:
 
 
 class AuditEvent(Base):
-    """One change or one read of a patient. Never updated, never deleted. `detail` holds ids and states, no health data."""
+    """One change or one read of a patient. Never updated, never deleted. `detail` holds ids and states, no health data.
+
+    `origin` says from where: address, session and page, with a random number that keeps the hash from being guessed.
+    Where a person's data was deleted as policy says, `reason` and `origin` go too and `erased_at` says when.
+    """
 
     __tablename__ = "audit_events"
     __table_args__ = (
         one_of("actor_kind", [*ActorKind]),
         Index("audit_events_entity_idx", "entity", "entity_id"),
         Index("audit_events_patient_idx", "patient_id"),
+        Index("audit_events_actor_idx", "actor_kind", "actor_key", "id"),
     )
 
     id: Mapped[PrimaryKey]
@@ -64,7 +72,19 @@ class AuditEvent(Base):
     patient_id: Mapped[int | None] = mapped_column(BigInteger)
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
     reason: Mapped[str | None] = mapped_column(Encrypted)
+    origin: Mapped[dict[str, Any] | None] = mapped_column(EncryptedJSON)
     content_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    erased_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+Origin = Callable[[], Mapping[str, Any]]
+_origin: Origin = dict
+
+
+def ask_origin(provider: Origin) -> None:
+    """`provider` says from where the present caller acts: address, session, page. Without one: from no address."""
+    global _origin
+    _origin = provider
 
 
 def record(row: Any, action: str, *, by: Actor, reason: str | None = None, **detail: Any) -> None:
@@ -96,9 +116,12 @@ def record_event(
         patient_id=patient_id,
         detail=detail,
         reason=reason,
+        origin={**_origin(), "nonce": secrets.token_urlsafe(12)},
     )
     event.content_hash = content_hash(event)
     db.session.add(event)
+    if has_request_context():
+        g.setdefault("audited", set()).add(patient_id)
 
 
 def content_hash(event: AuditEvent) -> bytes:
@@ -114,6 +137,8 @@ def content_hash(event: AuditEvent) -> bytes:
         event.detail,
         event.reason,
     ]
+    if event.origin is not None:  # events from before it was kept
+        said.append(event.origin)
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).digest()
 
 
