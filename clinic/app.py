@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from clinic import clock, jobs
 from clinic.api.blueprint import make_app
+from clinic.audit import sealing as _seals  # noqa: F401 - its table belongs to the schema
 from clinic.config import Settings, SettingsError, read_settings
 from clinic.db import db, use_keys
 from clinic.web import access, assets, errors, headers, health, origin
