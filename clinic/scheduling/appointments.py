@@ -13,7 +13,7 @@ from clinic.errors import AlreadyOver, Conflict, Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.locations.models import Device
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, overriding, planning, queries, visits, wishes
+from clinic.scheduling import booking, capacity, overriding, planning, queries, steps, visits, wishes
 from clinic.scheduling.booking import AfterCommit, Locked
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.mirror import taken
@@ -42,21 +42,28 @@ PLACE_TEXT = RULE_TEXT | {  # of one place, where the planner speaks of a whole 
 
 
 @contextmanager
-def _changing(session_id: int, *allowed: SessionState) -> Iterator[tuple[TreatmentSession, Locked, AfterCommit]]:
-    """Lock patient, device and location; the schedule's version rises with the change."""
+def _changing(
+    session_id: int, action: str, *allowed: SessionState, by: Actor
+) -> Iterator[tuple[TreatmentSession, Locked]]:
+    """Lock patient, device and location; the schedule's version rises with the change, which can be taken back."""
     with transaction() as after_commit:
         row = queries.lock_session(session_id)
         if row.state not in allowed:
             raise AlreadyOver(f"this session is {row.state.replace('_', ' ')}", state=row.state)
         locked = booking.lock_row(row)
-        yield row, locked, after_commit
+        course = queries.course(row.course_id) if row.course_id is not None else None
+        old, old_course = steps.before([row]), steps.course_before(course) if course is not None else {}
+        yield row, locked
+        if steps.before([row]) == old:
+            return
+        steps.remember(action, old, [row], course=(course, old_course) if course is not None else None, by=by)
         db.session.flush()
         booking.raise_versions(locked, after_commit)
 
 
 def confirm_session(session_id: int, *, by: Actor) -> None:
     """The patient said yes. A session confirmed before stays so. Raises NotFound, AlreadyOver."""
-    with _changing(session_id, *queries.AHEAD) as (row, _, _):
+    with _changing(session_id, "confirmed", *queries.AHEAD, by=by) as (row, _):
         if row.state == SessionState.CONFIRMED:
             return
         row.state = SessionState.CONFIRMED
@@ -66,7 +73,7 @@ def confirm_session(session_id: int, *, by: Actor) -> None:
 
 def arrive_session(session_id: int, *, by: Actor) -> None:
     """The patient is here. Raises NotFound, AlreadyOver, Conflict before the day."""
-    with _changing(session_id, *queries.AHEAD) as (row, _, _):
+    with _changing(session_id, "arrived", *queries.AHEAD, by=by) as (row, _):
         _not_before_its_day(row)
         row.state = SessionState.ARRIVED
         audit.record(row, "arrived", by=by)
@@ -74,7 +81,7 @@ def arrive_session(session_id: int, *, by: Actor) -> None:
 
 def start_session(session_id: int, *, by: Actor) -> None:
     """The treatment begins. Started once, it stays so. Raises NotFound, AlreadyOver, Conflict before the arrival."""
-    with _changing(session_id, *PRESENT) as (row, _, _):
+    with _changing(session_id, "started", *PRESENT, by=by) as (row, _):
         if row.state != SessionState.ARRIVED:
             raise Conflict("the patient has not arrived yet")
         if row.started_at is None:
@@ -88,7 +95,7 @@ def complete_session(session_id: int, *, patient_state: str | None = None, by: A
     A visit by video records in which state the patient was: the one of the booking, or `patient_state`.
     Raises NotFound, AlreadyOver, Conflict, Invalid.
     """
-    with _changing(session_id, *PRESENT) as (row, _, _):
+    with _changing(session_id, "completed", *PRESENT, by=by) as (row, _):
         _not_before_its_day(row)
         if patient_state is not None:
             if row.mode != Mode.VIDEO or patient_state not in visits.STATES:
@@ -96,6 +103,8 @@ def complete_session(session_id: int, *, patient_state: str | None = None, by: A
                     "the state of the patient belongs to a visit by video: two letters", fields=["patient_state"]
                 )
             row.patient_state = patient_state
+        if row.mode == Mode.VIDEO and row.patient_state is None:
+            raise Invalid("say in which state the patient was", fields=["patient_state"])
         row.state = SessionState.COMPLETED
         row.ended_at = clock.now()
         audit.record(row, "completed", by=by)
@@ -116,7 +125,7 @@ def _advance(course: Course, *, by: Actor) -> None:
 
 def miss_session(session_id: int, *, by: Actor) -> None:
     """The patient did not come (no-show). The place is free again. Raises NotFound, AlreadyOver, Conflict."""
-    with _changing(session_id, *queries.AHEAD) as (row, locked, _):
+    with _changing(session_id, "no_show", *queries.AHEAD, by=by) as (row, locked):
         _not_before_its_day(row)
         booking.free_sessions([row], SessionState.NO_SHOW, locked)
         audit.record(row, "no_show", by=by)
@@ -124,7 +133,7 @@ def miss_session(session_id: int, *, by: Actor) -> None:
 
 def cancel_session(session_id: int, *, reason: str = "", by: Actor) -> None:
     """Free one appointment that lies ahead, or one whose new time waits for the patient's yes. Raises NotFound, AlreadyOver."""
-    with _changing(session_id, *queries.FREEABLE) as (row, locked, _):
+    with _changing(session_id, "cancelled", *queries.FREEABLE, by=by) as (row, locked):
         booking.free_sessions([row], SessionState.CANCELLED, locked)
         audit.record(row, "cancelled", by=by, reason=reason or None)
 
@@ -190,12 +199,14 @@ def _move(
     soft = _soft_pace(row, protocol, locked.state, place, _around(row))
     overriding.settle(soft, reason, by=by)
     old: dict[str, Any] = {"from_at": row.starts_at.isoformat(), "from_device": row.device_id}
+    found = steps.before([row])
     locked.free(taken(row))
     put(row, place, protocol, locked)
     row.revision += 1
     row.state, row.confirmed_at, row.change_id = SessionState.BOOKED, None, None
     locked.take(taken(row))
     audit.record(row, "moved", by=by, **old, to_at=place.starts_at.isoformat(), revision=row.revision)
+    steps.remember("moved", found, [row], by=by)
     db.session.flush()
     overriding.record(row, soft, reason, by=by)
     booking.raise_versions(locked, after_commit)

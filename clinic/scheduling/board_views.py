@@ -12,7 +12,7 @@ from clinic.errors import Conflict, Invalid, NotFound, Refused
 from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.patients import queries as patients
-from clinic.scheduling import appointments, board, board_presenter, presenter, queries, taking_back
+from clinic.scheduling import appointments, board, board_presenter, presenter, queries, undoing
 from clinic.scheduling.blueprint import DESK, FLOOR, bp
 from clinic.scheduling.course_views import course_page, place
 from clinic.scheduling.models import TreatmentSession
@@ -32,7 +32,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
         appointments.miss_session,
         "Marked as missed. The place is free; make-up times are on the course page.",
     ),
-    "take-back": (taking_back.take_back, "Taken back."),
+    "take-back": (undoing.take_back, "Taken back."),
 }
 CAN_BE_TAKEN_BACK = ("arrive", "start", "complete", "no-show")
 

@@ -10,7 +10,7 @@ from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import Conflict, Invalid, Refused, SlotTaken
 from clinic.protocols.base import Protocol
-from clinic.scheduling import appointments, booking, capacity, overriding, planning, queries, wishes
+from clinic.scheduling import appointments, booking, capacity, overriding, planning, queries, steps, wishes
 from clinic.scheduling.booking import AfterCommit
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
@@ -153,6 +153,7 @@ def _add(course_id: int, starts_at: datetime, device_id: int, reason: str, by: A
     booking.raise_versions(locked, after_commit)
     added = max(queries.sessions(course_id), key=lambda row: row.id)
     overriding.record(added, soft, reason, by=by)
+    steps.remember("made_up", {}, [added], by=by)
     return added.id
 
 
@@ -332,6 +333,7 @@ def _swap(
     ]
     if lost:
         raise SlotTaken("Some of these times are taken on that device. Nothing was changed.", taken=lost)
+    found = steps.before(rows)
     for row, place in zip(rows, places, strict=True):
         old: dict[str, Any] = {"from_at": row.starts_at.isoformat(), "from_device": row.device_id}
         locked.free(taken(row))
@@ -339,5 +341,6 @@ def _swap(
         row.revision += 1
         locked.take(taken(row))
         audit.record(row, "moved", by=by, **old, to_at=row.starts_at.isoformat(), revision=row.revision)
+    steps.remember("device_swapped", found, rows, by=by)
     db.session.flush()
     booking.raise_versions(locked, after_commit)

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic.db import Base, Instant, PrimaryKey, Secret, UTCDateTime, Word, one_of
@@ -261,7 +261,7 @@ class ScheduleChange(Base):
     id: Mapped[PrimaryKey]
     patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
     course_id: Mapped[int | None] = mapped_column(ForeignKey("courses.id"))
-    outage_id: Mapped[int | None] = mapped_column(BigInteger)
+    outage_id: Mapped[int | None] = mapped_column(ForeignKey("outages.id"))
     kind: Mapped[Word]
     state: Mapped[Word]
     revision: Mapped[int] = mapped_column(Integer)
@@ -269,6 +269,80 @@ class ScheduleChange(Base):
     created_at: Mapped[Instant]
     answer_by: Mapped[Instant]
     answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class OutageState(StrEnum):
+    """States of an outage; transitions in docs/states.md."""
+
+    OPEN = "open"  # nothing new is booked there; what is booked waits for the re-plan
+    APPLIED = "applied"
+    WITHDRAWN = "withdrawn"
+
+
+class Outage(Base):
+    """A device down, a staff member away, or a site closed, and the plan for whom it hits.
+
+    It counts from the moment it is known: `downtime_id`, `absence_id` or `closure_ids` say so to the planner.
+    `preview` is a stored plan, `versions` the schedules that it was made on, `revision` how often it was made.
+    `is_final`: the device or the treatment does not come back, so the sessions may move to other sites.
+    """
+
+    __tablename__ = "outages"
+    __table_args__ = (
+        one_of("kind", [*ChangeKind]),
+        one_of("state", [*OutageState]),
+        CheckConstraint("starts_at < ends_at", name="order"),
+        CheckConstraint(
+            "CASE kind WHEN 'device' THEN device_id IS NOT NULL WHEN 'person' THEN staff_id IS NOT NULL"
+            " ELSE location_id IS NOT NULL END",
+            name="subject",
+        ),
+        Index("outages_open_idx", "starts_at", postgresql_where=text("state = 'open'")),
+        Index("outages_location_idx", "location_id", "ends_at"),
+    )
+
+    id: Mapped[PrimaryKey]
+    kind: Mapped[Word]
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("locations.id"))  # none for a person of several sites
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff_users.id"))
+    starts_at: Mapped[Instant]
+    ends_at: Mapped[Instant]
+    reason: Mapped[str] = mapped_column(String(200))
+    is_final: Mapped[bool]
+    state: Mapped[Word]
+    created_at: Mapped[Instant]
+    applied_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    downtime_id: Mapped[int | None] = mapped_column(Integer)
+    absence_id: Mapped[int | None] = mapped_column(Integer)
+    closure_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    revision: Mapped[int] = mapped_column(Integer)
+    preview: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    versions: Mapped[dict[str, int]] = mapped_column(JSONB)
+    previewed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class ScheduleStep(Base):
+    """What one operation changed, so that it can be taken back within two minutes.
+
+    `rows` lists {id, before: {column: value} or null, revision, state}, `course` {id, before: {...}, state} or null.
+    """
+
+    __tablename__ = "schedule_steps"
+    __table_args__ = (
+        Index("schedule_steps_actor_idx", "actor_kind", "actor_key", "made_at"),
+        Index("schedule_steps_made_idx", "made_at"),
+    )
+
+    id: Mapped[PrimaryKey]
+    actor_kind: Mapped[Word]
+    actor_key: Mapped[Word]
+    action: Mapped[Word]
+    location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"))
+    rows: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    course: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    made_at: Mapped[Instant]
+    undone_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class RuleOverride(Base):

@@ -16,7 +16,7 @@ from clinic.intake import queries as intake
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, holding, planning, queries, wishes
+from clinic.scheduling import booking, capacity, holding, planning, queries, steps, wishes
 from clinic.scheduling.booking import Booked, NewCourse, approval, book_within_transaction, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
@@ -327,10 +327,9 @@ def cancel_course(course_id: int, *, reason: str, by: Actor) -> None:
         course = queries.lock_course(course_id)
         if course.state not in queries.OPEN_COURSES:
             raise AlreadyOver(f"this course is {course.state}")
-        freed = _free_ahead(course, after_commit)
         has_begun = any(row.state == SessionState.COMPLETED for row in queries.sessions(course_id))
-        course.state = CourseState.DISCONTINUED if has_begun else CourseState.CANCELLED
-        course.ended_at = clock.now()
+        state = CourseState.DISCONTINUED if has_begun else CourseState.CANCELLED
+        freed = _end(course, state, by=by, after_commit=after_commit)
         audit.record(course, course.state, by=by, reason=reason or None, freed=freed)
 
 
@@ -342,13 +341,16 @@ def pause_course(course_id: int, *, reason: str, by: Actor) -> None:
             raise Conflict("this course is paused already")
         if course.state not in queries.OPEN_COURSES:
             raise AlreadyOver(f"this course is {course.state}")
-        freed = _free_ahead(course, after_commit)
-        course.state = CourseState.PAUSED
+        freed = _end(course, CourseState.PAUSED, by=by, after_commit=after_commit)
         audit.record(course, "paused", by=by, reason=reason or None, freed=freed)
 
 
-def _free_ahead(course: Course, after_commit: booking.AfterCommit) -> int:
+def _end(course: Course, state: CourseState, *, by: Actor, after_commit: booking.AfterCommit) -> int:
+    """Give a course a state in which nothing lies ahead; answers how many sessions that frees."""
     rows = [row for row in queries.sessions(course.id) if row.state in queries.FREEABLE]
+    found, found_course = steps.before(rows), steps.course_before(course)
+    course.state = state
+    course.ended_at = None if state == CourseState.PAUSED else clock.now()
     if not rows:
         return 0
     locked = booking.lock_places(
@@ -358,6 +360,7 @@ def _free_ahead(course: Course, after_commit: booking.AfterCommit) -> int:
         patient_ids={course.patient_id},
     )
     freed = booking.free_sessions(rows, SessionState.CANCELLED, locked)
+    steps.remember(f"course_{state}", found, rows, course=(course, found_course), by=by)
     db.session.flush()
     booking.raise_versions(locked, after_commit)
     return freed

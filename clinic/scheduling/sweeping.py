@@ -7,15 +7,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from clinic.audit import system
 from clinic.db import db
 from clinic.errors import ClinicError
-from clinic.scheduling import holding
+from clinic.scheduling import holding, undoing
 
 log = logging.getLogger(__name__)
 BY = system("scheduling")
 
 
 def sweep() -> int:
-    """End every hold that ran out; answers how many."""
+    """End every hold that ran out; answers how many. What nobody can take back any more is dropped."""
     count = 0
+    undoing.forget_old()
     for hold_id, _ in holding.run_out():
         try:
             count += holding.let_go(hold_id, outcome=holding.EXPIRED, by=BY)

@@ -19,7 +19,7 @@ from clinic.locations import queries as locations
 from clinic.locations.models import Location, Room, StaffAbsence, StaffShift
 from clinic.patients import queries as patients
 from clinic.patients.sites import everyone
-from clinic.scheduling import booking, capacity, overriding, queries, wishes
+from clinic.scheduling import booking, capacity, overriding, queries, steps, wishes
 from clinic.scheduling.booking import AfterCommit, Locked
 from clinic.scheduling.mirror import Taken, minute_of, taken
 from clinic.scheduling.models import HOLDS_PLACE, PERSON, Hold, Mode, SessionState, TreatmentSession, VisitKind
@@ -151,6 +151,7 @@ def book_visit(new: NewVisit, *, reason: str = "", by: Actor) -> int:
         locked.take(taken(row))
         audit.record(row, "booked", by=by, kind=new.kind, staff_id=person.id)
         overriding.record(row, soft, reason, by=by)
+        steps.remember("booked", {}, [row], by=by)
         booking.raise_versions(locked, after_commit)
         return row.id
 
@@ -212,6 +213,7 @@ def move_within_transaction(
         staff_id=to.staff_id, room_id=to.room_id, starts_at=to.starts_at, ends_at=ends_at, device_until=ends_at
     )
     refuse_taken(after, row.patient_id, locked, but=row)
+    found = steps.before([row])
     with db.session.no_autoflush:
         locked.free(before)
         row.starts_at, row.ends_at, row.device_until, row.spaced_until = to.starts_at, ends_at, ends_at, ends_at
@@ -223,6 +225,7 @@ def move_within_transaction(
         overriding.settle(soft, reason, by=by)
     locked.take(after)
     audit.record(row, "moved", by=by, **old, to_at=row.starts_at.isoformat(), revision=row.revision)
+    steps.remember("moved", found, [row], by=by)
     db.session.flush()
     overriding.record(row, soft, reason, by=by)
     booking.raise_versions(locked, after_commit)

@@ -28,6 +28,7 @@ class TaskKind(StrEnum):
     PATIENT_QUESTION = "patient_question"  # about a line of the released summary, or "I want to discuss"
     PLAN_STEP = "plan_step"  # a decision date of the care plan has come
     REFERRAL = "referral"
+    RESCHEDULE = "reschedule"  # a re-plan found no place, or the patient took none
 
 
 class TaskLevel(StrEnum):

@@ -25,6 +25,7 @@ WORDS = {
     TaskKind.PATIENT_QUESTION: "A patient asks",
     TaskKind.PLAN_STEP: "Decision date",
     TaskKind.REFERRAL: "Referral",
+    TaskKind.RESCHEDULE: "Plan dates anew",
 }
 _RANK = case({TaskLevel.URGENT: 0, TaskLevel.SAME_DAY: 1, TaskLevel.LIT: 2}, value=Task.level, else_=3)
 
