@@ -124,6 +124,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.reminders import views as reminders
     from clinic.scheduling import views as scheduling
     from clinic.staff import views as staff
+    from clinic.surveys import staff_views as staff_surveys
     from clinic.surveys import views as surveys
     from clinic.tasks import views as tasks
 
@@ -147,6 +148,7 @@ def _blueprints() -> list[Blueprint]:
         tasks.bp,
         scheduling.bp,
         surveys.bp,
+        staff_surveys.bp,
         care.bp,
         reminders.bp,
         api.bp,

@@ -329,6 +329,11 @@ def course_sessions(course: Course) -> Sequence[TreatmentSession]:
     return db.session.scalars(statement.order_by(TreatmentSession.number)).all()
 
 
+def phq9_answers(value: int, item9: int | None = 0) -> dict[str, Any]:
+    """Answers of a check-in: this value for the first eight items of the PHQ-9, and item 9."""
+    return {f"phq9.{number}": value for number in range(1, 9)} | {"phq9.9": item9}
+
+
 def make_intake(patient: Patient | None = None, **overrides: Any) -> Intake:
     """A sent intake of this patient, or of a new one; `record` is what was sent."""
     values: dict[str, Any] = {

@@ -203,8 +203,8 @@ class _Walk:
         survey = Survey(
             patient_id=patient.id,
             course_id=course.id,
-            instrument="phq9",
-            instrument_version="1.0",
+            occasion="session:5",
+            instruments=["phq9", "sleep_clinic", "side_effects_tms"],
             milestone=5,
             state="open",
             due_at=clock.now(),
@@ -217,8 +217,9 @@ class _Walk:
         self.open("/visit")
         self.sign_in(patient, "survey", survey_id=survey.id)
         self.client.get(f"/surveys/{survey.id}")
-        for number in range(1, 10):
+        for number in range(1, 15):
             self.open(f"/surveys/{survey.id}/{number}")
+        self.open(f"/surveys/{survey.id}/14/medical")
         self.client.post(f"/surveys/{survey.id}/9", data={"answer": "1"})
         for rest in ("safety", "more/1", "more/2", "more/3", "send"):
             self.open(f"/surveys/{survey.id}/{rest}")

@@ -11,9 +11,10 @@ from sqlalchemy import Interval, and_, func, literal, or_, select
 from clinic.db import db
 from clinic.instruments import scoring
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
-from clinic.surveys.cadence import BASELINE_LASTS, INSTRUMENT
+from clinic.surveys.cadence import BASELINE, BASELINE_LASTS
 from clinic.surveys.models import Score, Survey
 from clinic.surveys.progress import Point, progress
+from clinic.surveys.queries import LEAD
 
 ENDED = (CourseState.COMPLETED, CourseState.DISCONTINUED)
 PUBLIC_FROM = 20  # courses; fewer could point to a person
@@ -71,7 +72,8 @@ def clinic_rates(now: datetime) -> Rates:
     )
     belongs = and_(
         Score.patient_id == Course.patient_id,
-        Score.instrument == INSTRUMENT,
+        Score.instrument == LEAD,
+        Score.superseded_at.is_(None),
         or_(
             Score.course_id == Course.id,
             and_(
@@ -89,7 +91,7 @@ def clinic_rates(now: datetime) -> Rates:
             Score.taken_at,
             Score.result,
             Score.delivered_sessions,
-            Survey.milestone,
+            Survey.occasion,
         )
         .join(first, first.c.course_id == Course.id)
         .outerjoin(Score, belongs)
@@ -123,5 +125,5 @@ def _point(row: Any) -> Point | None:
         taken_at=row.taken_at,
         total=row.result.get("total"),
         session=row.delivered_sessions or 0,
-        is_baseline_survey=row.milestone == 0,
+        is_baseline_survey=row.occasion == BASELINE,
     )

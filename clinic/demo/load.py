@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -353,9 +353,25 @@ def _decline_next(course_id: int) -> None:
 def _answer_check_ins(patient_id: int, scores: Iterator[list[int]]) -> None:
     by = Actor(ActorKind.PATIENT, str(patient_id))
     for survey in survey_queries.open_of_patient(patient_id):
-        answers = next(scores)
-        surveys.save_answers(survey.id, {str(n): value for n, value in enumerate(answers, 1)}, by=by)
+        phq9 = next(scores) if "phq9" in survey.instruments else []
+        surveys.save_answers(survey.id, _check_in_answers(survey.instruments, phq9), by=by)
         surveys.send_answers(survey.id, by=by)
+
+
+def _check_in_answers(instruments: Sequence[str], phq9: list[int]) -> dict[str, Any]:
+    """Anxiety and sleep follow the mood; side effects are few."""
+    answers: dict[str, Any] = {f"phq9.{n}": value for n, value in enumerate(phq9, 1)}
+    tenth = sum(phq9) / 27
+    if phq9 and sum(phq9):
+        answers["phq9.difficulty"] = min(3, round(3 * tenth))
+    if "gad7" in instruments:
+        answers |= {f"gad7.{n}": min(3, round(3 * tenth * 0.8)) for n in range(1, 8)}
+    if "sleep_clinic" in instruments:
+        answers |= {"sleep_clinic.1": min(3, round(3 * tenth)), "sleep_clinic.2": 6 if tenth < 0.5 else 4}
+    if "side_effects_tms" in instruments:
+        answers |= {"side_effects_tms.1": round(4 * tenth), "side_effects_tms.2": round(5 * tenth)}
+        answers |= {f"side_effects_tms.{n}": 0 for n in range(3, 10)} | {"side_effects_tms.10": None}
+    return answers
 
 
 def _falling_scores(person: Person) -> Iterator[list[int]]:

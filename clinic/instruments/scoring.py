@@ -28,14 +28,36 @@ class BadAnswers(ValueError):
         self.index = index
 
 
+TEXT_AT_MOST = 500  # characters of an answer in the person's own words
+
+
 @dataclass(frozen=True)
 class Item:
-    """One question with its answers, value to label."""
+    """One question with its answers, value to label; without answers it is answered in words. `key`: of our own ones."""
 
     number: int
     text: str
     answers: Mapping[int, str]
     loinc: str | None
+    key: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return not self.answers
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """An answer that a person at the clinic acts on: `level` of the safety table, or `review` for a clinician's task.
+
+    `times`: so many check-ins with such an answer, this one included.
+    """
+
+    item: int
+    at_least: int
+    code: str
+    level: str
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +75,21 @@ class Instrument:
     high: int | None
     remission_at_most: int | None
     data: Mapping[str, Any]
+    triggers: tuple[Trigger, ...] = ()
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether a person may answer it by themselves: its items are free, and it is not a clinician's rating."""
+        return bool(self.items) and self.data.get("mode") != "clinician_rated"
+
+    @property
+    def method(self) -> str:
+        """How it is scored: sum, triage, score_entry, or none for questions that are only kept."""
+        return str((self.data.get("scoring") or {}).get("method") or "none")
+
+    def item(self, number: int) -> Item:
+        """One of its items. Raises StopIteration for a number that it does not have."""
+        return next(item for item in self.items if item.number == number)
 
 
 @dataclass(frozen=True)
@@ -84,10 +121,10 @@ def keys() -> tuple[str, ...]:
 
 def _answers(data: Mapping[str, Any], row: Mapping[str, Any]) -> dict[int, str]:
     own = row.get("answers")
-    if own is not None:
+    if isinstance(own, Mapping):
         return {int(value): str(label) for value, label in own.items()}
-    name = data.get("answers")
-    if name is None:
+    name = own or data.get("answers")
+    if name is None or row.get("kind") == "text":
         return {}
     return {int(each["value"]): str(each["label"]) for each in shared()["shared_answer_lists"][name]}
 
@@ -97,7 +134,7 @@ def _items(data: Mapping[str, Any]) -> tuple[Item, ...]:
         other = load(data["items_from"]["instrument"])
         return tuple(item for item in other.items if item.number in data["items_from"]["items"])
     return tuple(
-        Item(row["n"], row["text"], _answers(data, row), row.get("loinc"))
+        Item(row["n"], row["text"], _answers(data, row), row.get("loinc"), row.get("id"))
         for row in data.get("items") or ()
         if "n" in row
     )
@@ -113,11 +150,12 @@ def load(key: str) -> Instrument:
     stem = data.get("stem")
     if stem is None and "items_from" in data:
         stem = load(data["items_from"]["instrument"]).stem
+    items = _items(data)
     return Instrument(
         key=key,
         name=data["name"],
         version=data["version"],
-        items=_items(data),
+        items=items,
         stem=stem,
         credit=data.get("credit"),
         bands=tuple((row["max"], row["label"]) for row in data.get("bands") or ()),
@@ -125,6 +163,17 @@ def load(key: str) -> Instrument:
         high=high,
         remission_at_most=data.get("remission_at_most"),
         data=data,
+        triggers=_triggers(data, items),
+    )
+
+
+def _triggers(data: Mapping[str, Any], items: Sequence[Item]) -> tuple[Trigger, ...]:
+    """Triggers of our own questions; those that a published scale names in words are rules of their own."""
+    numbers = {item.key: item.number for item in items if item.key}
+    return tuple(
+        Trigger(numbers[row["item"]], row["at_least"], row["code"], row["level"], row.get("times", 1))
+        for row in data.get("triggers") or ()
+        if isinstance(row, Mapping)
     )
 
 
@@ -138,13 +187,17 @@ def band(key: str, total: float) -> str | None:
     return next((label for top, label in instrument.bands if total <= top), None)
 
 
-def _checked(instrument: Instrument, items: Any) -> list[int | None]:
+def _checked(instrument: Instrument, items: Any) -> list[Any]:
     if isinstance(items, str | Mapping) or not isinstance(items, Sequence):
         raise BadAnswers("must be a list of answers")
     if len(items) != len(instrument.items):
         raise BadAnswers(f"must be {len(instrument.items)} answers, null where missing")
     for at, (item, value) in enumerate(zip(instrument.items, items, strict=True)):
         if value is None:
+            continue
+        if item.is_text:
+            if not isinstance(value, str) or len(value) > TEXT_AT_MOST:
+                raise BadAnswers(f"must be at most {TEXT_AT_MOST} characters, or null", index=at)
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value not in item.answers:
             low, high = min(item.answers), max(item.answers)
@@ -202,7 +255,8 @@ def _screen(instrument: Instrument, items: list[int | None]) -> dict[str, Any]:
     found = _sum(instrument, items)
     cutoff = (instrument.data.get("cutoffs") or {}).get("screen_positive")
     if cutoff is not None and not instrument.bands:
-        found["positive"] = None if found["total"] is None else found["total"] >= cutoff
+        known = sum(value for value in items if value is not None)
+        found["positive"] = known >= cutoff if found["total"] is not None or known >= cutoff else None
     return found
 
 
@@ -237,22 +291,42 @@ def _cssrs(answers: Any) -> dict[str, Any]:
     return {"risk": None, "at_least": least, "missing": [name for name, value in given.items() if value is None]}
 
 
-def score(key: str, answers: Any, *, sex: str | None = None) -> dict[str, Any]:
+def _kept(instrument: Instrument, items: list[Any]) -> dict[str, Any]:
+    """Our own questions make no total: what was reported, by item."""
+    said = {item.key: value for item, value in zip(instrument.items, items, strict=True) if value not in (None, "")}
+    return {"total": None, "said": said}
+
+
+def _pcptsd5(items: list[int | None], gate: bool | None) -> dict[str, Any]:
+    """The question before the items decides: no is a score of 0, and no answer leaves no total."""
+    if gate:
+        return _screen(load("pcptsd5"), items)
+    if gate is None:
+        found = _screen(load("pcptsd5"), [None] * len(items))
+        return {**found, "missing": ["gate"]}
+    return {"total": 0, "positive": False}
+
+
+def score(key: str, answers: Any, *, sex: str | None = None, gate: bool | None = True) -> dict[str, Any]:
     """Score one sitting: items as a list in order, null for missing; for the Columbia screener answers by name.
 
-    A missing item is never counted as 0. Raises KeyError for an unknown questionnaire, BadAnswers for answers
+    `gate`: the answer to the question that stands before the items of the PC-PTSD-5. A missing item is never counted as 0. Raises KeyError for an unknown questionnaire, BadAnswers for answers
     that do not fit or a questionnaire whose total a clinician enters.
     """
     instrument = load(key)
     if key == "cssrs":
         return _cssrs(answers)
-    if (instrument.data.get("scoring") or {}).get("method") != "sum":
+    if instrument.items and instrument.method == "none" and instrument.is_sent:
+        return _kept(instrument, _checked(instrument, answers))
+    if instrument.method != "sum":
         raise BadAnswers("is not scored here: its total is entered by staff", "instrument")
     items = _checked(instrument, answers)
     if key == "phq9":
         return _phq9(items)
     if key == "audit_c":
         return _audit_c(items, sex)
+    if key == "pcptsd5":
+        return _pcptsd5(items, gate)
     return _screen(instrument, items)
 
 

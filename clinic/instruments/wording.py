@@ -13,6 +13,7 @@ from clinic.instruments import scoring
 
 ENGLISH = "en"
 VERIFIED = ("seen", "recalled")  # how a text was found; nothing else is shown
+OURS = "our design"  # questions of our own, which we may put into other languages ourselves
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,14 @@ def _english(instrument: scoring.Instrument) -> Wording:
 
 
 def _published(instrument: scoring.Instrument, language: str, found: Mapping[str, Any]) -> Wording:
-    own = found.get("item_answers") or {}
+    own = _own_answers(instrument, found)
     words = Wording(
         language=language,
         name=found["name"],
         stem=found.get("stem"),
         gate=found.get("gate"),
         items=found["items"],
-        answers={number: own.get(number) or found["answers"] for number in found["items"]},
+        answers={number: own.get(number, found.get("answers") or {}) for number in found["items"]},
         follow_up=found.get("follow_up"),
         functional=_functional(found),
         credit=found.get("credit"),
@@ -79,9 +80,22 @@ def _published(instrument: scoring.Instrument, language: str, found: Mapping[str
         raise ValueError(f"{instrument.key}: the {language} form has other items or answers than the English one")
     if _parts(words) != _parts(english):
         raise ValueError(f"{instrument.key}: the {language} form is not whole")
-    if not str(found["verified"]).startswith(VERIFIED) or not found["source"]:
+    is_ours = found["verified"] == OURS == instrument.data.get("verified")
+    if not (is_ours or str(found["verified"]).startswith(VERIFIED)) or not found["source"]:
         raise ValueError(f"{instrument.key}: say where the {language} form was found")
     return words
+
+
+def _own_answers(instrument: scoring.Instrument, found: Mapping[str, Any]) -> dict[int, Mapping[int, str]]:
+    """Answers by item where they are not the same for all: given by item, or by the name of the list that it uses."""
+    own: dict[int, Mapping[int, str]] = dict(found.get("item_answers") or {})
+    lists = found.get("answers_by_list") or {}
+    for row in instrument.data.get("items") or ():
+        if isinstance(row.get("answers"), str) and row["answers"] in lists:
+            own[row["n"]] = lists[row["answers"]]
+        elif row.get("kind") == "text":
+            own[row["n"]] = {}
+    return own
 
 
 def _parts(words: Wording) -> list[bool]:

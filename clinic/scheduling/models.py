@@ -92,6 +92,7 @@ class Course(Base):
     __table_args__ = (
         one_of("state", [*CourseState]),
         Index("courses_patient_idx", "patient_id"),
+        Index("courses_ended_idx", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         CheckConstraint("anchor_minute BETWEEN 0 AND 1439", name="anchor"),
     )
 

@@ -30,7 +30,9 @@ class Progress:
     is_baseline_frozen: bool
 
 
-def progress(points: Sequence[Point], first_session_at: datetime | None, now: datetime) -> Progress:
+def progress(
+    points: Sequence[Point], first_session_at: datetime | None, now: datetime, instrument: str = "phq9"
+) -> Progress:
     """Baseline: the last complete score in the 14 days before the first session, frozen when that begins.
 
     A baseline check-in that was answered after the first session, before the second, stands in for a missing one.
@@ -45,7 +47,7 @@ def progress(points: Sequence[Point], first_session_at: datetime | None, now: da
     if baseline is not None and latest is not None:
         assert baseline.total is not None
         assert latest.total is not None
-        change = scoring.response(baseline.total, latest.total, "phq9")
+        change = scoring.response(baseline.total, latest.total, instrument)
     return Progress(ordered, baseline, latest, change, is_frozen)
 
 

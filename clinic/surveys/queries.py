@@ -1,29 +1,44 @@
 """Reads of check-ins and scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import ARRAY, Integer, any_, exists, func, literal, or_, select, text
 
 from clinic import clock
-from clinic.db import db
+from clinic.db import UTCDateTime, db
 from clinic.errors import NotFound
 from clinic.intake.models import Intake, IntakeState
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
+from clinic.protocols.base import catalogue
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
-from clinic.surveys.cadence import BASELINE_LASTS, CATCH_UP_WITHIN, EVERY, INSTRUMENT, OPENS_BEFORE, CourseFacts
-from clinic.surveys.models import Score, Survey, SurveyState
+from clinic.surveys import plans
+from clinic.surveys.cadence import (
+    BASELINE,
+    BASELINE_LASTS,
+    CATCH_UP_WITHIN,
+    FOLLOW_UP_LASTS,
+    HOURS_LAST,
+    LAPSES_AFTER,
+    OPENS_BEFORE,
+    CourseFacts,
+)
+from clinic.surveys.models import Score, Survey, SurveyState, WeeklyAsk
 from clinic.surveys.progress import Point, Progress, progress
 from clinic.tasks import safety
 from clinic.tasks.models import Task
 
-ACTIVE = (CourseState.BOOKED, CourseState.RUNNING, CourseState.PAUSED)
+LEAD = "phq9"
+RUNS = (CourseState.BOOKED, CourseState.RUNNING)
+ACTIVE = (*RUNS, CourseState.PAUSED)
 ENDED_EARLY = (CourseState.CANCELLED, CourseState.DISCONTINUED)
 DAYS_AHEAD = 14
 CANDIDATES = 5000  # courses looked at in one sweep
+LAPSED_A_SWEEP = 200
 
 
 def get(survey_id: int) -> Survey:
@@ -44,10 +59,13 @@ def lock(survey_id: int) -> Survey:
     return found
 
 
-def of_patient(patient_id: int) -> Sequence[Survey]:
+def of_patient(patient_id: int, *, limit: int = 200) -> Sequence[Survey]:
     """A patient's check-ins, newest first."""
     return db.session.scalars(
-        select(Survey).where(Survey.patient_id == patient_id).order_by(Survey.due_at.desc(), Survey.id.desc())
+        select(Survey)
+        .where(Survey.patient_id == patient_id)
+        .order_by(Survey.due_at.desc(), Survey.id.desc())
+        .limit(limit)
     ).all()
 
 
@@ -56,29 +74,85 @@ def open_of_patient(patient_id: int) -> Sequence[Survey]:
     return [survey for survey in of_patient(patient_id) if survey.state == SurveyState.OPEN]
 
 
-def scores(patient_id: int, instrument: str = INSTRUMENT) -> Sequence[Score]:
-    """A patient's scores, oldest first."""
+def scores(patient_id: int, instrument: str = LEAD) -> Sequence[Score]:
+    """A patient's scores, oldest first; those that were corrected are left out."""
     return db.session.scalars(
         select(Score)
-        .where(Score.patient_id == patient_id, Score.instrument == instrument)
+        .where(Score.patient_id == patient_id, Score.instrument == instrument, Score.superseded_at.is_(None))
         .order_by(Score.taken_at, Score.id)
     ).all()
 
 
-def previous_item9(patient_id: int) -> int | None:
-    """The last answer to item 9; None where it was never answered."""
+def scores_of(survey_id: int) -> Sequence[Score]:
+    """The present scores of one check-in."""
+    statement = select(Score).where(Score.survey_id == survey_id, Score.superseded_at.is_(None))
+    return db.session.scalars(statement.order_by(Score.id)).all()
+
+
+def from_paper(patient_id: int) -> frozenset[int]:
+    """Check-ins of a person whose present answers were entered from paper."""
+    statement = select(Score.survey_id).where(
+        Score.patient_id == patient_id, Score.source == "paper", Score.superseded_at.is_(None)
+    )
+    return frozenset(key for key in db.session.scalars(statement) if key is not None)
+
+
+def previous_item9(patient_id: int, *, but_survey: int | None = None) -> int | None:
+    """The last answer to item 9, of another check-in than this one; None where it was never answered."""
     for row in reversed(scores(patient_id)):
-        if row.items[8] is not None:
+        if row.items[8] is not None and (but_survey is None or row.survey_id != but_survey):
             return int(row.items[8])
     return None
 
 
-def delivered(course_id: int) -> int:
-    """How many sessions of a course were given."""
-    statement = select(func.count()).where(
-        TreatmentSession.course_id == course_id, TreatmentSession.state == SessionState.COMPLETED
+def delivered(course_id: int, by: datetime | None = None) -> int:
+    """How many treatment sessions of a course were given, until that instant."""
+    row = course(course_id)
+    given = [
+        TreatmentSession.course_id == course_id,
+        TreatmentSession.state == SessionState.COMPLETED,
+        TreatmentSession.kind.not_in(_not_counted(row.protocol)),
+    ]
+    if by is not None:
+        given.append(TreatmentSession.ended_at <= by)
+    return db.session.scalar(select(func.count()).select_from(TreatmentSession).where(*given)) or 0
+
+
+def present_course(patient_id: int) -> Course | None:
+    """The course that was booked last, unless it was cancelled."""
+    return db.session.scalar(
+        select(Course)
+        .where(Course.patient_id == patient_id, Course.state != CourseState.CANCELLED)
+        .order_by(Course.created_at.desc(), Course.id.desc())
+        .limit(1)
     )
-    return db.session.scalar(statement) or 0
+
+
+def weekly_ask(course_id: int) -> WeeklyAsk | None:
+    """Who wants this course asked every week; None where nobody does."""
+    return db.session.scalar(select(WeeklyAsk).where(WeeklyAsk.course_id == course_id, WeeklyAsk.ended_at.is_(None)))
+
+
+def rhythm_of(row: Course) -> plans.Rhythm | None:
+    """The plan over this course; None for a protocol that no plan names."""
+    return plans.rhythm_of(row.protocol, row.planned_sessions - _visits_without_treatment(row.protocol))
+
+
+@cache
+def _not_counted(protocol: str) -> tuple[str, ...]:
+    """Kinds of visits of a protocol that are no treatment."""
+    found = catalogue().get(protocol)
+    if found is None:
+        return ()
+    return tuple({visit.kind for visit in found.visits if not plans.counts(found, visit.kind)})
+
+
+@cache
+def _visits_without_treatment(protocol: str) -> int:
+    found = catalogue().get(protocol)
+    if found is None:
+        return 0
+    return sum(len(visit.offsets) for visit in found.visits if not plans.counts(found, visit.kind))
 
 
 # -- the sweep --------------------------------------------------------------------------------------------------------
@@ -93,69 +167,168 @@ class Candidate:
     facts: CourseFacts
 
 
+# What each protocol asks for, as the query needs it: points of delivered sessions, follow-ups, hours, weeks.
+_POINTS = "unnest(cast(:point_protocols AS varchar[]), cast(:points AS integer[])) AS p (protocol, point)"
+_COURSES = f"""
+    WITH picked AS (
+        SELECT id FROM courses WHERE state IN ('booked', 'running')
+        UNION
+        SELECT id FROM courses WHERE state = 'completed' AND ended_at > :catch_up_since
+        UNION
+        SELECT c.id FROM courses c, unnest(cast(:after_protocols AS varchar[]), cast(:after_days AS integer[])) AS f (protocol, days)
+        WHERE c.state = 'completed' AND c.protocol = f.protocol
+            AND c.ended_at BETWEEN :now - make_interval(hours => 24 * (f.days + :follow_up_lasts)) AND :now - make_interval(hours => 24 * f.days)
+            AND NOT EXISTS (SELECT FROM surveys v WHERE v.course_id = c.id AND v.occasion = 'after:' || f.days)
+    ), course AS (
+        SELECT c.id, c.patient_id, c.protocol, c.planned_sessions, c.state, c.created_at,
+            count(*) FILTER (WHERE x.is_given) AS delivered,
+            min(s.ended_at) FILTER (WHERE x.is_given) AS first_delivered_at,
+            max(s.ended_at) FILTER (WHERE x.is_given) AS last_delivered_at,
+            min(s.starts_at) AS first_starts_at
+        FROM picked
+        JOIN courses c USING (id)
+        JOIN treatment_sessions s ON s.course_id = c.id AND s.state IN ('booked', 'confirmed', 'arrived', 'completed')
+        CROSS JOIN LATERAL (SELECT s.state = 'completed' AND NOT EXISTS (
+            SELECT FROM unnest(cast(:bare_protocols AS varchar[]), cast(:bare_kinds AS varchar[])) AS b (protocol, kind)
+            WHERE b.protocol = c.protocol AND b.kind = s.kind
+        ) AS is_given) x
+        GROUP BY c.id
+    )
+    SELECT course.*, w.course_id IS NOT NULL AS is_weekly,
+        course.state = 'completed' AND EXISTS (
+            SELECT FROM courses l WHERE l.patient_id = course.patient_id AND l.created_at > course.created_at AND l.state <> 'cancelled'
+        ) AS has_later_course
+    FROM course
+    LEFT JOIN weekly_asks w ON w.course_id = course.id AND w.ended_at IS NULL
+    WHERE (delivered <= 1 AND course.state <> 'completed' AND first_starts_at < :opens_until
+            AND NOT EXISTS (SELECT FROM surveys v WHERE v.course_id = course.id AND v.occasion = 'baseline'))
+        OR (last_delivered_at >= :catch_up_since AND EXISTS (
+            SELECT FROM (
+                SELECT max(point) AS point FROM {_POINTS} WHERE p.protocol = course.protocol AND p.point <= delivered
+            ) reached
+            WHERE (reached.point IS NOT NULL OR delivered >= planned_sessions) AND NOT EXISTS (
+                SELECT FROM surveys v WHERE v.course_id = course.id
+                    AND v.occasion = 'session:' || CASE WHEN delivered >= planned_sessions THEN delivered ELSE reached.point END
+            )))
+        OR (course.protocol = ANY(:hours_protocols) AND last_delivered_at BETWEEN :hours_since AND :now
+            AND NOT EXISTS (SELECT FROM surveys v WHERE v.course_id = course.id AND v.occasion = 'hours:' || delivered))
+        OR ((w.course_id IS NOT NULL OR course.protocol = ANY(:weekly_protocols)) AND course.state <> 'completed'
+            AND last_delivered_at >= :catch_up_since AND first_delivered_at <= :week_ago AND NOT EXISTS (
+                SELECT FROM surveys v WHERE v.course_id = course.id AND v.occasion =
+                    'week:' || floor(extract(epoch FROM :now - first_delivered_at) / 604800)::int))
+        OR (course.state = 'completed' AND last_delivered_at <= :catch_up_since)
+    ORDER BY delivered > 1, last_delivered_at, first_starts_at, id
+    LIMIT :limit
+"""  # noqa: S608 - built from our own constants
+
+
+@cache
+def _plan_parameters() -> dict[str, Any]:
+    """The plans as the query's arrays. A follow-up is looked for by the end of its course; points but those of the end."""
+    points, after, hours, weekly = [], [], [], []
+    for plan in plans.plans().plans:
+        for protocol in plan.protocols:
+            found = plans.rhythm_of(protocol, plans.session_count(protocol))
+            assert found is not None
+            points += [(protocol, point) for point in found.at_session]
+            after += [(protocol, days) for days in found.after_days]
+            hours += [protocol] if found.hours else []
+            weekly += [protocol] if found.weekly and found.is_always_weekly else []
+    bare = [(protocol, kind) for protocol in catalogue() for kind in _not_counted(protocol)]
+    return {
+        "point_protocols": [protocol for protocol, _ in points],
+        "points": [point for _, point in points],
+        "after_protocols": [protocol for protocol, _ in after],
+        "after_days": [days for _, days in after],
+        "hours_protocols": hours,
+        "weekly_protocols": weekly,
+        "bare_protocols": [protocol for protocol, _ in bare],
+        "bare_kinds": [kind for _, kind in bare],
+    }
+
+
+_INSTANTS = {
+    name: UTCDateTime() for name in ("created_at", "first_delivered_at", "last_delivered_at", "first_starts_at")
+}
+
+
 def candidates(now: datetime) -> Iterator[Candidate]:
-    """Courses whose present milestone has no check-in yet, in three statements whatever their number."""
-    session, given = TreatmentSession, TreatmentSession.state == SessionState.COMPLETED
-    count = func.count().filter(given)
-    held = TreatmentSession.state.in_(HOLDS_PLACE)
-    course = (
-        select(
-            Course.id,
-            Course.patient_id,
-            count.label("delivered"),
-            func.max(session.ended_at).filter(given).label("last_delivered_at"),
-            func.min(session.starts_at).filter(held).label("first_starts_at"),
-            (func.count().filter(held) > func.count(session.local_on.distinct()).filter(held)).label("has_many_a_day"),
-        )
-        .join(session, session.course_id == Course.id)
-        .where(
-            or_(
-                Course.state.in_(ACTIVE),
-                and_(Course.state == CourseState.COMPLETED, Course.ended_at > now - CATCH_UP_WITHIN),
-            )
-        )
-        .group_by(Course.id, Course.patient_id)
-        .having(or_(count > 0, func.min(session.starts_at).filter(held) < now + OPENS_BEFORE))
-        .subquery()
-    )
-    asked = exists().where(
-        Survey.course_id == course.c.id,
-        Survey.instrument == INSTRUMENT,
-        Survey.milestone == course.c.delivered - course.c.delivered % EVERY,
-    )
-    is_fresh = or_(course.c.delivered < EVERY, course.c.last_delivered_at >= now - CATCH_UP_WITHIN)
-    first_come = (course.c.delivered < EVERY, course.c.last_delivered_at, course.c.first_starts_at, course.c.id)
-    rows = db.session.execute(select(course).where(~asked, is_fresh).order_by(*first_come).limit(CANDIDATES)).all()
+    """Courses that may need a check-in, in three statements whatever their number; `cadence.due` decides."""
+    rows = db.session.execute(
+        text(_COURSES).columns(**_INSTANTS),
+        {
+            **_plan_parameters(),
+            "now": now,
+            "catch_up_since": now - CATCH_UP_WITHIN,
+            "opens_until": now + OPENS_BEFORE + timedelta(seconds=1),
+            "follow_up_lasts": FOLLOW_UP_LASTS.days + 1,
+            "hours_since": now - timedelta(hours=_longest_hours()) - HOURS_LAST,
+            "week_ago": now - timedelta(days=7),
+            "limit": CANDIDATES,
+        },
+    ).all()
     if not rows:
         return
-    ids, patient_ids = [row.id for row in rows], [row.patient_id for row in rows]
-    asked_before: dict[int, list[Survey]] = {}
-    for survey in db.session.scalars(select(Survey).where(Survey.course_id.in_(ids), Survey.instrument == INSTRUMENT)):
-        asked_before.setdefault(survey.course_id, []).append(survey)
-    complete: dict[int, list[datetime]] = {}
-    since = min((row.first_starts_at or now for row in rows), default=now) - BASELINE_LASTS
-    for score in db.session.scalars(
-        select(Score).where(Score.patient_id.in_(patient_ids), Score.instrument == INSTRUMENT, Score.taken_at >= since)
-    ):
-        if score.result.get("total") is not None:
-            complete.setdefault(score.patient_id, []).append(score.taken_at)
+    patient_ids = [row.patient_id for row in rows]
+    asked: dict[int, dict[str, datetime]] = {}
+    last_asked: dict[int, datetime] = {}
+    statement = select(Survey.course_id, Survey.patient_id, Survey.occasion, Survey.instruments, Survey.due_at).where(
+        Survey.patient_id == _any(patient_ids)
+    )
+    for row in db.session.execute(statement):
+        if row.course_id is not None:
+            asked.setdefault(row.course_id, {})[row.occasion] = row.due_at
+        if LEAD in row.instruments:
+            last_asked[row.patient_id] = max(row.due_at, last_asked.get(row.patient_id, row.due_at))
+    complete = _complete_since(patient_ids, min(row.first_starts_at for row in rows) - BASELINE_LASTS)
     for row in rows:
-        surveys = asked_before.get(row.id, [])
+        rhythm = plans.rhythm_of(row.protocol, row.planned_sessions - _visits_without_treatment(row.protocol))
+        if rhythm is None:
+            continue
         facts = CourseFacts(
+            rhythm=rhythm,
+            state=row.state,
             delivered=row.delivered,
+            first_delivered_at=row.first_delivered_at,
             last_delivered_at=row.last_delivered_at,
             first_starts_at=row.first_starts_at,
-            has_many_a_day=row.has_many_a_day,
-            milestones=[survey.milestone for survey in surveys],
-            last_opened_at=max((survey.due_at for survey in surveys), default=None),
+            asked=asked.get(row.id, {}),
+            last_asked_at=last_asked.get(row.patient_id),
             complete_at=complete.get(row.patient_id, ()),
+            is_weekly=row.is_weekly,
+            has_later_course=row.has_later_course,
         )
         yield Candidate(row.id, row.patient_id, facts)
 
 
+def _any(ids: Sequence[int]) -> Any:
+    """One of many ids, as one parameter."""
+    return any_(literal(sorted(set(ids)), ARRAY(Integer)))
+
+
+@cache
+def _longest_hours() -> int:
+    return max((ask.hours or 0 for plan in plans.plans().plans for ask in plan.asks), default=0)
+
+
+def _complete_since(patient_ids: Sequence[int], since: datetime) -> Mapping[int, list[datetime]]:
+    """When complete scores of the lead questionnaire were taken, by patient."""
+    found: dict[int, list[datetime]] = {}
+    statement = select(Score).where(
+        Score.patient_id == _any(patient_ids),
+        Score.instrument == LEAD,
+        Score.taken_at >= since,
+        Score.superseded_at.is_(None),
+    )
+    for score in db.session.scalars(statement):
+        if score.result.get("total") is not None:
+            found.setdefault(score.patient_id, []).append(score.taken_at)
+    return found
+
+
 def intakes_without_score(limit: int = 200) -> Sequence[Intake]:
     """Sent intakes whose questionnaire was not copied into the scores yet."""
-    copied = exists().where(Score.intake_id == Intake.id, Score.instrument == INSTRUMENT)
+    copied = exists().where(Score.intake_id == Intake.id, Score.instrument == LEAD)
     return db.session.scalars(
         select(Intake).where(Intake.state != IntakeState.OPEN, ~copied).order_by(Intake.submitted_at).limit(limit)
     ).all()
@@ -166,14 +339,29 @@ def overdue(now: datetime) -> Sequence[Any]:
     told = exists().where(Task.dedupe_key == func.concat("survey:", Survey.id))
     return db.session.execute(
         select(Survey.id, Survey.patient_id, Course.location_id)
-        .join(Course, Course.id == Survey.course_id)
+        .outerjoin(Course, Course.id == Survey.course_id)
         .where(
             Survey.state == SurveyState.OPEN,
             Survey.late_after <= now,
-            Survey.late_after > now - timedelta(days=14),
-            Course.state.in_(ACTIVE),
+            Survey.due_at > now - LAPSES_AFTER,
+            or_(Survey.course_id.is_(None), Course.state.not_in(ENDED_EARLY)),
             ~told,
         )
+    ).all()
+
+
+def lapsed(now: datetime) -> Sequence[Survey]:
+    """Check-ins that ask for another time by now, or whose course ended early; locked, those that others hold left out."""
+    ended = select(Course.id).where(Course.state.in_(ENDED_EARLY))
+    return db.session.scalars(
+        select(Survey)
+        .where(
+            Survey.state == SurveyState.OPEN,
+            or_(Survey.due_at <= now - LAPSES_AFTER, Survey.course_id.in_(ended)),
+        )
+        .order_by(Survey.due_at)
+        .limit(LAPSED_A_SWEEP)
+        .with_for_update(skip_locked=True)
     ).all()
 
 
@@ -193,7 +381,14 @@ class Help:
 def openings(survey: Survey) -> list[locations.Opening]:
     """Spans around and after now in which the site of the course is open."""
     yesterday = (clock.now() - timedelta(days=1)).astimezone(UTC).date()
-    return locations.openings(course(survey.course_id).location_id, yesterday, DAYS_AHEAD)
+    return locations.openings(location_of(survey), yesterday, DAYS_AHEAD)
+
+
+def location_of(survey: Survey) -> int | None:
+    """The site of the check-in's course, else the one that the person prefers."""
+    if survey.course_id is not None:
+        return course(survey.course_id).location_id
+    return patients.get(survey.patient_id).preferred_location_id
 
 
 def course(course_id: int) -> Course:
@@ -217,8 +412,17 @@ def help_of(survey: Survey) -> Help:
     )
     is_promised = is_open and bool(patient.phone) and profile is not None and profile.promises_safety_call
     call_by = task.due_at if is_promised and task is not None and task.due_at > now else None
-    tz = locations.get(course(survey.course_id).location_id).tz
+    site = location_of(survey)
+    tz = locations.get(site).tz if site is not None else patient.tz
     return Help(is_open=is_open, call_by=call_by, opens_at=safety.next_opening(now, spans), tz=tz)
+
+
+def asked_before(patient_id: int, occasion: str) -> Survey:
+    """The check-in of this occasion. Raises NotFound."""
+    found = db.session.scalar(select(Survey).where(Survey.patient_id == patient_id, Survey.occasion == occasion))
+    if found is None:
+        raise NotFound("no such check-in")
+    return found
 
 
 # -- the chart --------------------------------------------------------------------------------------------------------
@@ -243,12 +447,7 @@ def chart_of(patient_id: int) -> Chart | None:
     waiting = open_of_patient(patient_id)
     if not found and not waiting:
         return None
-    last = db.session.scalar(
-        select(Course)
-        .where(Course.patient_id == patient_id, Course.state != CourseState.CANCELLED)
-        .order_by(Course.created_at.desc(), Course.id.desc())
-        .limit(1)
-    )
+    last = present_course(patient_id)
     first = _first_session_at(last.id) if last is not None else None
     surveys = {survey.id: survey for survey in of_patient(patient_id)}
     late = frozenset(row.id for row in found if row.survey_id is not None and surveys[row.survey_id].is_late)
@@ -259,7 +458,7 @@ def chart_of(patient_id: int) -> Chart | None:
             total=row.result.get("total"),
             session=row.delivered_sessions or 0,
             is_late=row.id in late,
-            is_baseline_survey=row.survey_id is not None and surveys[row.survey_id].milestone == 0,
+            is_baseline_survey=row.survey_id is not None and surveys[row.survey_id].occasion == BASELINE,
         )
         for row in shown
     ]
@@ -286,3 +485,22 @@ def _first_session_at(course_id: int) -> datetime | None:
             TreatmentSession.course_id == course_id, TreatmentSession.state.in_(HOLDS_PLACE)
         )
     )
+
+
+def baseline_of(course_id: int) -> Point | None:
+    """The baseline of a course as its chart has it: frozen when the first session begins; None without one."""
+    row, first = course(course_id), _first_session_at(course_id)
+    baseline_ids = set(
+        db.session.scalars(select(Survey.id).where(Survey.course_id == course_id, Survey.occasion == BASELINE))
+    )
+    points = [
+        Point(
+            taken_at=score.taken_at,
+            total=score.result.get("total"),
+            session=score.delivered_sessions or 0,
+            is_baseline_survey=score.survey_id in baseline_ids,
+        )
+        for score in scores(row.patient_id)
+        if _belongs(score, row, first)
+    ]
+    return progress(points, first, clock.now()).baseline

@@ -18,18 +18,18 @@ from clinic.patients import chart
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
-from clinic.surveys import operations, queries
-from clinic.surveys.cadence import INSTRUMENT
-from clinic.surveys.forms import SCREENER_STEPS, AfterSafetyForm, item_form, screener_form
+from clinic.surveys import flow, judging, operations, presenter, queries
+from clinic.surveys.flow import CSSRS, ITEM9, SCREENER_PAGES, Page
+from clinic.surveys.forms import AfterSafetyForm, answers_in, name_of, page_form, screener_form
 from clinic.surveys.models import Survey, SurveyState
-from clinic.surveys.operations import ITEM9
 from clinic.tasks import safety as alerts
-from clinic.tasks.help import promises
+from clinic.tasks.help import medical_promises, promises
 from clinic.web import access, charts, context, scales
 from clinic.web.access import current_actor, current_patient
 
+LEAD = queries.LEAD
 READERS = (Role.NURSE, Role.THERAPIST, Role.PRESCRIBER)
-ITEMS = 9
+NUMBER = "int(min=1, max=200):number"
 
 bp = Blueprint("surveys", __name__, template_folder="templates")
 mine = access.patient(LinkPurpose.SURVEY, LinkPurpose.SIGN_IN)
@@ -45,7 +45,13 @@ def listing() -> Any:
         return redirect(url_for(".start", survey_id=caller.survey_id))
     assert caller.patient_id is not None
     found = queries.chart_of(caller.patient_id)
-    return render_template("surveys/list.html", found=found, trend=_trend(found), tabs=chart.tabs("surveys.listing"))
+    return render_template(
+        "surveys/list.html",
+        found=found,
+        trend=_trend(found),
+        minutes={survey.id: flow.minutes(survey.instruments) for survey in found.open} if found else {},
+        tabs=chart.tabs("surveys.listing"),
+    )
 
 
 @bp.get("/surveys/<int:survey_id>")
@@ -55,41 +61,63 @@ def start(survey_id: int) -> Any:
     survey = _own(survey_id)
     if survey.state != SurveyState.OPEN:
         return redirect(url_for(".done", survey_id=survey.id))
+    return redirect(_go_on(survey))
+
+
+def _go_on(survey: Survey) -> str:
+    """The rest of a screener that was begun, then the first page with an open question, then the sending."""
     draft = survey.draft or {}
-    number = next((n for n in range(1, ITEMS + 1) if str(n) not in draft), None)
-    if number is None:
-        return redirect(url_for(".send", survey_id=survey.id))
-    return redirect(url_for(".item", survey_id=survey.id, number=number))
+    step = flow.screener_open(draft)
+    number = flow.first_open(survey.instruments, draft)
+    if step is not None and (step > 1 or (number is None and CSSRS in survey.instruments)):
+        return url_for(".screener", survey_id=survey.id, step=step)
+    if number is not None:
+        return url_for(".item", survey_id=survey.id, number=number)
+    return url_for(".send", survey_id=survey.id)
 
 
-@bp.route("/surveys/<int:survey_id>/<int(min=1, max=9):number>", methods=["GET", "POST"])
+@bp.route(f"/surveys/<int:survey_id>/<{NUMBER}>", methods=["GET", "POST"])
 @mine
 def item(survey_id: int, number: int) -> Any:
-    """One item, word for word; an answer is kept, then the next one is shown."""
+    """One page of questions, items of a scale word for word; an answer is kept, then the next one is shown."""
     survey = _own(survey_id)
+    page = _page(survey, number)
     if survey.state != SurveyState.OPEN and request.method == "GET":
         return redirect(url_for(".done", survey_id=survey.id))
     if "skip" in request.form:
-        return _kept(survey, {str(number): None}) or redirect(_after(survey, number))
-    form = item_form(number, data={"answer": (survey.draft or {}).get(str(number))})
+        return _kept(survey, dict.fromkeys(page.keys)) or redirect(_after(survey, number))
+    form = page_form(page, survey.draft or {})
     if not form.validate_on_submit():
-        return _item_page(survey, number, form), 422 if form.is_submitted() else 200
-    over = _kept(survey, {str(number): form.answer.data})
-    if number == ITEM9 and form.answer.data >= 1:
+        return _item_page(survey, number, page, form), 422 if form.is_submitted() else 200
+    answers = answers_in(form, page)
+    over = _kept(survey, answers)
+    if (answers.get(ITEM9) or 0) >= 1:
         return redirect(url_for(".safety", survey_id=survey.id))
+    if judging.safety_codes(answers):
+        return redirect(url_for(".medical", survey_id=survey.id, number=number))
     return over or redirect(_after(survey, number))
 
 
-@bp.post("/surveys/<int:survey_id>/<int(min=1, max=9):number>/save")
+@bp.post(f"/surveys/<int:survey_id>/<{NUMBER}>/save")
 @mine
 def autosave(survey_id: int, number: int) -> Any:
-    """Keep an answer while the page stays open."""
-    survey, form = _own(survey_id), item_form(number)
+    """Keep answers while the page stays open; questions that were not touched yet stay open."""
+    survey = _own(survey_id)
+    page = _page(survey, number)
+    form = page_form(page, {})
     if not form.validate():
         return jsonify(error="invalid"), 422
-    operations.save_answers(survey.id, {str(number): form.answer.data}, by=current_actor())
-    is_grave = number == ITEM9 and form.answer.data >= 1
+    answers = {key: value for key, value in answers_in(form, page).items() if name_of(key, page) in request.form}
+    operations.save_answers(survey.id, answers, by=current_actor())
+    is_grave = (answers.get(ITEM9) or 0) >= 1
     return jsonify(saved_at=context.clock12(clock.now(), queries.help_of(survey).tz), safety=is_grave)
+
+
+def _page(survey: Survey, number: int) -> Page:
+    found = flow.pages(tuple(survey.instruments))
+    if number > len(found):
+        raise NotFound("no such question")
+    return found[number - 1]
 
 
 @bp.route("/surveys/<int:survey_id>/safety", methods=["GET", "POST"])
@@ -103,34 +131,51 @@ def safety(survey_id: int) -> Any:
         if form.next.data == "person":
             alerts.add_words(f"survey:{survey.id}", alerts.WANTS_A_PERSON, by=current_actor())
             flash(_("To talk to a person now: call or text 988, or call the clinic. You can go on here any time."))
-        return redirect(url_for(".send", survey_id=survey.id))
+        return redirect(url_for(".start", survey_id=survey.id))
     page = render_template("surveys/safety.html", survey=survey, form=form, promises=promises(queries.help_of(survey)))
     return page, 422 if form.is_submitted() else 200
+
+
+@bp.get(f"/surveys/<int:survey_id>/<{NUMBER}>/medical")
+@mine
+def medical(survey_id: int, number: int) -> Any:
+    """After an answer that a clinician must hear of at once: whom to call now, and what happens next."""
+    survey = _own(survey_id)
+    is_open = survey.state == SurveyState.OPEN
+    go_on = _after(survey, number) if is_open else url_for(".done", survey_id=survey.id)
+    return render_template("surveys/medical.html", promises=medical_promises(queries.help_of(survey)), go_on=go_on)
 
 
 @bp.route("/surveys/<int:survey_id>/more/<int(min=1, max=3):step>", methods=["GET", "POST"])
 @mine
 def screener(survey_id: int, step: int) -> Any:
-    """The questions after the safety card, saved page by page."""
+    """The questions after the safety card, saved page by page; one that was left open counts as skipped."""
     survey = _own(survey_id)
     if survey.state != SurveyState.OPEN and request.method == "GET":
         return redirect(url_for(".done", survey_id=survey.id))
-    keys, draft = SCREENER_STEPS[step - 1], survey.draft or {}
-    form = screener_form(step, data={key: draft.get(key) for key in keys})
+    keys = SCREENER_PAGES[step - 1]
+    form = screener_form(step, survey.draft or {})
     if form.validate_on_submit():
-        answers = {key: form[key].data for key in keys if form[key].data is not None}
-        over = _kept(survey, answers) if answers else None
-        return over or redirect(_after_screener(survey, step, answers))
+        over = _kept(survey, {key: form[name_of(key)].data for key in keys})
+        return over or redirect(_go_on(_own(survey_id)))
     page = render_template(
         "surveys/screener.html",
         survey=survey,
         step=step,
-        steps=len(SCREENER_STEPS),
+        steps=len(SCREENER_PAGES),
         form=form,
-        fields=keys,
-        instrument=scales.shown("cssrs"),
+        fields=[name_of(key) for key in keys],
+        back_url=_before_screener(survey),
+        instrument=scales.shown(CSSRS),
     )
     return page, 422 if form.is_submitted() else 200
+
+
+def _before_screener(survey: Survey) -> str:
+    if (survey.draft or {}).get(ITEM9):
+        return url_for(".safety", survey_id=survey.id)
+    last = len(flow.pages(tuple(survey.instruments)))
+    return url_for(".item", survey_id=survey.id, number=last) if last else ""
 
 
 @bp.route("/surveys/<int:survey_id>/send", methods=["GET", "POST"])
@@ -147,10 +192,37 @@ def send(survey_id: int) -> Any:
             return redirect(url_for(".done", survey_id=survey.id))
         except Invalid:
             problem = _("Answer at least one question.")
-    words = scales.shown(INSTRUMENT)
-    rows = [(n, text, words.answers[n].get(draft.get(str(n), -1))) for n, text in words.items.items()]
-    page = render_template("surveys/send.html", survey=survey, rows=rows, problem=problem, instrument=words)
+        except AlreadyOver:
+            return redirect(url_for(".done", survey_id=survey.id))
+    last = flow.before(survey.instruments, len(flow.pages(tuple(survey.instruments))) + 1, draft)
+    page = render_template("surveys/send.html", survey=survey, parts=_said(survey, draft), problem=problem, last=last)
     return page, 422 if problem else 200
+
+
+def _said(survey: Survey, draft: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was answered, a part for each questionnaire: (page number, question, answer or None)."""
+    parts: dict[str, dict[str, Any]] = {}
+    for number, page in enumerate(flow.pages(tuple(survey.instruments)), 1):
+        if flow.is_skipped(page, draft):
+            continue
+        words = scales.shown(page.instrument)
+        part = parts.setdefault(page.instrument, {"words": words, "rows": []})
+        for key in page.keys:
+            part["rows"].append((number, *_words(key, words, draft.get(key))))
+    return list(parts.values())
+
+
+def _words(key: str, words: Any, value: Any) -> tuple[str, str | None]:
+    """Question and answer of a key, in the words of the page."""
+    number = flow.item_of(key)[1]
+    if number == flow.GATE:
+        return words.gate, next(iter(words.answers.values()))[value] if value is not None else None
+    if number == flow.DIFFICULTY:
+        return words.functional[0], words.functional[1][value] if value is not None else None
+    answers = words.answers[int(number)]
+    if value is None:
+        return words.items[int(number)], None
+    return words.items[int(number)], answers[value] if answers else str(value)
 
 
 @bp.get("/surveys/<int:survey_id>/done")
@@ -174,42 +246,45 @@ def _own(survey_id: int) -> Survey:
     return survey
 
 
-def _kept(survey: Survey, answers: dict[str, int | None]) -> Any:
+def _kept(survey: Survey, answers: dict[str, Any]) -> Any:
     """Keep answers; a page to go to instead where the check-in was closed meanwhile."""
     try:
         operations.save_answers(survey.id, answers, by=current_actor())
     except AlreadyOver as over:
-        level = over.details.get("level")
-        return redirect(url_for(".safety" if level else ".done", survey_id=survey.id))
+        is_grave = over.details.get("level") and not judging.safety_codes(answers)
+        return redirect(url_for(".safety" if is_grave else ".done", survey_id=survey.id))
     return None
 
 
-def _item_page(survey: Survey, number: int, form: Any) -> str:
-    facts = queries.help_of(survey) if number == ITEM9 else None
+def _item_page(survey: Survey, number: int, page: Page, form: Any) -> str:
+    facts = queries.help_of(survey) if ITEM9 in page.keys else None
+    draft = survey.draft or {}
+    back = flow.before(survey.instruments, number, draft)
     return render_template(
         "surveys/item.html",
         survey=survey,
         number=number,
+        count=len(flow.pages(tuple(survey.instruments))),
+        page=page,
+        fields=[form[name_of(key, page)] for key in page.keys],
         form=form,
-        instrument=scales.shown(INSTRUMENT),
+        back=back,
+        is_item9=ITEM9 in page.keys,
+        is_first_part=page.keys[0].endswith(f".{flow.GATE}"),
+        instrument=scales.shown(page.instrument),
         promises=promises(facts) if facts is not None and not facts.is_open else [],
     )
 
 
 def _after(survey: Survey, number: int) -> str:
-    if number < ITEMS:
-        return url_for(".item", survey_id=survey.id, number=number + 1)
-    return url_for(".send", survey_id=survey.id)
-
-
-def _after_screener(survey: Survey, step: int, answers: dict[str, int | None]) -> str:
-    """Questions 3 to 5 are asked only where question 2 is yes."""
-    following = step + 1
-    if step == 1 and answers.get("c2") != 1:
-        following = 3
-    if step < len(SCREENER_STEPS):
-        return url_for(".screener", survey_id=survey.id, step=following)
-    return url_for(".send", survey_id=survey.id)
+    """The page after this one; after the last the screener, where it was begun or asked for, then the sending."""
+    draft = queries.get(survey.id).draft or {}
+    following = flow.following(survey.instruments, number, draft)
+    if following is not None:
+        return url_for(".item", survey_id=survey.id, number=following)
+    return (
+        url_for(".start", survey_id=survey.id) if CSSRS in survey.instruments else url_for(".send", survey_id=survey.id)
+    )
 
 
 # -- parts of other pages ---------------------------------------------------------------------------------------------
@@ -218,7 +293,7 @@ def _after_screener(survey: Survey, step: int, answers: dict[str, int | None]) -
 def _trend(found: queries.Chart | None) -> charts.Trend | None:
     if found is None:
         return None
-    instrument = scoring.load(INSTRUMENT)
+    instrument = scoring.load(LEAD)
     assert instrument.high is not None
     scores = [
         charts.Score(point.session, point.total, context.short_day(point.taken_at, found.tz), point.is_late)
@@ -236,7 +311,17 @@ def _section(template: str) -> Callable[[int], Markup | None]:
         if found is None:
             return None
         bands = {row.id: (row.result.get("band") or "").replace("_", " ") for row in found.rows}
-        return context.rendered(template, found=found, trend=_trend(found), bands=bands)
+        waiting = [(survey, presenter.occasion_words(survey.occasion)) for survey in found.open]
+        minutes = flow.minutes(found.open[0].instruments) if found.open else 0
+        return context.rendered(
+            template,
+            found=found,
+            trend=_trend(found),
+            bands=bands,
+            waiting=waiting,
+            minutes=minutes,
+            patient_id=patient_id,
+        )
 
     return render
 

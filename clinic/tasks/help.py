@@ -43,6 +43,20 @@ def promises(facts: Facts | None) -> list[str]:
     return [_("Nobody at the clinic reads this before %(opening)s. Call or text 988 now.", opening=opening)]
 
 
+def medical_promises(facts: Facts) -> list[str]:
+    """The same after an answer about the body: the ambulance in place of the crisis line."""
+    if _is_at_kiosk() and facts.is_open:
+        return [_("You are at the clinic. Please tell anyone who works here, now. They will bring someone to you.")]
+    if facts.call_by is not None:
+        return [_("A person from the clinic will call you by %(time)s.", time=context.moment(facts.call_by, facts.tz))]
+    if facts.is_open:
+        return [_("We cannot say when someone at the clinic reads this. If it cannot wait, call the clinic now.")]
+    if facts.opens_at is None:
+        return [_("Nobody at the clinic reads this now. If it cannot wait, call 911.")]
+    opening = context.moment(facts.opens_at, facts.tz)
+    return [_("Nobody at the clinic reads this before %(opening)s. If it cannot wait, call 911.", opening=opening)]
+
+
 def note_kiosk(source_key: str, *, by: Actor) -> None:
     """Where the person sits at a device of the clinic, tell those who read the alert."""
     if _is_at_kiosk():

@@ -5,6 +5,8 @@
 | PHQ-9 item 9 is 1 | lit | end of the clinic day |
 | item 9 is 2 or more, or higher than the last time | same day | end of the clinic day |
 | C-SSRS intent or plan, behavior in 3 months, psychosis or mania now | urgent | 60 minutes, and before the day ends |
+| a jerk of the body or a blackout since the last check-in (seizure_any of the safety screens: immediate) | urgent | likewise |
+| unusually high mood or energy in a check-in (psychosis_or_mania of the safety screens: same day) | same day | end of the clinic day |
 
 While the clinic is closed all of them are due at the next opening; whoever is on call is told at once.
 
@@ -49,12 +51,18 @@ class SafetyAnswers:
     behavior_3mo: bool = False
     psychosis_now: bool = False
     mania_now: bool = False
+    seizure: bool = False
+    high_energy: bool = False
 
 
 def level_of(answers: SafetyAnswers) -> TaskLevel | None:
     """How soon a person has to act; None where nothing calls for it."""
     if answers.cssrs_intent or answers.cssrs_plan or answers.behavior_3mo or answers.psychosis_now or answers.mania_now:
         return TaskLevel.URGENT
+    if answers.seizure:
+        return TaskLevel.URGENT
+    if answers.high_energy:
+        return TaskLevel.SAME_DAY
     if not answers.item9:
         return None
     rose = answers.previous_item9 is not None and answers.item9 > answers.previous_item9
@@ -204,6 +212,8 @@ def _note(answers: SafetyAnswers) -> str:
         (answers.behavior_3mo, "C-SSRS: behavior in the last 3 months"),
         (answers.psychosis_now, "Psychosis now"),
         (answers.mania_now, "Mania now"),
+        (answers.seizure, "Jerk of the body or blackout reported"),
+        (answers.high_energy, "Unusually high mood or energy reported"),
     ):
         if given:
             said.append(words)

@@ -19,7 +19,11 @@ from clinic.tasks.models import Task
 from tests import builders
 
 # Where a constraint wants more than what is never null.
-ALSO: dict[str, dict[str, Any]] = {"plan_items": {"due_on": date(2026, 12, 1)}, "messages": {"state": "due"}}
+ALSO: dict[str, dict[str, Any]] = {
+    "plan_items": {"due_on": date(2026, 12, 1)},
+    "messages": {"state": "due"},
+    "surveys": {"instruments": ["phq9"]},
+}
 
 
 class Rows:

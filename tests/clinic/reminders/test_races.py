@@ -17,7 +17,16 @@ from clinic.reminders import operations
 from clinic.reminders.models import Message
 from clinic.surveys import operations as surveys
 from clinic.surveys.models import Score, Survey
-from tests.builders import TESTER, course_sessions, make_course, make_device, make_location, make_patient, make_profile
+from tests.builders import (
+    TESTER,
+    course_sessions,
+    make_course,
+    make_device,
+    make_location,
+    make_patient,
+    make_profile,
+    phq9_answers,
+)
 
 pytestmark = pytest.mark.races
 
@@ -99,14 +108,14 @@ def test_two_devices_keep_one_answer(committed_app: Flask) -> None:
         survey = Survey(
             patient_id=course.patient_id,
             course_id=course.id,
-            instrument="phq9",
-            instrument_version="1.0",
+            occasion="session:5",
+            instruments=["phq9"],
             milestone=0,
             state="open",
             due_at=AT_FOUR,
             late_after=TOMORROW,
             is_late=False,
-            draft=dict.fromkeys("12345678", 1) | {"9": 0},
+            draft=phq9_answers(1),
         )
         db.session.add(survey)
         db.session.commit()

@@ -247,8 +247,8 @@ def test_the_link_of_a_check_in_asks_the_birth_date_once_and_opens_the_first_que
         Survey(
             patient_id=course.patient_id,
             course_id=course.id,
-            instrument="phq9",
-            instrument_version="1.0",
+            occasion="session:5",
+            instruments=["phq9"],
             milestone=5,
             state="open",
             due_at=now,

@@ -40,15 +40,17 @@ def make_survey(database: Any) -> Callable[..., Survey]:
         values: dict[str, Any] = {
             "patient_id": course.patient_id,
             "course_id": course.id,
-            "instrument": "phq9",
-            "instrument_version": "1.0",
+            "instruments": ["phq9"],
             "milestone": 5,
             "state": "open",
             "due_at": clock.now(),
             "late_after": clock.now() + timedelta(hours=72),
             "is_late": False,
         }
-        survey = Survey(**values | overrides)
+        values |= overrides
+        milestone = values["milestone"]
+        values.setdefault("occasion", f"session:{milestone}" if milestone else "baseline")
+        survey = Survey(**values)
         db.session.add(survey)
         db.session.flush()
         return survey

@@ -14,15 +14,15 @@ from clinic.intake.models import Intake
 from clinic.surveys import operations, queries
 from clinic.surveys.models import Score, Survey
 from clinic.tasks.models import Task
-from tests.builders import TESTER, make_patient
+from tests.builders import TESTER, make_patient, phq9_answers
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
-EIGHTEEN = dict.fromkeys("12345678", 2) | {"9": 2}
+EIGHTEEN = phq9_answers(2, 2)
 
 
-def surveys() -> list[tuple[int, str]]:
+def surveys() -> list[tuple[str, str]]:
     statement = select(Survey).order_by(Survey.id).execution_options(populate_existing=True)
-    return [(survey.milestone, survey.state) for survey in db.session.scalars(statement)]
+    return [(survey.occasion, survey.state) for survey in db.session.scalars(statement)]
 
 
 def tasks(kind: str) -> list[Task]:
@@ -49,7 +49,7 @@ def test_the_fifth_delivered_session_opens_one_check_in(running: Any, rings: lis
     running(5)
     assert len(operations.keep_up()) == 1
     assert operations.keep_up() == []
-    assert surveys() == [(5, "open")]
+    assert surveys() == [("session:5", "open")]
     assert rings == [("reminders.sweep", {})]
 
 
@@ -66,7 +66,7 @@ def test_a_stale_intake_score_asks_again_at_the_first_session(running: Any, ring
     patient = db.session.get_one(queries.patients.Patient, course.patient_id)
     submitted([2] * 9, patient=patient, submitted_at=NOW - timedelta(days=15))
     operations.keep_up()
-    assert surveys() == [(0, "open")]
+    assert surveys() == [("baseline", "open")]
 
 
 def test_the_score_of_a_sent_intake_is_copied_once(database: Any, now: datetime) -> None:
@@ -97,7 +97,7 @@ def test_a_check_in_ends_with_its_course(running: Any, rings: list[Any], state: 
     course.state, course.ended_at = state, NOW
     db.session.flush()
     operations.keep_up()
-    assert surveys() == [(5, "cancelled")]
+    assert surveys() == [("session:5", "cancelled")]
 
 
 def test_an_unanswered_check_in_is_the_desks_after_three_days(running: Any, rings: list[Any], at: Any) -> None:
@@ -125,14 +125,14 @@ def test_answers_are_kept_one_by_one_and_scored_once(running: Any, make_survey: 
 
 def test_a_late_answer_is_kept_and_marked(running: Any, make_survey: Callable[..., Survey]) -> None:
     survey = make_survey(running(5), late_after=NOW - timedelta(seconds=1))
-    operations.save_answers(survey.id, {"1": 1}, by=TESTER)
+    operations.save_answers(survey.id, {"phq9.1": 1}, by=TESTER)
     operations.send_answers(survey.id, by=TESTER)
     assert survey.is_late
 
 
 def test_skipped_items_are_never_zero(running: Any, make_survey: Callable[..., Survey]) -> None:
     survey = make_survey(running(5))
-    operations.save_answers(survey.id, {**dict.fromkeys("123456", 1), "7": None, "8": None, "9": None}, by=TESTER)
+    operations.save_answers(survey.id, {f"phq9.{n}": 1 if n < 7 else None for n in range(1, 10)}, by=TESTER)
     operations.send_answers(survey.id, by=TESTER)
     [score] = queries.scores(survey.patient_id)
     assert (score.result["total"], score.result["missing"]) == (None, [7, 8, 9])
@@ -143,9 +143,12 @@ def test_an_empty_check_in_is_not_sent(running: Any, make_survey: Callable[..., 
         operations.send_answers(make_survey(running(5)).id, by=TESTER)
 
 
-@pytest.mark.parametrize("answers", [{"1": 4}, {"10": 1}, {"c4": 2}, {"x": None}])
+@pytest.mark.parametrize(
+    "answers",
+    [{"phq9.1": 4}, {"phq9.10": 1}, {"cssrs.4": 2}, {"gad7.1": 1}, {"x": None}, {"phq9.1": "1"}, {"phq9.1": True}],
+)
 def test_answers_that_do_not_exist_are_refused(
-    running: Any, make_survey: Callable[..., Survey], answers: dict[str, int | None]
+    running: Any, make_survey: Callable[..., Survey], answers: dict[str, Any]
 ) -> None:
     with pytest.raises(Invalid):
         operations.save_answers(make_survey(running(5)).id, answers, by=TESTER)
@@ -156,7 +159,7 @@ def test_item_9_opens_its_task_before_anything_is_sent(
     running: Any, make_survey: Callable[..., Survey], rings: list[Any], item9: int, level: str | None
 ) -> None:
     survey = make_survey(running(5))
-    assert operations.save_answers(survey.id, {"9": item9}, by=TESTER) == level
+    assert operations.save_answers(survey.id, {"phq9.9": item9}, by=TESTER) == level
     assert [task.level for task in tasks("safety")] == ([level] if level else [])
     assert bool(rings) == (level == "same_day")
 
@@ -164,18 +167,18 @@ def test_item_9_opens_its_task_before_anything_is_sent(
 def test_item_9_above_the_last_answer_is_for_the_same_day(running: Any, make_survey: Callable[..., Survey]) -> None:
     course = running(5)
     first = make_survey(course, milestone=0)
-    operations.save_answers(first.id, {"9": 0, "1": 1}, by=TESTER)
+    operations.save_answers(first.id, {"phq9.9": 0, "phq9.1": 1}, by=TESTER)
     operations.send_answers(first.id, by=TESTER)
-    assert operations.save_answers(make_survey(course).id, {"9": 1}, by=TESTER) == "same_day"
+    assert operations.save_answers(make_survey(course).id, {"phq9.9": 1}, by=TESTER) == "same_day"
 
 
 def test_intent_is_urgent_and_kept_as_a_score(
     running: Any, make_survey: Callable[..., Survey], rings: list[Any]
 ) -> None:
     survey = make_survey(running(5))
-    operations.save_answers(survey.id, {"9": 1}, by=TESTER)
-    assert operations.save_answers(survey.id, {"c1": 1, "c2": 1}, by=TESTER) == "lit"
-    assert operations.save_answers(survey.id, {"c3": 1, "c4": 1, "c5": 0}, by=TESTER) == "urgent"
+    operations.save_answers(survey.id, {"phq9.9": 1}, by=TESTER)
+    assert operations.save_answers(survey.id, {"cssrs.1": 1, "cssrs.2": 1}, by=TESTER) == "lit"
+    assert operations.save_answers(survey.id, {"cssrs.3": 1, "cssrs.4": 1, "cssrs.5": 0}, by=TESTER) == "urgent"
     operations.send_answers(survey.id, by=TESTER)
     [score] = queries.scores(survey.patient_id, "cssrs")
     assert score.result == {"risk": "high"}
@@ -184,10 +187,10 @@ def test_intent_is_urgent_and_kept_as_a_score(
 
 def test_a_grave_answer_after_the_sending_is_not_lost(running: Any, make_survey: Callable[..., Survey]) -> None:
     survey = make_survey(running(5))
-    operations.save_answers(survey.id, {"1": 1}, by=TESTER)
+    operations.save_answers(survey.id, {"phq9.1": 1}, by=TESTER)
     operations.send_answers(survey.id, by=TESTER)
     with pytest.raises(AlreadyOver) as over:
-        operations.save_answers(survey.id, {"9": 3}, by=TESTER)
+        operations.save_answers(survey.id, {"phq9.9": 3}, by=TESTER)
     assert over.value.details["level"] == "same_day"
     assert [task.level for task in tasks("safety")] == ["same_day"]
 
@@ -196,10 +199,12 @@ def test_five_points_more_than_before_are_for_the_prescriber(running: Any, make_
     course = running(5)
     for milestone, value in ((0, 1), (5, 2)):
         survey = make_survey(course, milestone=milestone)
-        operations.save_answers(survey.id, dict.fromkeys("12345678", value) | {"9": 0}, by=TESTER)
+        operations.save_answers(survey.id, phq9_answers(value), by=TESTER)
         with clock.frozen(NOW + timedelta(days=milestone)):
             operations.send_answers(survey.id, by=TESTER)
-    assert [task.note for task in tasks("clinical_review")] == ["PHQ-9 rose from 8 to 16"]
+    [task] = tasks("clinical_review")
+    assert task.level == "same_day"
+    assert "PHQ-9 rose to 16, from 8 the last time. Rule: 5 points or more" in task.note
 
 
 def test_the_sweep_asks_the_same_number_of_questions_for_any_number_of_courses(

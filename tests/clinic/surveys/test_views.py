@@ -13,7 +13,7 @@ from clinic.patients.models import LinkPurpose
 from clinic.surveys import operations
 from clinic.surveys.models import Survey
 from clinic.tasks.models import Task
-from tests.builders import TESTER
+from tests.builders import TESTER, phq9_answers
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 Make = Callable[..., Survey]
@@ -44,14 +44,16 @@ def test_answering_goes_from_item_to_item_to_the_end(survey: Survey, phone: Any)
     for number in range(1, 9):
         answer = browser.post(f"/surveys/{survey.id}/{number}", data={"answer": "2"})
         assert answer.location.endswith(f"/{number + 1}")
-    assert browser.post(f"/surveys/{survey.id}/9", data={"answer": "0"}).location.endswith("/send")
+    assert browser.post(f"/surveys/{survey.id}/9", data={"answer": "0"}).location.endswith("/10")
+    assert "how difficult have these problems made it" in browser.get(f"/surveys/{survey.id}/10").text
+    assert browser.post(f"/surveys/{survey.id}/10", data={"answer": "1"}).location.endswith("/send")
     assert browser.post(f"/surveys/{survey.id}/send").location.endswith("/done")
     assert survey.state == "answered"
     assert "with your care team" in browser.get(f"/surveys/{survey.id}/done").text
 
 
 def test_coming_back_goes_to_the_first_open_question(survey: Survey, phone: Any) -> None:
-    operations.save_answers(survey.id, {"1": 2, "2": None}, by=TESTER)
+    operations.save_answers(survey.id, {"phq9.1": 2, "phq9.2": None}, by=TESTER)
     assert phone(survey).get(f"/surveys/{survey.id}").location.endswith("/3")
 
 
@@ -87,10 +89,10 @@ def test_the_screener_asks_what_the_answers_call_for(survey: Survey, phone: Any,
     first = browser.post(f"/surveys/{survey.id}/safety", data={"next": "questions"})
     assert first.location.endswith("/more/1")
     assert browser.get(first.location).status_code == 200
-    assert browser.post(first.location, data={"c1": "1", "c2": "0"}).location.endswith("/more/3")
-    assert browser.post(first.location, data={"c1": "1", "c2": "1"}).location.endswith("/more/2")
-    assert browser.post(f"/surveys/{survey.id}/more/2", data={"c4": "1"}).location.endswith("/more/3")
-    assert browser.post(f"/surveys/{survey.id}/more/3", data={}).location.endswith("/send")
+    assert browser.post(first.location, data={"cssrs-1": "1", "cssrs-2": "0"}).location.endswith("/more/3")
+    assert browser.post(first.location, data={"cssrs-1": "1", "cssrs-2": "1"}).location.endswith("/more/2")
+    assert browser.post(f"/surveys/{survey.id}/more/2", data={"cssrs-4": "1"}).location.endswith("/more/3")
+    assert browser.post(f"/surveys/{survey.id}/more/3", data={}).location.endswith(f"/{survey.id}/1")
     assert "urgent" in {task.level for task in db.session.scalars(select(Task).filter_by(kind="safety"))}
 
 
@@ -141,7 +143,7 @@ def test_a_stranger_is_asked_for_a_link(survey: Survey, client: Any) -> None:
 
 
 def answered(survey: Survey, value: int) -> None:
-    operations.save_answers(survey.id, dict.fromkeys("12345678", value) | {"9": 0}, by=TESTER)
+    operations.save_answers(survey.id, phq9_answers(value), by=TESTER)
     operations.send_answers(survey.id, by=TESTER)
 
 
