@@ -56,7 +56,14 @@ def _courses(instance: "Instance", deadline: float) -> dict[str, Any]:
     """The plan as JSON. What the deadline leaves unsearched says so and is never called infeasible."""
     from clinic.scheduling.planner.course import best_course
     from clinic.scheduling.planner.explain import explain_no_course
-    from clinic.scheduling.planner.instance import FORMAT, course_as_json, from_instance, refusal_as_json
+    from clinic.scheduling.planner.facts import CostParts
+    from clinic.scheduling.planner.instance import (
+        FORMAT,
+        course_as_json,
+        from_instance,
+        reasons_as_json,
+        refusal_as_json,
+    )
 
     question = from_instance(instance)
     patients: dict[str, Any] = {}
@@ -68,19 +75,25 @@ def _courses(instance: "Instance", deadline: float) -> dict[str, Any]:
         else:
             found = best_course(request, question.occupancy)
         patients[name] = None if found is None else course_as_json(found)
+        if found is not None and time.monotonic() < deadline:
+            patients[name]["reasons"] = reasons_as_json(question, request, found)
     for name, request in question.requests.items():
         if patients[name] is None and name not in binding:
             relax = time.monotonic() < deadline
             binding[name] = refusal_as_json(explain_no_course(request, question.occupancy, relax=relax))
-    cost = sum(
-        request.weights.unplaced[request.priority] if patients[name] is None else patients[name]["cost"]
-        for name, request in question.requests.items()
-    )
+    parts = dict.fromkeys((*CostParts().as_dict(), "unplaced"), 0)
+    for name, request in question.requests.items():
+        if patients[name] is None:
+            parts["unplaced"] += request.weights.unplaced[request.priority]
+        else:
+            for part, value in patients[name]["parts"].items():
+                parts[part] += value
     return {
         "format": FORMAT,
         "name": instance.name,
         "task": instance.task,
-        "cost": cost,
+        "cost": sum(parts.values()),
+        "parts": parts,
         "unplaced": len(binding),
         "patients": patients,
         "binding": binding,

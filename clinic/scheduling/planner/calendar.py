@@ -53,6 +53,14 @@ def hours_between(a: datetime, b: datetime) -> float:
     return (b.astimezone(UTC) - a.astimezone(UTC)).total_seconds() / 3600
 
 
+@lru_cache(maxsize=65536)
+def real_minute(on: date, minutes: int, tz: str | None) -> int:
+    """Minutes that have passed at a wall time since one fixed instant; without a zone every day has 1440."""
+    if tz is None:
+        return on.toordinal() * MINUTES_PER_DAY + minutes
+    return int(to_utc(on, minutes, tz).timestamp()) // 60
+
+
 @lru_cache(maxsize=4096)
 def minutes_lost_before(on: date, tz: str) -> int:
     """Minutes that the clocks skip between noon of the day before and noon of `on`: 60 in spring, -60 in autumn."""

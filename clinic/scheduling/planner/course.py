@@ -24,7 +24,7 @@ def best_course(request: CourseRequest, occupancy: Occupancy) -> CoursePlan | No
     if found is None:
         return None
     solution, earliest = found
-    return explained(place(table, solution, earliest), request, occupancy)
+    return explained(place(solution, earliest), request, occupancy)
 
 
 def explained(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy) -> CoursePlan:

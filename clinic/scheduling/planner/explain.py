@@ -70,10 +70,11 @@ def binding_visit(table: Table, first: int, last: int) -> tuple[int, str, tuple[
 def _furthest(table: Table, first: int, last: int) -> tuple[Reach, int]:
     """The mode that places most visits, and the first visit it cannot place."""
     found: list[tuple[int, int, Reach]] = []
-    for mode in modes_for(table.request.min_hours):
-        reach = Reach(Moves(table, mode), first, last)
-        k = next((k for k, days in enumerate(reach.forward) if days == 0), len(reach.forward) - 1)
-        found.append((k, len(_candidates(table, reach, k)), reach))
+    for part in table.by_zone():
+        for mode in modes_for(part.request.min_hours):
+            reach = Reach(Moves(part, mode), first, last)
+            k = next((k for k, days in enumerate(reach.forward) if days == 0), len(reach.forward) - 1)
+            found.append((k, len(_candidates(part, reach, k)), reach))
     k, _, reach = max(found, key=lambda x: x[:2])
     return reach, k
 
@@ -323,7 +324,7 @@ def _fewest_breaches(
     found = solve(table)
     if found is None:
         return None
-    plan = place(table, found[0], found[1])
+    plan = place(*found)
     return tuple(
         visit.day
         for spec, visit in zip(request.visits, plan.visits, strict=True)

@@ -11,17 +11,20 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from clinic.scheduling.planner.facts import (
+    BlockedOption,
     Booking,
     CoursePlan,
     CourseRequest,
     DeviceFacts,
     LocationFacts,
     NoCourse,
+    Relaxation,
     StaffFacts,
     VisitSpec,
     Weights,
 )
 from clinic.scheduling.planner.occupancy import Occupancy
+from clinic.scheduling.planner.reasons import visit_reasons, why_not_sooner
 from clinic.scheduling.planner.table import INF, worst_cost
 
 FORMAT = "tms-plan/1"
@@ -318,15 +321,18 @@ def _bad_patients(instance: Instance, locations: set[str]) -> Iterator[tuple[Whe
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An instance as the planner sees it: what is free, and one request per patient."""
+    """An instance as the planner sees it: what is free, one request per patient, and the bookings with their ids."""
 
     occupancy: Occupancy
     requests: dict[str, CourseRequest]
+    bookings: tuple[Booking, ...] = ()
 
 
 def from_instance(instance: Instance) -> Question:
     """Occupancy and requests of an instance. The unit divides every time in it, so that nothing is rounded."""
-    return Question(_occupancy(instance), {p.id: _request(instance, p) for p in instance.patients})
+    bookings = tuple(Booking(x.dev, x.day, x.t, x.dur, x.need, id=x.id) for x in instance.bookings)
+    requests = {p.id: _request(instance, p) for p in instance.patients}
+    return Question(_occupancy(instance, bookings), requests, bookings)
 
 
 def unit_of(instance: Instance) -> int:
@@ -343,14 +349,14 @@ def unit_of(instance: Instance) -> int:
     return gcd(unit, *(t for booking in instance.bookings for t in (booking.t, booking.dur)))
 
 
-def _occupancy(instance: Instance) -> Occupancy:
+def _occupancy(instance: Instance, bookings: tuple[Booking, ...]) -> Occupancy:
     return Occupancy(
         instance.first_date,
         instance.days,
         locations=[LocationFacts(x.id, x.hours, x.closed, tz=x.tz) for x in instance.locations],
         devices=[DeviceFacts(x.id, x.loc, x.kind, x.caps, x.turnover, x.down) for x in instance.devices],
         staff=[StaffFacts(x.id, x.loc, frozenset(x.skills), x.shifts, x.breaks) for x in instance.staff],
-        bookings=[Booking(x.dev, x.day, x.t, x.dur, x.need) for x in instance.bookings],
+        bookings=bookings,
         grid=instance.grid,
         unit=unit_of(instance),
         observer_capacity=instance.obs_cap,
@@ -388,7 +394,7 @@ def weights_of(w: WeightsIn) -> Weights:
 
 
 def course_as_json(plan: CoursePlan) -> dict[str, Any]:
-    """A plan in the format's own shape, with its cost parts and its proven earliest first day."""
+    """A plan in the format's own shape, with its cost parts, its proven earliest first day and its long gaps by name."""
     return {
         "anchor": plan.anchor,
         "home": plan.home,
@@ -397,6 +403,56 @@ def course_as_json(plan: CoursePlan) -> dict[str, Any]:
         "parts": plan.parts.as_dict(),
         "earliest_day": plan.earliest_day,
         "why": list(plan.why),
+        "gaps": [
+            {
+                "after": gap.after,
+                "from": gap.from_date.isoformat(),
+                "to": gap.to_date.isoformat(),
+                "days": gap.days,
+                "expected": gap.expected,
+                "text": gap.text,
+            }
+            for gap in plan.gaps
+        ],
+    }
+
+
+def reasons_as_json(question: Question, request: CourseRequest, plan: CoursePlan) -> dict[str, Any]:
+    """Why this time: each visit that costs something, what blocks the better place, and why no start is sooner."""
+    occupancy = question.occupancy
+    return {
+        "visits": [
+            {
+                "visit": reason.number,
+                "parts": {name: value for name, value in reason.parts.as_dict().items() if value},
+                "blocked": None if reason.blocked is None else _blocked_as_json(reason.blocked, occupancy),
+            }
+            for reason in visit_reasons(plan, request, occupancy, question.bookings)
+            if reason.parts.total
+        ],
+        "not_sooner": [
+            {
+                "day": start.day,
+                "date": start.date.isoformat(),
+                "visit": start.visit,
+                "rule": start.rule,
+                "text": start.text,
+            }
+            for start in why_not_sooner(plan, request, occupancy)
+        ],
+    }
+
+
+def _blocked_as_json(blocked: BlockedOption, occupancy: Occupancy) -> dict[str, Any]:
+    return {
+        "day": occupancy.day_of(blocked.date),
+        "device": blocked.device,
+        "start": blocked.start,
+        "rules": list(blocked.rules),
+        "bookings": [booking.id for booking in blocked.bookings],
+        "saves": blocked.saves,
+        "text": blocked.text,
+        "opens": blocked.opens,
     }
 
 
@@ -408,16 +464,19 @@ def refusal_as_json(no: NoCourse) -> dict[str, Any]:
         "kind": no.kind,
         "text": no.text,
         "days": [{"day": d.day, "date": d.date.isoformat(), "rule": d.rule, "text": d.text} for d in no.days],
-        "relaxations": [
-            {
-                "kind": r.kind,
-                "amount": r.amount,
-                "text": r.text,
-                "days": list(r.days),
-                "location": r.location,
-                "starts_on": None if r.starts_on is None else r.starts_on.isoformat(),
-                "cost": r.cost,
-            }
-            for r in no.relaxations
-        ],
+        "relaxations": [_change_as_json(change) for change in no.relaxations],
+    }
+
+
+def _change_as_json(change: Relaxation) -> dict[str, Any]:
+    return {
+        "kind": change.kind,
+        "amount": change.amount,
+        "text": change.text,
+        "days": list(change.days),
+        "weekdays": list(change.weekdays),
+        "location": change.location,
+        "starts_on": None if change.starts_on is None else change.starts_on.isoformat(),
+        "cost": change.cost,
+        "parts": [_change_as_json(part) for part in change.parts],
     }

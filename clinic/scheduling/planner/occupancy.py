@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clinic.scheduling.planner.calendar import minutes_lost_before
+from clinic.scheduling.planner.calendar import minutes_lost_before, real_minute
 from clinic.scheduling.planner.facts import Booking, DaySpan, DeviceFacts, Extra, LocationFacts, Span, StaffFacts, Week
 
 Counts = NDArray[np.int16]
@@ -76,7 +76,7 @@ class Occupancy:
         self.device_location = np.array([self.location_index[x.location] for x in self.devices], dtype=np.intp)
         self.weekday = (np.arange(days) + start.weekday()) % 7
         self.weekday_numbers = np.cumsum(self.weekday < 5, dtype=np.int32) + np.int32(self.weekday_number(-1))
-        self.minutes_lost = self._clock_changes()
+        self._lost_in = {tz: self._clock_changes(tz) for tz in {x.tz for x in self.locations}}
         self._set_envelope()
         self._build_opening()
         self._build_devices()
@@ -107,12 +107,23 @@ class Occupancy:
         weeks, rest = divmod(day + 1 + self.start.weekday(), 7)
         return weeks * 5 + min(rest, 5)
 
-    def _clock_changes(self) -> NDArray[np.int32]:
-        lost = np.zeros(self.days, dtype=np.int32)
-        for tz in {x.tz for x in self.locations if x.tz}:
-            for day in range(self.days):
-                lost[day] = max(lost[day], minutes_lost_before(self.date_of(day), tz))
-        return lost
+    def _clock_changes(self, tz: str | None) -> NDArray[np.int32]:
+        lost = [0 if tz is None else minutes_lost_before(self.date_of(day), tz) for day in range(self.days)]
+        return np.array(lost, dtype=np.int32)
+
+    def minutes_lost(self, locations: Iterable[str]) -> NDArray[np.int32]:
+        """Minutes that the clocks skip before each day, at the worst of these locations; -60 where they go back."""
+        zones = {self.locations[self.location_index[x]].tz for x in locations if x in self.location_index}
+        worst = [self._lost_in[tz] for tz in sorted(zones, key=str)]
+        return np.max(worst, axis=0) if worst else np.zeros(self.days, dtype=np.int32)
+
+    def minutes_apart(self, a: tuple[str, int, int], b: tuple[str, int, int]) -> int:
+        """Real minutes from a to b, each (device, day, start) by the wall clock of the device's location."""
+        return self._real_minute(*b) - self._real_minute(*a)
+
+    def _real_minute(self, device: str, day: int, start: int) -> int:
+        location = self.locations[int(self.device_location[self.device_index[device]])]
+        return real_minute(self.date_of(day), start, location.tz)
 
     # -- building -----------------------------------------------------------------------------------------------
 

@@ -35,9 +35,7 @@ class Option:
 
 def minutes_between(occupancy: Occupancy, a: PlannedVisit, b: PlannedVisit) -> int:
     """Real minutes from start to start, clock changes counted; a lies on the earlier day."""
-    first, last = max(0, a.day + 1), min(occupancy.days, b.day + 1)
-    lost = int(occupancy.minutes_lost[first:last].sum())
-    return (b.day - a.day) * 1440 + b.start - a.start - lost
+    return occupancy.minutes_apart((a.device, a.day, a.start), (b.device, b.day, b.start))
 
 
 def too_close(occupancy: Occupancy, course: RunningCourse, a: PlannedVisit, b: PlannedVisit) -> bool:

@@ -8,8 +8,9 @@ from clinic.scheduling.planner.search import Solution
 from clinic.scheduling.planner.table import StartClass, Table, waiting
 
 
-def place(table: Table, solution: Solution, earliest: int) -> CoursePlan:
-    """Put a device and a start to every day of the solution."""
+def place(solution: Solution, earliest: int) -> CoursePlan:
+    """Put a device and a start to every day of the solution. `earliest`: the proven first day, as a table index."""
+    table = solution.table
     request, occupancy = table.request, table.occupancy
     starts: list[int] = [0] * len(solution.days)
     devices: list[int] = [0] * len(solution.days)

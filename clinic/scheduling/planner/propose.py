@@ -65,7 +65,7 @@ def _identity(plan: CoursePlan) -> tuple[object, ...]:
 
 def _planned(table: Table, begin: int = 0, end: int | None = None) -> CoursePlan | None:
     found = solve(table, begin, end)
-    return None if found is None else place(table, *found)
+    return None if found is None else place(*found)
 
 
 def _earliest(table: Table, best: CoursePlan) -> CoursePlan | None:

@@ -27,8 +27,8 @@ from clinic.scheduling.planner.rules import (
     usable_devices,
     why_not,
 )
-from clinic.scheduling.planner.search import earliest_day
-from clinic.scheduling.planner.table import Table
+from clinic.scheduling.planner.search import best_by_start
+from clinic.scheduling.planner.table import INF, Table
 from clinic.scheduling.planner.words import clock, day_name, times
 
 LONGEST_PLAIN_GAP = 4  # calendar days; what lies beyond is shown by name
@@ -98,7 +98,9 @@ def visit_reasons(
     The occupancy is the one that the plan was made on. A cheaper place that is not blocked does not exist: the plan
     would have it. `bookings`, where given, are searched for those in the way. The parts add up to the plan's.
     """
-    at_hand = list(bookings)
+    on_day: dict[int, list[Booking]] = {}
+    for booking in bookings:
+        on_day.setdefault(booking.day, []).append(booking)
     ideals: dict[tuple[object, ...], tuple[int, int, int] | None] = {}
     found = []
     parts = visit_costs(request, occupancy, plan.visits, plan.anchor, plan.home)
@@ -110,7 +112,7 @@ def visit_reasons(
         ideal = ideals[key]
         blocked = None
         if ideal is not None and ideal[0] < own:
-            blocked = _blocked(spec, visit, ideal, own, request, occupancy, at_hand)
+            blocked = _blocked(spec, visit, ideal, own, request, occupancy, on_day.get(visit.day, []))
         found.append(VisitReason(visit.number, part, blocked))
     return tuple(found)
 
@@ -156,7 +158,7 @@ def _blocked(
     rules = broken_rules_at(request, occupancy, spec, (visit.day, facts.id, start))
     if not rules:
         return None  # only the hours between starts, or the other visits, forbid it
-    in_the_way = _in_the_way(spec, visit.day, device, start, rules, occupancy, bookings)
+    in_the_way = _in_the_way(spec, device, start, rules, occupancy, bookings)
     needed = rules
     if "device_is_free" in rules and "staff_are_free" in rules:
         on_it = tuple(b for b in in_the_way if b.device == facts.id)
@@ -178,20 +180,17 @@ def _blocked(
 
 def _in_the_way(
     spec: VisitSpec,
-    day: int,
     device: int,
     start: int,
     rules: tuple[str, ...],
     occupancy: Occupancy,
     bookings: Sequence[Booking],
 ) -> tuple[Booking, ...]:
-    """Bookings that overlap a session of the visit on the device, or draw on the pool that is used up."""
+    """Bookings of the day that overlap a session of the visit on the device, or draw on the pool that is used up."""
     own, location = occupancy.devices[device], int(occupancy.device_location[device])
     pools = {"obs"} if spec.need == "obs" else {"tms", "map"}
 
     def overlaps(booking: Booking) -> bool:
-        if booking.day != day:
-            return False
         other = occupancy.device_index[booking.device]
         end = booking.start + booking.duration
         for offset in spec.offsets:
@@ -327,14 +326,15 @@ def why_not_sooner(plan: CoursePlan, request: CourseRequest, occupancy: Occupanc
     if not days:
         return ()
     table = Table(request, occupancy)
-    return tuple(_blocked_start(table, day) for day in days)
+    costs = best_by_start(table, days[0] - table.first_day, days[-1] - table.first_day + 1)
+    return tuple(_blocked_start(table, day, int(costs[day - table.first_day]) - plan.cost) for day in days)
 
 
-def _blocked_start(table: Table, day: int) -> BlockedStart:
+def _blocked_start(table: Table, day: int, dearer: int) -> BlockedStart:
     request, occupancy = table.request, table.occupancy
     on, name, at = occupancy.date_of(day), day_name(occupancy, day), day - table.first_day
-    if earliest_day(table, at, at + 1) is not None:
-        return BlockedStart(day, on, request.first_number, POSSIBLE, f"{name}: possible, at a higher cost")
+    if dearer < INF // 2:
+        return BlockedStart(day, on, request.first_number, POSSIBLE, f"{name}: possible, but {dearer} dearer")
     k, rule, days = binding_visit(table, at, at + 1)
     visit, number = request.visits[k], request.first_number + k
     text = RULE_TEXT[rule] if k == 0 else no_day_text(number, visit.kind, days, rule)

@@ -25,7 +25,7 @@ def bookings_of(request: CourseRequest, plan: CoursePlan) -> list[Booking]:
 def optimum(table: Table) -> CoursePlan | None:
     """The cheapest course of a table, by its own prices."""
     found = solve(table)
-    return None if found is None else place(table, *found)
+    return None if found is None else place(*found)
 
 
 class Roster:

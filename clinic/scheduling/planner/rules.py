@@ -100,7 +100,7 @@ def rested_since_last_visit(block: Block) -> Mask:
     request, days = block.request, np.arange(block.first_day, block.last_day)
     allowed = np.ones((1, len(days), block.count), dtype=np.bool_)
     if request.min_hours is not None and request.previous_day is not None and request.previous_start is not None:
-        lost = np.cumsum(block.occupancy.minutes_lost)
+        lost = np.cumsum(block.occupancy.minutes_lost(request.locations))
         since = (days - request.previous_day) * 1440 - (lost[days] - lost[max(0, request.previous_day)])
         allowed[0] = since[:, None] + block.starts - request.previous_start >= request.min_hours * 60
     return allowed
@@ -297,8 +297,10 @@ def hours_between_starts(request: CourseRequest, occupancy: Occupancy, course: S
     if request.min_hours is None:
         return []
     found = []
-    for k, ((day_a, _, a), (day_b, _, b)) in enumerate(pairwise(course), start=1):
-        passed = (day_b - day_a) * 1440 + b - a - int(occupancy.minutes_lost[day_a + 1 : day_b + 1].sum())
+    for k, ((day_a, device_a, a), (day_b, device_b, b)) in enumerate(pairwise(course), start=1):
+        if not {device_a, device_b} <= occupancy.device_index.keys():
+            continue
+        passed = occupancy.minutes_apart((device_a, day_a, a), (device_b, day_b, b))
         if passed < request.min_hours * 60:
             text = f"{passed // 60} h {passed % 60} min after the start before, at least {request.min_hours} h needed"
             found.append(Breach("hours_between", text, k))

@@ -23,6 +23,7 @@ LANES_AT_ONCE = 256
 class Solution:
     """An optimal course of the table: its lane and the day (table index) of each visit."""
 
+    table: Table
     cost: int
     mode: Mode
     home: int
@@ -106,6 +107,14 @@ def solve(table: Table, begin: int = 0, end: int | None = None) -> tuple[Solutio
 
     Of the courses that start on table days [begin, end), where given.
     """
+    answers = [found for part in table.by_zone() if (found := _solve(part, begin, end)) is not None]
+    if not answers:
+        return None
+    best, _ = min(answers, key=lambda answer: answer[0].cost)
+    return best, min(earliest for _, earliest in answers)
+
+
+def _solve(table: Table, begin: int, end: int | None) -> tuple[Solution, int] | None:
     best: Solution | None = None
     earliest: int | None = None
     costs = start_costs(table)
@@ -141,28 +150,36 @@ def solve(table: Table, begin: int = 0, end: int | None = None) -> tuple[Solutio
 def earliest_day(table: Table, begin: int = 0, end: int | None = None) -> int | None:
     """Earliest table day, of [begin, end) where given, on which any course can start; None: a proof that none exists."""
     first, last = _limits(table, begin, end)
-    if first >= last or not table.homes or not table.request.visits:
+    if first >= last or not table.request.visits:
         return None
-    reaches = (Reach(Moves(table, mode), first, last) for mode in modes_for(table.request.min_hours))
+    reaches = (
+        Reach(Moves(part, mode), first, last)
+        for part in table.by_zone()
+        if part.homes
+        for mode in modes_for(table.request.min_hours)
+    )
     return min((reach.first_day for reach in reaches if reach.exists), default=None)
 
 
-def best_by_start(table: Table) -> Ints:
-    """For each table day the cost of the best course that starts on it, INF where none does."""
+def best_by_start(table: Table, begin: int = 0, end: int | None = None) -> Ints:
+    """For each table day, of [begin, end) where given, the cost of the best course that starts on it; INF: none does."""
     best = np.full(table.days, INF, dtype=np.int32)
-    first, last = start_limits(table)
-    if first >= last or not table.homes or not table.request.visits:
+    first, last = _limits(table, begin, end)
+    if first >= last or not table.request.visits:
         return best
     costs = start_costs(table)
-    for mode in modes_for(table.request.min_hours):
-        reach = Reach(Moves(table, mode), first, last)
-        if not reach.exists:
+    for part in table.by_zone():
+        if not part.homes:
             continue
-        lanes, path = Lanes(table, mode), Path(table, mode, costs)
-        for begin in range(0, lanes.homes * lanes.anchors, LANES_AT_ONCE):
-            which = np.arange(begin, min(begin + LANES_AT_ONCE, lanes.homes * lanes.anchors))
-            prices = [lanes.picked(p, which) for p in lanes.by_class]
-            np.minimum(best, path.by_start(prices, reach, len(which)), out=best)
+        for mode in modes_for(part.request.min_hours):
+            reach = Reach(Moves(part, mode), first, last)
+            if not reach.exists:
+                continue
+            lanes, path = Lanes(part, mode), Path(part, mode, costs)
+            for begin in range(0, lanes.homes * lanes.anchors, LANES_AT_ONCE):
+                which = np.arange(begin, min(begin + LANES_AT_ONCE, lanes.homes * lanes.anchors))
+                prices = [lanes.picked(p, which) for p in lanes.by_class]
+                np.minimum(best, path.by_start(prices, reach, len(which)), out=best)
     best[:first], best[last:] = INF, INF
     return best
 
@@ -196,4 +213,4 @@ def _best_lane(
     cost, lane = chosen
     single = [lanes.picked(p, np.array([lane])) for p in lanes.by_class]
     home, anchor = divmod(lane, lanes.anchors)
-    return Solution(cost, mode, home, lanes.first_anchor + anchor, path.trace(single, reach))
+    return Solution(table, cost, mode, home, lanes.first_anchor + anchor, path.trace(single, reach))

@@ -132,7 +132,19 @@ class Table:
         here = [self.occupancy.location_index[x] for x in locations]
         other.classes = [c.within(np.isin(self.occupancy.device_location[c.devices], here)) for c in self.classes]
         other.homes = other._homes()
+        other._gap_costs = {}
         return other
+
+    def by_zone(self) -> "list[Table]":
+        """The question split so that no course with hours between starts crosses from one time zone to another."""
+        if self.request.min_hours is None:
+            return [self]
+        zones: dict[str | None, list[str]] = {}
+        for location in self.request.locations:
+            if location in self.occupancy.location_index:
+                tz = self.occupancy.locations[self.occupancy.location_index[location]].tz
+                zones.setdefault(tz, []).append(location)
+        return [self] if len(zones) < 2 else [self.at(locations) for locations in zones.values()]
 
     def priced(self, weights: Weights) -> "Table":
         """The same question with other prices for change of time, device or place, or for waiting."""
@@ -184,7 +196,7 @@ class Table:
             off = np.maximum(np.maximum(ideal[0] - weekdays, weekdays - ideal[1]), 0)
             table += off.astype(np.int32) * np.int32(self.request.weights.gap)
         if self.request.min_hours is not None:
-            lost = np.cumsum(occupancy.minutes_lost)
+            lost = np.cumsum(occupancy.minutes_lost(self.request.locations))
             spread = (self.count - 1) * occupancy.grid if mode.half is None else 2 * mode.half
             passed = np.array(gaps)[:, None] * 1440 - (lost[arrivals] - lost[before]) - spread
             table[passed < self.request.min_hours * 60] = INF

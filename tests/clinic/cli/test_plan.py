@@ -1,3 +1,4 @@
+import itertools
 import json
 import subprocess
 import sys
@@ -16,6 +17,11 @@ def instance():
     return tool("instances").make("online", seed=117, grid=15, util=0.9)
 
 
+@pytest.fixture(scope="module")
+def answer(instance):
+    return json.loads(run(instance).stdout)
+
+
 def run(document, *options):
     text = document if isinstance(document, str) else json.dumps(document)
     return CliRunner().invoke(plan, ["course", *options], input=text)
@@ -32,15 +38,43 @@ def test_the_answer_passes_the_referee_at_the_known_optima(instance):
     assert {pid: p and p["cost"] for pid, p in answer["patients"].items()} == wanted
 
 
-def test_every_course_carries_its_cost_parts(instance):
-    for course in json.loads(run(instance).stdout)["patients"].values():
+def test_every_course_carries_its_cost_parts(answer):
+    for course in answer["patients"].values():
         if course is not None:
             assert sum(course["parts"].values()) == course["cost"]
             assert set(course["parts"]) == {"wait", "late", "gap", "tod", "dev", "loc", "pref"}
 
 
-def test_no_course_is_an_answer_with_the_binding_rule_beside_it(instance):
-    answer = json.loads(run(instance).stdout)
+def test_the_whole_answer_carries_its_cost_parts_unplaced_patients_too(instance, answer):
+    assert sum(answer["parts"].values()) == answer["cost"]
+    assert answer["parts"]["unplaced"] > 0
+    verdict = tool("checker").check(instance, answer)
+    assert {name: answer["parts"][name] for name in verdict["parts"]} == verdict["parts"]
+
+
+def test_every_visit_that_costs_something_says_why(instance, answer):
+    known = {booking["id"] for booking in instance["bookings"]}
+    blocked = []
+    for course in answer["patients"].values():
+        if course is not None:
+            visits = course["reasons"]["visits"]
+            assert sum(sum(visit["parts"].values()) for visit in visits) == course["cost"]
+            blocked += [visit["blocked"] for visit in visits if visit["blocked"]]
+    assert blocked
+    assert all(each["rules"] and each["opens"] and each["saves"] > 0 for each in blocked)
+    assert all(set(each["bookings"]) <= known for each in blocked)
+
+
+def test_long_gaps_are_named_with_their_dates(answer):
+    courses = [course for course in answer["patients"].values() if course]
+    for course in courses:
+        days = [visit[0] for visit in course["visits"]]
+        long = [b - a for a, b in itertools.pairwise(days) if b - a > 4]
+        assert [gap["days"] for gap in course["gaps"]] == long
+        assert all(gap["text"].startswith(f"{gap['days']} days from ") for gap in course["gaps"])
+
+
+def test_no_course_is_an_answer_with_the_binding_rule_beside_it(answer):
     refused = {pid for pid, course in answer["patients"].items() if course is None}
     assert refused == set(answer["binding"]) != set()
     for binding in answer["binding"].values():

@@ -143,7 +143,9 @@ def test_a_sooner_start_that_costs_more_is_called_possible():
     taken += [Booking("north-1", day, 600, 115, "tms") for day in (1, 3)]  # only until 10:00
     request = make_request(4, latest_start=9)
     plan = best_course(request, make_occupancy(bookings=taken))
-    assert why_not_sooner(plan, request, make_occupancy(bookings=taken))[0].rule == "possible"
+    sooner = why_not_sooner(plan, request, make_occupancy(bookings=taken))[0]
+    dearer = best_course(replace(request, latest_start=0), make_occupancy(bookings=taken)).cost - plan.cost
+    assert (sooner.rule, sooner.text) == ("possible", f"Mon Jan 5: possible, but {dearer} dearer")
 
 
 def test_a_running_course_has_no_sooner_start():
