@@ -18,6 +18,8 @@ COMMANDS = {
     "location": "clinic.cli.location:location",
     "db": "clinic.cli.database:database",
     "audit": "clinic.cli.audit:audit",
+    "backup": "clinic.cli.backup:backup",
+    "restore": "clinic.cli.backup:restore",
 }
 
 

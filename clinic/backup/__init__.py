@@ -1,0 +1,1 @@
+"""The whole clinic in one file that only its data keys open, and back again."""
