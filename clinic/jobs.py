@@ -30,6 +30,8 @@ class Job(StrEnum):
     SWEEP_INTAKES = "eligibility.sweep"
     SWEEP_SURVEYS = "surveys.sweep"
     SWEEP_CARE = "care.sweep"
+    SWEEP_STARTS = "scheduling.sweep_starts"
+    REFRESH_STARTS = "scheduling.refresh_starts"
     SWEEP_SCHEDULE = "scheduling.sweep"
 
 

@@ -8,6 +8,7 @@ SCHEDULE = {
     Job.SWEEP_REMINDERS: 15.0,
     Job.SWEEP_SURVEYS: 30.0,
     Job.SWEEP_SCHEDULE: 15.0,
+    Job.SWEEP_STARTS: 60.0,
     Job.SWEEP_CARE: 300.0,  # dates are days: minutes do not matter
 }
 

@@ -1,14 +1,18 @@
 """What features above know about a site and the public pages show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from clinic.locations.models import Location
 
-NEXT_START: list[Callable[[Location], date | None]] = []  # the first day on which a full course of TMS could begin
+# The first day on which a full course could begin, by treatment (`presenter.treatments`); what nobody can say is left out.
+NEXT_STARTS: list[Callable[[Location], Mapping[str, date]]] = []
 
 
-def next_start(location: Location) -> date | None:
-    """The first day on which a full course could begin here; None where nobody can say."""
-    days = (ask(location) for ask in NEXT_START)
-    return min((day for day in days if day is not None), default=None)
+def next_starts(location: Location) -> dict[str, date]:
+    """The first day on which a full course of each treatment could begin here."""
+    found: dict[str, date] = {}
+    for ask in NEXT_STARTS:
+        for treatment, on in ask(location).items():
+            found[treatment] = min(on, found.get(treatment, on))
+    return found

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import date, time
 from math import asin, cos, radians, sin, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from flask_babel import format_date
+from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
 
 from clinic.locations import front
 from clinic.locations.models import Location, OpeningHours
+from clinic.locations.zips import Point
 from clinic.protocols.base import catalogue
 from clinic.web import context
 
@@ -94,38 +95,63 @@ def offered(sites: Sequence[Location]) -> list[dict[str, str]]:
     return rows
 
 
-def site_card(site: Location, sites: Sequence[Location], url: str) -> dict[str, str | None]:
-    """One site as the front page shows it."""
+def site_card(site: Location, sites: Sequence[Location], url: str, near: Point | None = None) -> dict[str, Any]:
+    """One site as public pages show it; `near`: from where straight-line miles are counted."""
     given = given_at(site)
-    names = [treatment.short for treatment in treatments() if treatment.key in given]
-    starts = front.next_start(site) if "tms" in given else None
+    shown = [treatment for treatment in treatments() if treatment.key in given]
+    starts = front.next_starts(site)
+    away = miles(Point(site.latitude, site.longitude), near) if near and site.latitude and site.longitude else None
     return {
         "name": site.name,
-        "treatments": ", ".join(names) if names else _("Visits and talks"),
-        "next_start": _("Full TMS courses can start %(day)s", day=format_date(starts, _("MMMM d"))) if starts else None,
+        "treatments": _capital(", ".join(treatment.short for treatment in shown)) or _("Visits and talks"),
+        "starts": [_start_words(treatment, starts[treatment.key]) for treatment in shown if treatment.key in starts],
         "no_course": None if "tms" in given else _no_tms(site, sites),
+        "miles": away,
+        "away": _miles_words(away) if away is not None else None,
         "address": site.address,
         "hours": hours_words(site.hours),
         "url": url,
     }
 
 
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _start_words(treatment: Treatment, on: date) -> str:
+    return _(
+        "Full courses of %(treatment)s can start %(day)s", treatment=treatment.short, day=format_date(on, _("MMMM d"))
+    )
+
+
+def _miles_words(away: float) -> str:
+    if away < 1:
+        return _("Less than a mile away")
+    return ngettext("About %(num)s mile away", "About %(num)s miles away", round(away))
+
+
+def near_first(cards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The nearest site first; those whose place is not known last, by name."""
+    return sorted(cards, key=lambda card: (card["miles"] is None, card["miles"] or 0, card["name"]))
+
+
 def _no_tms(site: Location, sites: Sequence[Location]) -> str:
     others = [other for other in sites if other is not site and "tms" in given_at(other)]
     if not others:
         return _("No TMS here.")
-    nearest = min(others, key=lambda other: (miles(site, other) or EARTH_MILES, other.name))
+    nearest = min(others, key=lambda other: (_between(site, other), other.name))
     return _("No TMS here. Nearest: %(site)s", site=nearest.name)
 
 
-def miles(one: Location, other: Location) -> float | None:
-    """Straight-line miles; None where a place is not known."""
+def _between(one: Location, other: Location) -> float:
+    """Straight-line miles; farther than any place where one of the two is not known."""
     if None in (one.latitude, one.longitude, other.latitude, other.longitude):
-        return None
-    assert one.latitude is not None
-    assert one.longitude is not None
-    assert other.latitude is not None
-    assert other.longitude is not None
+        return EARTH_MILES
+    return miles(Point(one.latitude or 0, one.longitude or 0), Point(other.latitude or 0, other.longitude or 0))
+
+
+def miles(one: Point, other: Point) -> float:
+    """Straight-line miles."""
     north, east = radians(other.latitude - one.latitude), radians(other.longitude - one.longitude)
     half = sin(north / 2) ** 2 + cos(radians(one.latitude)) * cos(radians(other.latitude)) * sin(east / 2) ** 2
     return 2 * EARTH_MILES * asin(sqrt(half))

@@ -9,7 +9,7 @@ from flask_babel import ngettext
 
 from clinic import clock
 from clinic.errors import Conflict, Invalid, NotFound
-from clinic.locations import operations, presenter, queries
+from clinic.locations import operations, presenter, queries, zips
 from clinic.locations.forms import WEEKDAYS, ClosureForm, HoursForm, ProfileForm, YearForm
 from clinic.locations.models import Location
 from clinic.web import access, context
@@ -60,6 +60,7 @@ def front() -> Any:
             {"label": _("Sources"), "url": url_for("care.sources")},
         ],
         sites=[presenter.site_card(site, sites, url_for(".location", slug=site.slug)) for site in sites],
+        nearest_url=url_for(".locations"),
         places_title=ngettext("%(num)s clinic", "%(num)s clinics", len(sites)),
     )
 
@@ -67,12 +68,22 @@ def front() -> Any:
 @bp.get("/locations")
 @access.public
 def locations() -> Any:
-    """Every site, with its treatments and hours."""
-    sites = queries.active()
+    """Every site, with its treatments, hours and the next possible start; the nearest first where a ZIP code is given."""
+    sites, zip_code = queries.active(), request.args.get("zip", "").strip()[:10]
+    near = zips.center(zip_code)
+    cards = [presenter.site_card(site, sites, url_for(".location", slug=site.slug), near) for site in sites]
+    problem = ""
+    if zip_code and not zips.is_zip(zip_code):
+        problem = _("A ZIP code has five digits.")
+    elif zip_code and near is None:
+        problem = _("We do not know where this ZIP code is. Try one nearby.")
     return render_template(
         "locations/locations.html",
-        cards=[presenter.site_card(site, sites, url_for(".location", slug=site.slug)) for site in sites],
-    )
+        cards=presenter.near_first(cards) if near else cards,
+        zip_code=zip_code,
+        near=near is not None,
+        problem=problem,
+    ), 422 if problem else 200
 
 
 @bp.get("/locations/<slug>")

@@ -79,7 +79,7 @@ def date_of(text: str) -> date:
     return found
 
 
-def _site_choices(here: Location) -> list[dict[str, Any]]:
+def site_choices(here: Location) -> list[dict[str, Any]]:
     return [
         {"value": slug, "label": name, "current": slug == here.slug}
         for slug, name in queries.site_slugs(current_staff().location_ids)
@@ -105,7 +105,7 @@ def _day_page(site: Location, on: date, problem: str = "", status: int = 200) ->
         **_board_values(site, on, shown),
         chosen=_panel(block, site) if block is not None else None,
         problem=problem,
-        site_choices=_site_choices(site),
+        site_choices=site_choices(site),
         site_url=url_for(".today"),
     ), status
 
@@ -343,7 +343,7 @@ def week(slug: str, on: str) -> Any:
         today=clock.today(site.tz),
         before=monday - timedelta(days=7),
         after=monday + timedelta(days=7),
-        site_choices=_site_choices(site),
+        site_choices=site_choices(site),
         site_url=url_for(".today"),
     )
 
@@ -362,7 +362,7 @@ def month(slug: str, on: str) -> Any:
         today=clock.today(site.tz),
         before=(first - timedelta(days=1)).replace(day=1),
         after=(first + timedelta(days=32)).replace(day=1),
-        site_choices=_site_choices(site),
+        site_choices=site_choices(site),
         site_url=url_for(".today"),
     )
 
@@ -381,6 +381,6 @@ def run_sheet(slug: str, on: str) -> Any:
         words=board_presenter.WORDS,
         what=board_presenter.what,
         printed_at=clock.now(),
-        site_choices=_site_choices(site),
+        site_choices=site_choices(site),
         site_url=url_for(".today"),
     )

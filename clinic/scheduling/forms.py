@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from wtforms import DateField, SelectField, SelectMultipleField, StringField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from clinic.scheduling.wishes import CourseWish
@@ -60,3 +60,25 @@ class ResumeForm(FlaskForm):
     """From which day a paused course goes on."""
 
     on = DateField("Go on from", validators=[Optional()])
+
+
+class StartsForm(FlaskForm):
+    """When could a course start? A GET form: its answers stand in the address."""
+
+    class Meta:
+        csrf = False
+
+    protocol = SelectField("Protocol", validators=[DataRequired("Choose a protocol.")])
+    after = SelectField("Sessions after", choices=HOURS, validators=[Optional()])
+    before = SelectField("Sessions done by", choices=HOURS, validators=[Optional()])
+    weekdays = SelectMultipleField("Weekdays", coerce=int, choices=list(enumerate(WEEKDAYS)), **BOXES)
+
+    def __init__(self, *args: Any, protocols: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.protocol.choices = list(protocols)
+
+    def hours(self) -> tuple[int, int] | None:
+        """Minutes of the day between which every session lies; None: any time."""
+        if not (self.after.data or self.before.data):
+            return None
+        return int(self.after.data or 0), int(self.before.data or 1440)

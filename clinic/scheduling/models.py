@@ -377,3 +377,15 @@ class CourseProposal(Base):
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     course_id: Mapped[int | None] = mapped_column(BigInteger)  # set when it was booked
+
+
+class CourseStart(Base):
+    """When a whole course could start at a site, as last computed for public pages. Never used to book."""
+
+    __tablename__ = "course_starts"
+
+    location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"), primary_key=True)
+    protocol: Mapped[str] = mapped_column(String(60), primary_key=True)
+    starts_on: Mapped[date | None]  # none: no whole course fits into the months that are planned
+    schedule_version: Mapped[int]
+    computed_at: Mapped[Instant]

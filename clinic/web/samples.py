@@ -254,9 +254,9 @@ def front() -> dict[str, Any]:
         ],
         "facts": [{"question": "How well does TMS work?", "answer": "Studies differ by kind. In open studies 40 to 60 of 100 people got at least half better (response).", "url": "#sources", "link": "Sources and our own numbers"}],
         "sites": [
-            {"name": "Eastport", "treatments": "TMS, esketamine, medicine review, talk therapy", "next_start": "Full TMS courses can start November 30", "hours": "Weekdays 7 am to 6 pm", "address": "12 Pier Road, Eastport", "url": "#east"},
-            {"name": "Westport", "treatments": "TMS, medicine review, talk therapy", "next_start": "Full TMS courses can start December 1", "hours": "Weekdays 8 am to 5 pm", "url": "#west"},
-            {"name": "Southport", "treatments": "Ketamine by drip, medicine review, talk therapy", "next_start": None, "no_course": "No TMS here. Nearest: Eastport", "url": "#south"},
+            {"name": "Eastport", "treatments": "TMS, esketamine, medicine review, talk therapy", "starts": ["Full TMS courses can start November 30"], "hours": "Weekdays 7 am to 6 pm", "address": "12 Pier Road, Eastport", "url": "#east"},
+            {"name": "Westport", "treatments": "TMS, medicine review, talk therapy", "starts": ["Full TMS courses can start December 1"], "hours": "Weekdays 8 am to 5 pm", "url": "#west"},
+            {"name": "Southport", "treatments": "Ketamine by drip, medicine review, talk therapy", "starts": [], "no_course": "No TMS here. Nearest: Eastport", "url": "#south"},
         ],
         "video_note": "Video visits for medicine review and talk therapy, anywhere in the state.",
     }  # fmt: skip

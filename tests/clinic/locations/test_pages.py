@@ -34,8 +34,10 @@ def test_the_front_page_stands_before_the_clinic_is_set_up(client, database) -> 
 def test_the_next_start_comes_from_the_scheduler(client, database, monkeypatch) -> None:
     site = make_location()
     make_device(site)
-    monkeypatch.setattr(front, "NEXT_START", [lambda location: date(2026, 11, 30) if location.id == site.id else None])
-    assert "Full TMS courses can start November 30" in client.get("/").text
+    monkeypatch.setattr(
+        front, "NEXT_STARTS", [lambda place: {"tms": date(2026, 11, 30)} if place.id == site.id else {}]
+    )
+    assert "Full courses of TMS can start November 30" in client.get("/").text
 
 
 def test_ketamine_is_marked_as_not_approved(client, database) -> None:
