@@ -81,7 +81,7 @@ def test_constraints_indexes_and_sequences_come_back(source, backup, empty, keys
     restore_backup(backup, empty, keys, known=KNOWN, replace=False)
     questions = (
         "SELECT conrelid::regclass::text, conname, contype FROM pg_constraint ORDER BY 1, 2",
-        "SELECT indexrelid::regclass::text, indisunique, indnatts FROM pg_index WHERE indrelid >= 16384 ORDER BY 1",
+        "SELECT indexrelid::regclass::text, indisunique, indnatts FROM pg_index JOIN pg_class t ON t.oid = indrelid WHERE t.relnamespace = 'public'::regnamespace ORDER BY 1",
         "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1",
     )
     for question in questions:
