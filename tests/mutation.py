@@ -1,9 +1,12 @@
 """The mutation check of the eligibility engine: small faults are put into its code one at a time, and a test must see each.
 
 mutmut writes the faults into a copy of the engine (its settings are in pyproject.toml). The tests are collected once, and each
-fault is tried in a fork of that process, with the tests that reach the changed function, the quickest first.
+fault is tried in a fork of that process, with the tests that reach the changed function: first those that saw a fault of that
+function before, then the quickest. A random sample is judged by the lower end of its 95 % Wilson interval, so that luck in the
+draw does not pass for tests; the whole by its share.
 
-    python tests/mutation.py [--module trials ...] [--every N] [--show] [--minutes M] [--floor 90] [--jobs 2]
+    python tests/mutation.py [--sample 1000 --seed 7 | --minutes M] [--module trials ...] [--show] [--floor 90] [--jobs 2]
+    python tests/mutation.py --keep survivors.txt; python tests/mutation.py --only survivors.txt
 """
 
 import argparse
@@ -11,14 +14,17 @@ import ast
 import difflib
 import functools
 import gc
+import math
+import mmap
 import os
 import random
 import shutil
 import signal
+import struct
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,16 +37,19 @@ from mutmut.mutation.file_mutation import mutate_file_contents
 ROOT = Path(__file__).parents[1]
 ENGINE = Path("clinic/eligibility/engine")
 PACKAGE = "clinic.eligibility.engine"
-COPIED = ["clinic", "tests/data/histories", "tests/clinic/eligibility/engine", "pyproject.toml"]
-COPIED_FILES = ["tests/clinic/eligibility/test_labelled_histories.py"]
+COPIED = [
+    *("clinic", "tests/data/histories", "tests/clinic/eligibility/engine", "pyproject.toml"),
+    "tests/clinic/eligibility/test_labelled_histories.py",
+]
 # The searches for counterexamples say little more of one fault than the rest and take most of the time.
 LEFT_OUT = ["test_properties.py", "test_malformed.py"]
 LONGEST = 3  # seconds; what takes longer is a search too, and tried for no fault
-TRY_FOR = 60  # seconds; a fault that makes the tests run longer is seen
+PATIENCE = 5  # times what the tests take without a fault; a fault that makes them run longer than that is seen
 TRY_ANEW_FOR = 600  # seconds, where the tests have to be collected again
 KILLED, SURVIVED = 1, 0
+_PLACE = struct.Struct("i")  # the number of the test that saw a fault, from 1
 ARGUMENTS = [
-    *("-q", "-p", "no:cacheprovider", "tests"),
+    *("-q", "-p", "no:cacheprovider", "-p", "no:logging", "tests"),
     *(f"--ignore=tests/clinic/eligibility/engine/{name}" for name in LEFT_OUT),
 ]
 
@@ -72,9 +81,44 @@ def clear_caches() -> None:
             each.cache_clear()
 
 
-def choose(mutant: str) -> None:
-    """Which fault is in force; mutmut itself asks the environment at every call, which takes most of the time."""
-    trampoline.get_mutant_under_test = lambda: mutant
+class Faults:
+    """Every function of the engine with the faulty ones beside it, as the faulty files hand them over on import.
+
+    mutmut's own decorator asks at every call which fault is in force, which takes most of the time; this one leaves the
+    function as it is, and a fault is put in force by giving the function the faulty code.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Any, dict[str, Any]]] = []
+
+    def decorator(self, faulty: dict[str, Any], is_classmethod: bool = False) -> Any:
+        def keep(function: Any) -> Any:
+            self.found.append((function, faulty))
+            return function
+
+        return keep
+
+    def names(self) -> dict[Any, str]:
+        """The name of every function by its code."""
+        return {
+            function.__code__: f"{function.__module__}.{self._plain(faulty['_mutmut_orig']).__name__[: -len('__mutmut_orig')]}"
+            for function, faulty in self.found
+            if "_mutmut_orig" in faulty
+        }
+
+    def choose(self, mutant: str) -> None:
+        module, _, name = mutant.rpartition(".")
+        for function, faulty in self.found:
+            if name in faulty and function.__module__ == module:
+                wrong = self._plain(faulty[name])
+                function.__code__ = wrong.__code__
+                function.__defaults__, function.__kwdefaults__ = wrong.__defaults__, wrong.__kwdefaults__
+                return
+        raise KeyError(mutant)
+
+    @staticmethod
+    def _plain(function: Any) -> Any:
+        return getattr(function, "__func__", function)
 
 
 def try_anew(mutant: str) -> None:
@@ -88,19 +132,23 @@ def try_anew(mutant: str) -> None:
 
 
 def passes(item: Any) -> bool:
+    """Whether a test passes; its set-up and tear-down belong to it."""
     return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
 
 
 class Check:
     """A pytest plugin that takes the place of the loop over the tests."""
 
-    def __init__(self, mutants: list[str], jobs: int, minutes: float | None) -> None:
+    def __init__(self, faults: Faults, mutants: list[str], jobs: int, minutes: float | None) -> None:
+        self.faults = faults
         self.mutants = mutants
         self.jobs = jobs
         self.until = time.monotonic() + 60 * minutes if minutes else None
         self.tried: list[str] = []
         self.survivors: list[str] = []
         self.broken = False
+        self.saw: dict[str, Counter[int]] = defaultdict(Counter)  # by function: which tests have seen a fault of it
+        self._seen_by = mmap.mmap(-1, _PLACE.size * max(len(mutants), 1))  # the forks write, by the fault's number
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         found = Tests(session.items)
@@ -112,13 +160,19 @@ class Check:
 
     def _watch(self, found: Tests, hits: dict[str, set[str]]) -> None:
         """Run every test as it is and note what it reaches; the second time what was read is known already."""
-        reached: set[str] = set()
-        trampoline.record_trampoline_hit = lambda name, caller=None: reached.add(name)
-        choose("stats")
+        names, reached = self.faults.names(), set()
+
+        def note(frame: Any, event: str, _argument: Any) -> None:
+            if event == "call" and frame.f_code in names:
+                reached.add(names[frame.f_code])
+
         for item in found.items:
             reached.clear()
             started = time.process_time()
-            if not passes(item):
+            sys.setprofile(note)
+            passed = passes(item)
+            sys.setprofile(None)
+            if not passed:
                 self.broken = True
                 pytest.exit(f"{item.nodeid} fails without any fault", returncode=1)
             found.seconds[item.nodeid] = time.process_time() - started
@@ -126,11 +180,13 @@ class Check:
                 hits[name].add(item.nodeid)
 
     def _try_all(self, found: Tests) -> None:
-        running: dict[int, str] = {}
+        running: dict[int, int] = {}
+        gc.collect()
+        gc.freeze()  # a fork that collects garbage would copy all the memory that it shares
         for number, mutant in enumerate(self.mutants, 1):
             while len(running) >= self.jobs:
                 self._reap(running)
-            running[self._fork(found, mutant)] = mutant
+            running[self._fork(found, mutant, number - 1)] = number - 1
             if number % 100 == 0:
                 print(f"{number} of {len(self.mutants)}, {len(self.survivors)} not seen", flush=True)
             if self.until and time.monotonic() > self.until:
@@ -138,35 +194,47 @@ class Check:
         while running:
             self._reap(running)
 
-    def _fork(self, found: Tests, mutant: str) -> int:
+    def _fork(self, found: Tests, mutant: str, number: int) -> int:
         function = function_of(mutant)
         warm, cold = found.reaching.get(function, set()), found.at_first.get(function, set())
         # What is reached only while nothing is known yet serves every test, whichever came first.
-        reached = [item for item in found.items if item.nodeid in warm] or (found.items if cold else [])
-        chosen = sorted(reached, key=lambda item: found.seconds[item.nodeid])
+        reached = [at for at, item in enumerate(found.items) if item.nodeid in warm or (cold and not warm)]
+        saw = self.saw[function]
+        chosen = sorted(reached, key=lambda at: (-saw[at], found.seconds[found.items[at].nodeid]))
         pid = os.fork()
         if pid:
             return pid
         try:
-            signal.alarm(TRY_FOR if warm or cold else TRY_ANEW_FOR)
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, 1)
             os.dup2(nothing, 2)
-            if not warm and not cold:
+            if not reached:
+                signal.alarm(TRY_ANEW_FOR)
                 try_anew(mutant)
+            whole = sum(found.seconds[found.items[at].nodeid] for at in chosen)
+            signal.setitimer(signal.ITIMER_PROF, PATIENCE * (whole + 1))  # ends the process, which counts as seen
             if not warm:
                 clear_caches()
-            choose(mutant)
-            os._exit(SURVIVED if all(passes(item) for item in chosen) else KILLED)
+            gc.disable()
+            self.faults.choose(mutant)
+            for at in chosen:
+                if not passes(found.items[at]):
+                    _PLACE.pack_into(self._seen_by, number * _PLACE.size, at + 1)
+                    os._exit(KILLED)
+            os._exit(SURVIVED)
         finally:
             os._exit(KILLED)
 
-    def _reap(self, running: dict[int, str]) -> None:
+    def _reap(self, running: dict[int, int]) -> None:
         pid, status = os.wait()
-        mutant = running.pop(pid)
+        number = running.pop(pid)
+        mutant = self.mutants[number]
         self.tried.append(mutant)
         if os.waitstatus_to_exitcode(status) == SURVIVED:
             self.survivors.append(mutant)
+        (at,) = _PLACE.unpack_from(self._seen_by, number * _PLACE.size)
+        if at:
+            self.saw[function_of(mutant)][at - 1] += 1
 
 
 @functools.cache
@@ -186,43 +254,82 @@ def difference(code: str, mutant: str) -> str:
     return "\n".join(row for row in rows if row[:2] not in ("--", "++", "@@"))
 
 
+def at_least(seen: int, tried: int) -> float:
+    """The lower end of the 95 % Wilson interval of a share, in percent."""
+    z, share = 1.96, seen / tried
+    middle, spread = share + z * z / (2 * tried), z * math.sqrt(share * (1 - share) / tried + (z / (2 * tried)) ** 2)
+    return 100 * (middle - spread) / (1 + z * z / tried)
+
+
 def report(codes: dict[str, str], mutants: list[str], survivors: list[str], *, show: bool) -> float:
     """Print the share of faults that were seen, module by module. Returns the whole share in percent."""
-    total, lost = defaultdict(int), defaultdict(int)
-    for mutant in mutants:
-        total[mutant.split(".")[3]] += 1
-    for mutant in sorted(survivors):
-        module = mutant.split(".")[3]
-        lost[module] += 1
-        if show:
-            print(f"\n{mutant}\n{difference(codes[module], mutant)}")
-    for module, count in total.items():
+    total, lost = Counter(mutant.split(".")[3] for mutant in mutants), Counter(each.split(".")[3] for each in survivors)
+    for mutant in sorted(survivors) if show else ():
+        print(f"\n{mutant}\n{difference(codes[mutant.split('.')[3]], mutant)}")
+    for module, count in sorted(total.items()):
         print(f"{module:16} {100 * (count - lost[module]) / count:5.1f} %  {count - lost[module]} of {count}")
-    share = 100 * (len(mutants) - len(survivors)) / max(len(mutants), 1)
-    print(f"{'engine':16} {share:5.1f} %  {len(mutants) - len(survivors)} of {len(mutants)} faults seen")
+    seen = len(mutants) - len(survivors)
+    share = 100 * seen / max(len(mutants), 1)
+    print(f"{'engine':16} {share:5.1f} %  {seen} of {len(mutants)} faults seen")
     return share
+
+
+def chosen(mutants: list[str], options: argparse.Namespace) -> list[str]:
+    """The faults to try: all, those of a file, or a random part, the same for the same seed."""
+    if options.only:
+        wanted = set(options.only.read_text().split())
+        return [mutant for mutant in mutants if mutant in wanted]
+    if not options.sample and not options.minutes:
+        return mutants
+    # Which test sees a fault depends on nothing but the fault, so that the order is free.
+    return random.Random(options.seed).sample(mutants, min(options.sample or len(mutants), len(mutants)))
+
+
+def copy_tree(folder: Path) -> None:
+    """What the tests of the engine need, in a folder where the faults may be written."""
+    skip = shutil.ignore_patterns("__pycache__", "node_modules")
+    for each in COPIED:
+        if (ROOT / each).is_dir():
+            shutil.copytree(ROOT / each, folder / each, ignore=skip)
+        else:
+            (folder / each).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / each, folder / each)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--module", action="append", help="only this module of the engine; repeatable")
+    parser.add_argument("--sample", type=int, help="only so many faults, drawn by the seed")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="what the sample is drawn from; printed where none is given"
+    )
+    parser.add_argument("--minutes", type=float, help="stop then and report on what was tried, a random part")
+    parser.add_argument("--only", type=Path, help="only the faults named in this file, one a line")
+    parser.add_argument("--keep", type=Path, help="write the names of the faults that were not seen to this file")
+    parser.add_argument("--floor", type=float, default=90, help="percent")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--show", action="store_true", help="print each fault that was not seen")
+    options = parser.parse_args()
+    if options.seed is None:
+        options.seed = random.SystemRandom().randrange(2**32)
+    options.only, options.keep = (each and each.resolve() for each in (options.only, options.keep))
+    return options
+
+
+def passed(options: argparse.Namespace, tried: int, seen: int, share: float) -> bool:
+    """Whether the share, or for a random part the lower end of its interval, reaches the floor."""
+    if not tried or not (options.sample or options.minutes):
+        return share >= options.floor
+    least = at_least(seen, tried)
+    print(f"a random part, seed {options.seed}: at least {least:.1f} % with 95 % confidence, floor {options.floor:g} %")
+    return least >= options.floor
 
 
 def main() -> int:
     """Check, print the score; exit 1 where it is under the floor or a test fails without any fault."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--module", action="append", help="only this module of the engine; repeatable")
-    parser.add_argument("--every", type=int, default=1, help="only every so-manieth fault")
-    parser.add_argument("--floor", type=float, default=90, help="percent")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--minutes", type=float, help="stop then and report on what was tried, a random part")
-    parser.add_argument("--show", action="store_true", help="print each fault that was not seen")
-    options = parser.parse_args()
+    options = arguments()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
-        os.chdir(ROOT)
-        for each in COPIED:
-            skip = shutil.ignore_patterns("__pycache__", "node_modules")
-            if Path(each).is_dir():
-                shutil.copytree(each, Path(folder) / each, ignore=skip)
-            else:
-                shutil.copy(each, Path(folder) / each)
-        for each in COPIED_FILES:
-            shutil.copy(each, Path(folder) / each)
+        copy_tree(Path(folder))
         os.chdir(folder)
         codes, mutants = {}, []
         for path in sorted(ENGINE.glob("*.py")):
@@ -230,18 +337,22 @@ def main() -> int:
                 continue
             codes[path.stem], names = mutants_of(path)
             path.write_text(codes[path.stem])
-            mutants += names[:: options.every]
-        if options.minutes:
-            random.shuffle(mutants)
-        print(f"{len(mutants)} faults", flush=True)
+            mutants += names
+        tried = chosen(mutants, options)
+        faults = Faults()
+        trampoline.wrap_in_trampoline = faults.decorator
+        print(f"{len(tried)} of {len(mutants)} faults, seed {options.seed}", flush=True)
         sys.path[:] = [folder, *(each for each in sys.path if Path(each).resolve() not in (ROOT, ROOT / "tests"))]
-        check = Check(mutants, options.jobs, options.minutes)
+        check = Check(faults, tried, options.jobs, options.minutes)
         code = pytest.main(ARGUMENTS, plugins=[check])
         os.chdir(ROOT)
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) or check.broken:
         print("the tests do not pass without any fault")
         return 1
-    return int(report(codes, check.tried, check.survivors, show=options.show) < options.floor)
+    if options.keep:
+        options.keep.write_text("".join(f"{each}\n" for each in sorted(check.survivors)))
+    share = report(codes, check.tried, check.survivors, show=options.show)
+    return int(not passed(options, len(check.tried), len(check.tried) - len(check.survivors), share))
 
 
 if __name__ == "__main__":
