@@ -132,6 +132,7 @@ class PageForm(Form):
     single: frozenset[str] = frozenset()  # drawn by another field, not a question of their own
     follow: Mapping[str, tuple[str, ...]] = {}  # asked only after one of these answers: {"field": ("asked", "yes")}
     optional: frozenset[str] = frozenset()  # no gap in the review when it is left empty
+    folds: Mapping[str, tuple[str, ...]] = {}  # stands folded until one of these answers; "": to any of the questions
 
     def __init__(self, formdata: Any = None, *, today: date, places: Mapping[int, str] | None = None) -> None:
         super().__init__(formdata)
@@ -142,6 +143,18 @@ class PageForm(Form):
             if isinstance(field, SelectField) and field.name.endswith("_year"):
                 span = range(today.year, today.year - 80, -1)
                 field.choices = _choices({"": _("Year")} | {str(year): str(year) for year in span})
+
+    def after(self, asked: str) -> list[str]:
+        """The fields that unfold below a question; below all of them for ""."""
+        return [name for name, (question, *_answers) in self.folds.items() if question == asked and name in self]
+
+    def opens(self, asked: str) -> set[str]:
+        """The answers of a question that unfold something."""
+        return {answer for question, *answers in self.folds.values() if question in (asked, "") for answer in answers}
+
+    def is_folded(self, *names: str) -> bool:
+        """Whether fields may stay folded: nothing is in them and nothing is wrong with them."""
+        return not any(self[name].data or self[name].errors for name in names)
 
     def values(self, sent: MultiDict[str, str]) -> dict[str, Any]:
         """The answers as they were typed, whether they can be used or not."""
@@ -240,7 +253,7 @@ class ContactForm(PageForm):
     email = line(_("Email"), longest=254, needed=False, type="email", autocomplete="email", inputmode="email")
     phone = line(_("Mobile phone"), longest=40, type="tel", autocomplete="tel", inputmode="tel")
     zip = line(_("ZIP code"), longest=10, autocomplete="postal-code", inputmode="numeric")
-    language = one_of(_("Which language do you like best?"), {"en": "English", "es": "Español"})
+    language = one_of(_("Your language"), {"en": "English", "es": "Español"})
     cls = {"language": "row two"}
     width = {"phone": "mid", "zip": "short"}
     optional = frozenset({"zip"})
@@ -269,7 +282,7 @@ class ContactForm(PageForm):
 class CoverForm(PageForm):
     payer = line(_("Which health insurance do you have?"), _("As it is written on your card."))
     payer_not_sure = not_sure()
-    referrer = line(_("Did a doctor or therapist send you? Who?"), _("You can leave this empty."))
+    referrer = line(_("Which doctor or therapist sent you?"), _("You can leave this empty."))
     single = frozenset({"payer_not_sure"})
     optional = frozenset({"referrer"})
 
@@ -386,18 +399,18 @@ class DoseForm(PageForm):
     release = one_of(_("Which kind was it?"), {}, _("The box or bottle says."))
     dose = line(
         _("What was the most you took in a day?"),
-        _("In mg, like 50 or 50-100. The bottle or your pharmacy app may say."),
+        _("In mg, like 50 or 50-100. The bottle may say."),
         longest=60,
     )
     dose_not_sure = not_sure()
-    weeks = line(_("For about how many weeks in all?"), _("Like 8 or 4-7. You can write 6 months too."), longest=60)
+    weeks = line(_("For about how many weeks in all?"), _("Like 8, 4-7 or 6 months."), longest=60)
     weeks_not_sure = not_sure()
     at_dose = one_of(
         _("How much of that time was at that dose?"),
         {
             "all": _("All of it"),
             "part": _("Part of it"),
-            "changed": _("My dose changed. I can tell the steps"),
+            "changed": _("My dose changed in steps"),
             "not_sure": NOT_SURE,
         },
     )
@@ -405,6 +418,8 @@ class DoseForm(PageForm):
     level = yes_no(_("Did a blood test show that the level was right?"), _("Some medicines are measured in the blood."))
     cls = {"release": "row two", "level": "row"}
     single = frozenset({"drug", "dose_not_sure", "weeks_not_sure", "at_dose_weeks"})
+    width = {"at_dose_weeks": "mid"}
+    folds = {"at_dose_weeks": ("at_dose", "part")}
 
     def __init__(self, formdata: Any = None, **more: Any) -> None:
         super().__init__(formdata, **more)
@@ -502,22 +517,22 @@ class OutcomeForm(PageForm):
     use = one_of(
         _("What did you take it for?"),
         {
-            "alone": _("For my mood, on its own"),
-            "add_on": _("For my mood, added to another medicine"),
-            "sleep": _("For sleep"),
-            "pain": _("For pain"),
+            "alone": _("My mood, on its own"),
+            "add_on": _("My mood, with another medicine"),
+            "sleep": _("Sleep"),
+            "pain": _("Pain"),
             "smoking": _("To stop smoking"),
-            "other": _("For something else"),
+            "other": _("Something else"),
             "not_sure": NOT_SURE,
         },
     )
     outcome = one_of(
         _("How much did it help?"),
         {
-            "none": _("It did not help"),
-            "partial": _("It helped a little, not enough"),
-            "lost_response": _("It helped at first, then stopped"),
-            "response": _("It helped a lot"),
+            "none": _("Not at all"),
+            "partial": _("A little, not enough"),
+            "lost_response": _("At first, then it stopped"),
+            "response": _("A lot"),
             "remission": _("I felt well again"),
             "not_sure": NOT_SURE,
         },
@@ -528,7 +543,7 @@ class OutcomeForm(PageForm):
             "ongoing": _("I still take it"),
             "inefficacy": _("It did not help enough"),
             "side_effects": _("Side effects made me stop"),
-            "could_not": _("I could not take it: another illness or medicine"),
+            "could_not": _("Another illness or medicine"),
             "cost": _("It cost too much"),
             "other": _("Something else"),
             "not_sure": NOT_SURE,
@@ -612,7 +627,7 @@ class LastForm(PageForm):
             "none": _("No papers"),
             "not_sure": NOT_SURE,
         },
-        _("You can add a photo now or later. You can also go on without."),
+        _("You can add a photo now or later."),
     )
     side_effects = line(_("Which side effects made you stop?"))
     side_effect_month, side_effect_year = months(), years()
@@ -648,9 +663,7 @@ class TakingForm(PageForm):
     names = SelectMultipleField(validate_choice=False)
     none = BooleanField(_("Nothing else"), false_values=("", "false", "0"))
     none_not_sure = not_sure()
-    changed = text(
-        _("Did you stop or change a medicine of late?"), _("Which, and about when. You can leave this empty.")
-    )
+    changed = text(_("Medicines stopped or changed of late?"), _("If so: which, and about when."))
     single = frozenset({"drug", "none", "none_not_sure"})
     optional = frozenset({"changed"})
 
@@ -681,14 +694,15 @@ THERAPY_NAMES = {
 class TherapyForm(PageForm):
     had = one_of(_("Have you had talk therapy for this?"), YES_NO)
     kinds = SelectMultipleField(
-        _("If yes: which kind?"),
+        _("Which kind?"),
         choices=_choices(THERAPY_NAMES),
-        description=_("Tick all that you had. You can ask the therapist, or make a best guess."),
+        description=_("Tick all that you had."),
         invalid_choice_message=CHOOSE,
     )
     other_kind = line(_("If another kind: what was it called?"))
     cls = {"had": "row"}
     follow = {"kinds": ("had", "yes")}
+    folds = {"kinds": ("had", "yes"), "other_kind": ("kinds", "other")}
     optional = frozenset({"other_kind"})
 
 
@@ -748,6 +762,9 @@ class TreatmentsForm(PageForm):
 # -- 6, 7: safety ---------------------------------------------------------------------------------------------------
 
 
+MORE = {"more": ("", "yes")}  # room for words, after any yes of the page
+
+
 def _screen_fields(key: str) -> dict[str, Any]:
     return {name: yes_no(*QUESTIONS[name]) for name in pages.SCREENS[key]}
 
@@ -756,7 +773,8 @@ def _screen_form(key: str, **more: Any) -> type[PageForm]:
     """The page's yes or no questions, in their order, then `more`, then room for words."""
     fields = _screen_fields(key) | more | {"more": text(_("If you said yes: tell us more"), _("You can skip this."))}
     cls = {name: "row" for name, field in fields.items() if name != "more"}
-    return type(f"{key.title()}Form", (PageForm,), fields | {"cls": cls, "optional": frozenset({"more"})})
+    drawn = {"cls": cls, "optional": frozenset({"more"}), "folds": MORE}
+    return type(f"{key.title()}Form", (PageForm,), fields | drawn)
 
 
 def _alcohol_form() -> type[PageForm]:
@@ -775,6 +793,7 @@ class HeartForm(PageForm):
     cls = {"hypertensive_or_cv_disease": "row", "respiratory": "row"}
     single = frozenset({"systolic", "diastolic", "bp_not_sure"})
     optional = frozenset({"more"})
+    folds = MORE
 
     def validate_systolic(self, field: Field) -> None:
         upper, lower = field.data or "", self.diastolic.data or ""
@@ -795,7 +814,7 @@ class HeartForm(PageForm):
 
 class HealthForm(PageForm):
     liver_impairment = one_of(
-        _("Did a doctor tell you that your liver does not work well?"),
+        _("Liver trouble, by what a doctor said?"),
         {
             "none": _("No"),
             "mild": _("A little"),
@@ -808,6 +827,7 @@ class HealthForm(PageForm):
     raised_intraocular_pressure_or_thyrotoxicosis = yes_no(*QUESTIONS["raised_intraocular_pressure_or_thyrotoxicosis"])
     more = text(_("If you said yes: tell us more"), _("You can skip this."))
     optional = frozenset({"more"})
+    folds = {"more": ("", "yes", "mild", "moderate", "severe")}
     cls = {
         "liver_impairment": "row two",
         "bladder": "row",
@@ -816,8 +836,8 @@ class HealthForm(PageForm):
 
 
 class ThyroidForm(PageForm):
-    problem = yes_no(_("Were you ever told that your thyroid is too slow or too fast?"))
-    tested = yes_no(_("Was your thyroid ever tested?"), _("That is a blood test."))
+    problem = yes_no(_("Is or was your thyroid too slow or too fast?"))
+    tested = yes_no(_("Was your thyroid ever tested?"), _("A blood test."))
     result = one_of(
         _("If yes: what did the test show?"),
         {"normal": _("Normal"), "abnormal": _("Not normal"), "not_sure": NOT_SURE},
@@ -827,6 +847,7 @@ class ThyroidForm(PageForm):
     cls = {"problem": "row", "tested": "row", "result": "row"}
     single = frozenset({"test_month", "test_year", "dates_not_sure"})
     follow = {"result": ("tested", "yes")}
+    folds = dict.fromkeys(("result", "test_month", "test_year", "dates_not_sure"), ("tested", "yes"))
 
     def validate_test_year(self, field: Field) -> None:
         month = record.month_of({"test_year": field.data or "", "test_month": self.test_month.data or ""}, "test")
@@ -841,10 +862,10 @@ class ThyroidForm(PageForm):
 
 
 class SleepForm(PageForm):
-    insomnia = yes_no(_("Is it hard for you to fall asleep or stay asleep?"))
-    hours = line(_("About how many hours do you sleep a night?"), _("Like 6 or 5-7."), longest=20)
+    insomnia = yes_no(_("Is it hard to fall asleep or stay asleep?"))
+    hours = line(_("About how many hours of sleep a night?"), _("Like 6 or 5-7."), longest=20)
     hours_not_sure = not_sure()
-    gasping = yes_no(_("Do you snore loudly, or wake up gasping for air?"))
+    gasping = yes_no(_("Loud snoring, or waking up gasping for air?"))
     cls = {"insomnia": "row", "gasping": "row"}
     width = {"hours": "short"}
     single = frozenset({"hours_not_sure"})
@@ -855,17 +876,16 @@ class SleepForm(PageForm):
 
 
 class ConditionsForm(PageForm):
-    pain = yes_no(_("Do you have pain on most days?"))
+    pain = yes_no(_("Pain on most days?"))
     lowering = yes_no(
         _("Did your mood drop after you began some medicine?"),
         _("Like steroids, acne pills, blood pressure pills, birth control."),
     )
     lowering_which = line(_("If yes: which one?"), _("You can skip this."))
-    illness = text(
-        _("Do you have some other illness that lasts?"), _("Like diabetes or lupus. You can leave this empty.")
-    )
+    illness = text(_("Any other illness that lasts?"), _("Like diabetes or lupus."))
     cls = {"pain": "row", "lowering": "row"}
     follow = {"lowering_which": ("lowering", "yes")}
+    folds = follow
     optional = frozenset({"lowering_which", "illness"})
 
 
@@ -889,7 +909,7 @@ class LifeForm(PageForm):
         description=_("Tick what fits. You can skip all of it."),
         invalid_choice_message=CHOOSE,
     )
-    words = text(_("Is there more that you want to tell us?"), _("In your own words. You can skip this."))
+    words = text(_("Anything else to tell us?"), _("In your own words. You can skip this."))
     optional = frozenset({"words"})
 
 
@@ -898,7 +918,7 @@ class FamilyForm(PageForm):
 
     relatives = text(
         _("Has someone in your family had depression or bipolar?"),
-        _("Who, and what helped them, if you know. You can skip this."),
+        _("Who, and what helped them, if you know."),
     )
     gene_test = yes_no(_("Have you had a gene test about medicines?"), _("A swab of the cheek, or blood."))
     cls = {"gene_test": "row"}
@@ -928,6 +948,8 @@ class TimesForm(PageForm):
         ],
         invalid_choice_message=CHOOSE,
     )
+    away = BooleanField(_("I will be away on some days"), false_values=("", "false", "0"))
+    folds = {"windows": ("when", "some")}
 
     def validate_when(self, field: Field) -> None:
         if field.data == "some" and not self.windows.data:
@@ -1044,8 +1066,9 @@ def _consent_fields(*keys: str) -> dict[str, Any]:
 
 
 class ConsentsForm(type("_Consents", (PageForm,), _consent_fields("care_team", "records"))):  # type: ignore[misc]
-    records_from = line(_("If yes: which doctor or pharmacy?"), _("Name and town. You can add this later."))
+    records_from = line(_("If yes: which doctor or pharmacy?"), _("Name and town, now or later."))
     optional = frozenset({"records_from"})
+    folds = {"records_from": ("records", "yes")}
 
 
 class MessagesForm(type("_Messages", (PageForm,), _consent_fields("email", "sms"))):  # type: ignore[misc]

@@ -17,10 +17,9 @@ _NAMED = Effort(taps=2, typed=1, pages=0)  # a medicine's name, found in the sea
 _ANY_DAY = date(2026, 1, 1)
 # Lines that most people leave: they follow an answer that few give.
 _SELDOM = frozenset(
-    {"at_dose_weeks", "side_effects", "side_effect_month", "side_effect_year", "in_the_way", "drug"}
-    | {"phone", "diastolic", "names", "test_month", "test_year", "result"}
+    {"side_effects", "side_effect_month", "side_effect_year", "in_the_way", "drug"} | {"phone", "diastolic", "names"}
 )
-_SELDOM_PAGES = frozenset({"away"})
+_OFTEN_OPEN = frozenset({"kinds", "records_from"})  # of what stands folded
 
 
 def minutes_left(intake: Intake, page: str, saved: Mapping[str, Leaf], *, key: str = "", step: int = 0) -> int:
@@ -79,8 +78,9 @@ def _of_page(page: str, form_class: type[forms.PageForm], seen: set[str]) -> Eff
     form = form_class(None, today=_ANY_DAY)
     made = Effort(words=timing.count_words(pages.PAGES[page].heading) if page else 0)
     for field in form:
-        if not isinstance(field, HiddenField):
-            is_asked = field.name not in (form.optional | _SELDOM) and page not in _SELDOM_PAGES
+        is_folded = field.name in form.folds and field.name not in _OFTEN_OPEN
+        if not isinstance(field, HiddenField) and not is_folded:
+            is_asked = field.name not in (form.optional | _SELDOM)
             made += _of_field(field, seen, is_asked=is_asked, is_told=page in operations.CONSENTS)
     return made
 

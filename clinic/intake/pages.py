@@ -60,7 +60,7 @@ _PAGES = (
     Page("ptsd", 3, "Hard events"),
     *(Page(f"ptsd-{n}", 3, "Hard events") for n in PTSD_PAGES),
     Page(MEDICINES, 4, "Medicines", "Medicines you have tried"),
-    Page("taking", 4, "Medicines", "What else you take now"),
+    Page("taking", 4, "Medicines", "What else do you take now?"),
     Page("therapy", 5, "Talk therapy", "Talk therapy"),
     *(Page(f"therapy-{kind}", 5, "Talk therapy") for kind in THERAPIES),
     Page("treatments", 5, "Treatments", "Other treatments"),
@@ -117,6 +117,8 @@ def applies(key: str, pages: Pages, age: int | None) -> bool:
         return any((pages.get(f"phq9-{n}") or {}).get("answer") in ("1", "2", "3") for n in range(1, PHQ9_ITEMS + 1))
     if key.startswith("ptsd-"):
         return (pages.get("ptsd") or {}).get("gate") == "1"
+    if key == "away":
+        return bool((pages.get("times") or {}).get("away") or any((pages.get("away") or {}).values()))
     if key == "pregnancy":
         return (pages.get("about") or {}).get("sex") != "male" and (age is None or age in CHILDBEARING)
     return True

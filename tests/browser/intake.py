@@ -5,6 +5,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.stack import wait_for
+
 Answers = Mapping[str, Mapping[str, Any]]
 
 PHQ9 = {f"phq9-{n}": {"answer": value} for n, value in enumerate("22332221", 1)} | {"phq9-9": {"answer": "0"}}
@@ -23,7 +25,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     **PHQ9,
     "therapy": {"had": "no"},
     "consents": {"care_team": "yes", "records": "yes"},
-    "times": {"windows": [f"{day}-afternoon" for day in range(5)]},
+    "times": {"when": "some", "windows": [f"{day}-afternoon" for day in range(5)]},
     "messages": {"email": "yes", "sms": "yes", "style": "each"},
 }
 MEDICINES = (
@@ -74,6 +76,13 @@ def go_on(page: Page) -> None:
     page.wait_for_url(lambda address: address != before)
 
 
+def settle(page: Page) -> None:
+    """Wait until the server has every answer of the page that is open."""
+    expect(page.locator("#saved")).to_have_attribute("data-is", "good")
+    kept = "[...Object.keys(localStorage), ...Object.keys(sessionStorage)].filter((key) => key.startsWith('daybreak:')).length"
+    wait_for(lambda: page.evaluate(kept) == 0, "the answers to be saved")
+
+
 def add_medicines(page: Page) -> None:
     """Both medicines, from the list and back to it."""
     for name, *steps in MEDICINES:
@@ -86,7 +95,9 @@ def add_medicines(page: Page) -> None:
 
 def add_medicine(page: Page, name: str) -> None:
     """From the list to the first page of a new medicine."""
-    page.locator("#answers [name='drug']").fill(name)
+    box = page.locator("#answers [name='drug']")
+    box.fill(name)
+    box.blur()  # the suggestions lie over the button until then
     page.get_by_role("button", name="Add this medicine").click()
     page.wait_for_url("**/intake/medicines/*/1")
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from clinic.config import RUNNING_FILE
 from clinic.intake import pages as intake_pages
 from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
-from tests.browser.intake import ANSWERS, add_medicine, fill_until, go_on, page_of, put
+from tests.browser.intake import ANSWERS, MEDICINES, add_medicine, fill_until, go_on, page_of, put, settle
 from tests.browser.stack import Stack, link_in, wait_for
 from tests.browser.test_keyboard import choose, send, tab_to
 from tests.browser.test_pages import ALL_LOOKS, LOOKS, faults_of, listed, see
@@ -86,11 +86,11 @@ class Mishaps:
         self.page, self.stack, self.email = page, stack, email
 
     def reload(self) -> None:
-        self.page.wait_for_timeout(1200)  # typing is saved after a moment
+        settle(self.page)
         self.page.reload()
 
     def back(self) -> None:
-        self.page.wait_for_timeout(1200)
+        settle(self.page)
         self.page.go_back()
         self.page.go_forward()
 
@@ -109,7 +109,7 @@ class Mishaps:
 
     def expired(self) -> None:
         here, letters = self.page.url, len(self.stack.letters.all)
-        self.page.wait_for_timeout(1200)
+        settle(self.page)
         end_sessions(self.stack)
         self.page.goto(here)
         self.page.wait_for_url(lambda address: "/link" in address)
@@ -225,7 +225,7 @@ def test_a_tablet_is_handed_over_and_back(stack: Stack, open_page: OpenPage) -> 
     put(tablet, {"given": "Nadia", "family": "Example"})
     faults = list(faults_of(tablet, [(820, "dark"), (PHONE, "light")]))
     tablet.set_viewport_size({"width": 820, "height": 1100})
-    tablet.wait_for_timeout(1200)
+    settle(tablet)
     tablet.get_by_role("button", name="Stop and hand back the tablet").click()
     tablet.wait_for_url("**/kiosk/over")
     faults += list(faults_of(tablet, [(820, "light")]))
@@ -302,6 +302,68 @@ def test_a_medicine_by_keyboard_alone(open_page: OpenPage) -> None:
     choose(page, "records", "no")
     send(page, "Save and go on")
     assert page_of(page) == "messages"
+
+
+GROUPS = """() => [...new Map([...document.querySelectorAll('#answers :is(input, select, textarea)[name]:not([type=hidden])')]
+  .filter((e) => e.checkVisibility()).map((e) => [e.name, e.type])).entries()]"""
+
+
+def answer_by_keyboard(page: Page, answers: dict[str, Any]) -> None:
+    """These answers in the order of the page, "no" where they say nothing of a yes or no question."""
+    done: set[str] = set()
+    while groups := [(name, kind) for name, kind in page.evaluate(GROUPS) if name not in done]:
+        name, kind = groups[0]
+        done.add(name)
+        value = answers.get(name)
+        if value is None and kind == "radio" and page.locator(f"[name='{name}'][value='no']").count():
+            value = "no"
+        if value is None:
+            continue
+        if kind == "radio":
+            choose(page, name, value)
+        elif kind == "checkbox":
+            for each in value if isinstance(value, list) else [value]:
+                tab_to(page, name=name, value=each)
+                page.keyboard.press("Space")
+        elif kind == "select-one":
+            tab_to(page, name=name)
+            page.keyboard.type(page.locator(f"[name='{name}'] option[value='{value}']").inner_text())
+        else:
+            tab_to(page, name=name)
+            page.keyboard.type(value)
+
+
+def press_on(page: Page) -> None:
+    """Tab to the button below the last question and press it."""
+    send(page, page.locator(".dock .btn.grow").inner_text())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_whole_form_by_keyboard_alone(open_page: OpenPage, language: str) -> None:
+    """Every page once, to the end, without a pointer; every stop on the way shows its focus."""
+    page = open_page(DESK)
+    page.goto(f"/intake/start?lang={language}")
+    send(page, page.locator("main form .btn").first.inner_text())
+    answers = ANSWERS | {"contact": {"email": f"keys-{language}@example.org", "language": language}, "places": {}}
+    for _ in range(90):
+        now = page_of(page)
+        if now == "review":
+            break
+        if now == "medicines":
+            for name, *steps in MEDICINES:
+                tab_to(page, name="drug")
+                page.keyboard.type(name)
+                page.keyboard.press("Escape")
+                send(page, page.locator("button[name='add']").inner_text())
+                for step in steps:
+                    answer_by_keyboard(page, step)
+                    press_on(page)
+        else:
+            answer_by_keyboard(page, answers.get(now, {}))
+        press_on(page)
+    press_on(page)
+    expect(page.locator("main")).to_contain_text({"en": "Thank you", "es": "Gracias"}[language])
 
 
 @pytest.mark.parametrize(

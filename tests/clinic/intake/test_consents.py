@@ -14,6 +14,8 @@ from tests.builders import TESTER, make_intake, make_patient
 PUBLISHED = {
     ("care_team", "2026-11", "en"): "5488b54d7158e014",
     ("care_team", "2026-11", "es"): "0e3f129767e4e78c",
+    ("care_team", "2026-11.2", "en"): "dd3f6678d13b9542",
+    ("care_team", "2026-11.2", "es"): "07205a5a6e403ecf",
     ("records", "2026-11", "en"): "fd2cc240dbf5480d",
     ("records", "2026-11", "es"): "62a873f67efeaf63",
     ("email", "2026-11", "en"): "225df74ee6536156",
@@ -45,7 +47,7 @@ def test_an_answer_is_kept_with_the_text_that_was_shown(person) -> None:
     person.known()
     person.save("consents", care_team="yes", records="no")
     assert rows(person.intake_id) == [
-        ("care_team", True, "2026-11", "en"),
+        ("care_team", True, "2026-11.2", "en"),
         ("records", False, "2026-11", "en"),
     ]
     row = queries.consent_answers(person.intake.patient_id)[0]
@@ -55,7 +57,7 @@ def test_an_answer_is_kept_with_the_text_that_was_shown(person) -> None:
 def test_the_language_is_that_of_the_page(person) -> None:
     person.client.get("/intake/consents?lang=es")
     person.save("consents", care_team="yes")
-    assert rows(person.intake_id) == [("care_team", True, "2026-11", "es")]
+    assert rows(person.intake_id) == [("care_team", True, "2026-11.2", "es")]
 
 
 def test_the_same_answer_again_adds_nothing_another_one_does(person) -> None:

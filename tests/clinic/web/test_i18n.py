@@ -178,7 +178,7 @@ def test_a_questionnaire_without_a_published_form_is_english_and_says_so(client,
     client.get("/intake/about?lang=es")
     page = client.get("/intake/ptsd-1").text
     assert "Had nightmares about the event(s)" in page
-    assert "su versión publicada en español no está cargada aquí" in page
+    assert "su versión publicada en español no está cargada" in page
     assert '<div class="stack gap-5" lang="en">' in page
     page = client.get("/intake/phq9-1").text
     assert "Poco interés o placer en hacer cosas" in page
