@@ -206,11 +206,11 @@ def test_without_script_a_file_is_sent_too(chromium: Browser, stack: Stack, tmp_
     (tmp_path / "list.png").write_bytes(files.png())
     page.set_input_files("#file", str(tmp_path / "list.png"))
     page.get_by_role("button", name="Add it").click()
-    assert page.get_by_text("list.png").count()
+    expect(page.get_by_text("list.png").first).to_be_visible()
     (tmp_path / "bad.pdf").write_text("no")
     page.set_input_files("#file", str(tmp_path / "bad.pdf"))
     page.get_by_role("button", name="Add it").click()
-    assert page.get_by_text("We cannot read bad.pdf").count()
+    expect(page.get_by_text("We cannot read bad.pdf").first).to_be_visible()
     context.close()
 
 

@@ -160,7 +160,7 @@ def test_three_proposals(open_page: OpenPage, looks: Any) -> None:
     page.get_by_label("Protocol").select_option("tms_10hz_left_standard")
     page.get_by_role("button", name="Find whole courses").click()
     page.wait_for_url("**/courses/choose*")
-    assert page.get_by_role("radio").count() == 3
+    expect(page.get_by_role("radio")).to_have_count(3)
     faults = list(faults_of(page, looks))
     assert not faults, listed(faults)
 
