@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from clinic.intake import pages as intake_pages
 from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
