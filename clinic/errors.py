@@ -57,6 +57,12 @@ class ReasonNeeded(Conflict):
     code = "reason_needed"
 
 
+class Stale(Conflict):
+    """What was shown is no longer so. `details["preview"]` is how it is now: look again, then decide."""
+
+    code = "stale"
+
+
 class AlreadyOver(Conflict):
     """The session has started, ended or was cancelled."""
 

@@ -112,6 +112,7 @@ class Locked:
     added: list[tuple[int, Booking]] = field(default_factory=list)
     removed: list[tuple[int, Booking]] = field(default_factory=list)
     fresh_until: datetime | None = None  # when the first hold that was added runs out
+    facts_changed: bool = False  # hours, devices or shifts changed too: the warm state has to read them
 
     @cached_property
     def state(self) -> Snapshot:
@@ -367,7 +368,8 @@ def _tell(locked: Locked, after_commit: AfterCommit) -> None:
         start=state.start if state is not None else None,
         fresh_until=locked.fresh_until,
     )
-    after_commit.append(remember)
+    if not locked.facts_changed:
+        after_commit.append(remember)
     after_commit.append(lambda: jobs.ring(jobs.Job.SWEEP_REMINDERS))
 
 

@@ -223,7 +223,7 @@ def _devices(location_id: int, site: str, tz: str, start: date, days: int) -> tu
         DeviceDowntime.device_id.in_(down), DeviceDowntime.ends_at > clock.now() - timedelta(days=2)
     )
     for device_id, starts_at, ends_at in db.session.execute(spans):
-        down[device_id].extend(_day_spans(starts_at, ends_at, tz, start, days))
+        down[device_id].extend(day_spans(starts_at, ends_at, tz, start, days))
     return tuple(
         (
             row.id,
@@ -241,7 +241,8 @@ def _devices(location_id: int, site: str, tz: str, start: date, days: int) -> tu
     )
 
 
-def _day_spans(starts_at: datetime, ends_at: datetime, tz: str, start: date, days: int) -> Iterable[DaySpan]:
+def day_spans(starts_at: datetime, ends_at: datetime, tz: str, start: date, days: int) -> Iterable[DaySpan]:
+    """The span as days and local minutes, outward to whole minutes."""
     first, first_minute = from_utc(starts_at, tz)
     last, last_minute = from_utc(ends_at + timedelta(seconds=59), tz)
     for day in range(max(0, (first - start).days), min(days - 1, (last - start).days) + 1):
@@ -277,7 +278,7 @@ def _people(location_id: int, tz: str, start: date, days: int) -> dict[int, Pers
         StaffAbsence.user_id.in_(shifts), StaffAbsence.ends_at > clock.now() - timedelta(days=2)
     )
     for user_id, starts_at, ends_at in db.session.execute(absences) if shifts else ():
-        shifts[user_id][2].extend(_day_spans(starts_at, ends_at, tz, start, days))
+        shifts[user_id][2].extend(day_spans(starts_at, ends_at, tz, start, days))
     return {key: Person(able, tuple(on), tuple(sorted(off))) for key, (able, on, off) in shifts.items()}
 
 

@@ -1,26 +1,34 @@
 """What time alone changes in the calendar. Each row in its own transaction, so that one bad row stops no other."""
 
 import logging
+from collections.abc import Callable, Iterable
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic.audit import system
 from clinic.db import db
 from clinic.errors import ClinicError
-from clinic.scheduling import holding, undoing
+from clinic.scheduling import answering, holding, undoing
 
 log = logging.getLogger(__name__)
 BY = system("scheduling")
 
 
 def sweep() -> int:
-    """End every hold that ran out; answers how many. What nobody can take back any more is dropped."""
-    count = 0
+    """End what ran out: holds, and re-plans that nobody answered. Answers how many rows that were."""
     undoing.forget_old()
-    for hold_id, _ in holding.run_out():
+    count = _each("change", answering.unanswered(), lambda x: answering.lapse_change(x, by=BY))
+    holds = [hold_id for hold_id, _ in holding.run_out()]
+    return count + _each("hold", holds, lambda x: holding.let_go(x, outcome=holding.EXPIRED, by=BY))
+
+
+def _each(what: str, ids: Iterable[int], do: Callable[[int], object]) -> int:
+    count = 0
+    for row_id in ids:
         try:
-            count += holding.let_go(hold_id, outcome=holding.EXPIRED, by=BY)
+            do(row_id)
+            count += 1
         except (ClinicError, SQLAlchemyError) as error:
-            log.warning("hold %d not ended: %s", hold_id, type(error).__name__)
+            log.warning("%s %d not ended: %s", what, row_id, type(error).__name__)
             db.session.rollback()
     return count

@@ -1,0 +1,121 @@
+"""Reads of outages, and whom they hit. An outage counts from the moment it is known."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+
+from clinic import clock
+from clinic.db import db
+from clinic.errors import AlreadyOver, NotFound
+from clinic.locations.models import Closure
+from clinic.patients.sites import everyone
+from clinic.scheduling import queries
+from clinic.scheduling.models import (
+    PERSON,
+    ChangeKind,
+    Hold,
+    Outage,
+    OutageState,
+    ScheduleChange,
+    TreatmentSession,
+)
+
+# -- reads ----------------------------------------------------------------------------------------------------------
+
+
+def get(outage_id: int) -> Outage:
+    """The outage. Raises NotFound."""
+    row = db.session.get(Outage, outage_id)
+    if row is None:
+        raise NotFound("no such outage")
+    return row
+
+
+def open_outages(location_ids: Collection[int]) -> Sequence[Outage]:
+    """Outages at these sites that wait to be applied, soonest first."""
+    statement = select(Outage).where(
+        Outage.state == OutageState.OPEN, or_(Outage.location_id.in_(location_ids), Outage.location_id.is_(None))
+    )
+    return db.session.scalars(statement.order_by(Outage.starts_at, Outage.id)).all()
+
+
+def changes(outage_id: int) -> Sequence[ScheduleChange]:
+    """What was changed for an outage, a row a person and course."""
+    statement = select(ScheduleChange).where(ScheduleChange.outage_id == outage_id)
+    return db.session.scalars(statement.order_by(ScheduleChange.id)).all()
+
+
+def still_open(outage_id: int, *, lock: bool = False) -> Outage:
+    """The outage, while it was neither applied nor withdrawn. Raises NotFound, AlreadyOver."""
+    row = db.session.get(Outage, outage_id, with_for_update=lock or None, populate_existing=True)
+    if row is None:
+        raise NotFound("no such outage")
+    if row.state != OutageState.OPEN:
+        raise AlreadyOver(f"this outage is {row.state}", state=row.state)
+    return row
+
+
+def sites(row: Outage) -> set[int]:
+    """Sites in its reach."""
+    return {row.location_id} if row.location_id is not None else queries.sites_of_person(row.staff_id or 0)
+
+
+# -- whom it hits ---------------------------------------------------------------------------------------------------
+
+
+def _where(row: Outage) -> Any:
+    """Condition on the appointments in the reach of an outage. A person's pool may hit anyone at their sites."""
+    since, day = max(row.starts_at, clock.now()), timedelta(days=1)
+    in_time = and_(
+        TreatmentSession.starts_at < row.ends_at,
+        TreatmentSession.starts_at > since - day,
+        TreatmentSession.device_until > row.starts_at,
+    )
+    days = TreatmentSession.local_on.between((since - day).date(), (row.ends_at + day).date())  # for the index
+    here = and_(TreatmentSession.location_id.in_(sites(row)), days)
+    if row.kind == ChangeKind.DEVICE:
+        return and_(in_time, here, TreatmentSession.device_id == row.device_id)
+    if row.kind == ChangeKind.SITE:
+        return and_(in_time, here)
+    return and_(in_time, or_(TreatmentSession.staff_id == row.staff_id, and_(here, TreatmentSession.need != PERSON)))
+
+
+@everyone()
+def holds_in(row: Outage) -> list[int]:
+    """Holds of plans that can no longer be kept."""
+    statement = select(TreatmentSession.hold_id).join(Hold, Hold.id == TreatmentSession.hold_id)
+    return (
+        list(db.session.scalars(statement.where(_where(row), TreatmentSession.course_id.is_(None)).distinct()))
+        if row.kind != ChangeKind.PERSON
+        else []
+    )
+
+
+@everyone()
+def hit(row: Outage) -> Sequence[TreatmentSession]:
+    """Appointments ahead in its reach, by time."""
+    ahead = (TreatmentSession.state.in_(queries.FREEABLE), TreatmentSession.starts_at > clock.now())
+    return db.session.scalars(
+        select(TreatmentSession).where(_where(row), *ahead).order_by(TreatmentSession.starts_at, TreatmentSession.id)
+    ).all()
+
+
+def hit_by_closures(location_ids: Collection[int]) -> Sequence[TreatmentSession]:
+    """Booked appointments in person on days on which their site is closed: closures that were entered late."""
+    return db.session.scalars(
+        select(TreatmentSession)
+        .join(
+            Closure,
+            and_(Closure.location_id == TreatmentSession.location_id, Closure.on_date == TreatmentSession.local_on),
+        )
+        .where(
+            TreatmentSession.location_id.in_(location_ids),
+            TreatmentSession.local_on >= clock.now().date() - timedelta(days=1),
+            TreatmentSession.state.in_(queries.AHEAD),
+            TreatmentSession.starts_at > clock.now(),
+            TreatmentSession.mode == "in_person",
+        )
+        .order_by(TreatmentSession.starts_at, TreatmentSession.id)
+    ).all()
