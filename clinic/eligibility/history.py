@@ -29,10 +29,19 @@ _ENDINGS = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """One fact of a trial beside what the rules ask of it. `threshold` empty: nothing is asked."""
+    """One fact of a trial. `threshold`: what is asked of this trial alone; `asked_of_all` says the rest."""
 
     fact: str
     given: str
+    threshold: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a rule set asks of every trial, and where the demand comes from."""
+
+    fact: str
     threshold: str
     source: str
 
@@ -271,8 +280,19 @@ def steps(facts: Facts) -> str:
     )
 
 
-def evidence(facts: Facts, rules: RuleSet, source: str) -> list[Evidence]:
-    """Each fact that the verdict rests on, what is asked of it, and where the demand comes from."""
+def asked_of_all(rules: RuleSet) -> list[Asked]:
+    """What is asked of every trial alike; the least dose is each medicine's own and stands with the trial."""
+    return [
+        Asked("Weeks at this dose", f"at least {amount(rules.min_weeks)}", f"rule set {rules.id} {rules.version}"),
+        Asked("Taken as prescribed", "good (at least 80 percent)", "trial_adequacy.adherence: seen"),
+        Asked("What it did", "no change, or partial", "trial_adequacy.response: seen; recalled"),
+        Asked("This episode", "yes", "trial_adequacy.episode_scope: seen"),
+        Asked("Taken for, and how", "depression, alone", "trial_adequacy.counting_rules: recalled"),
+    ]
+
+
+def evidence(facts: Facts, source: str) -> list[Evidence]:
+    """Each fact that the verdict rests on; with the dose what is asked of this medicine, and by which source."""
     trial, unit = facts.trial, dose_unit(facts.drug)
     least = f"at least {amount(facts.min_dose)} {unit}" if facts.min_dose is not None else "no minimum is held"
     strict = facts.drug.strict_min if facts.drug else None
@@ -281,42 +301,19 @@ def evidence(facts: Facts, rules: RuleSet, source: str) -> list[Evidence]:
     missed = f", {span_text(trial.missed_doses_per_week)} doses a week missed" if trial.missed_doses_per_week else ""
     improved = f", {span_text(trial.improvement_percent)} percent better" if trial.improvement_percent else ""
     given = "not known" if facts.dose == ANY else f"{span_text(facts.dose)} {unit}"
+    given = f"{given}, a level in the window stands for it" if facts.by_level else given
+    how = (trial.role or "alone or added not known").replace("_", "-")
     rows = [
-        Evidence("Dose", f"{given}, a level in the window stands for it" if facts.by_level else given, least, source),
-        Evidence(
-            "Weeks at this dose",
-            "not known" if facts.at_dose == ANY else span_text(facts.at_dose),
-            f"at least {amount(rules.min_weeks)}",
-            f"rule set {rules.id} {rules.version}",
-        ),
-        Evidence(
-            "Taken as prescribed",
-            (facts.adherence or "not known") + missed,
-            "good (at least 80 percent)",
-            "trial_adequacy.adherence: seen",
-        ),
-        Evidence(
-            "What it did",
-            words.OUTCOMES[facts.outcome or "unknown"].lower() + improved,
-            "no change, or partial",
-            "trial_adequacy.response: seen; recalled",
-        ),
-        Evidence(
-            "This episode",
-            {True: "yes", False: "no, an earlier one", None: "not known"}[facts.in_episode],
-            "yes",
-            "trial_adequacy.episode_scope: seen",
-        ),
-        Evidence(
-            "Taken for, and how",
-            f"{facts.purpose or 'not known'}, {(trial.role or 'alone or added not known').replace('_', '-')}",
-            "depression, alone",
-            "trial_adequacy.counting_rules: recalled",
-        ),
-        Evidence("Stopped because", words.STOPPED[trial.stopped_reason or "unknown"], "", ""),
+        Evidence("Dose", given, least, source),
+        Evidence("Weeks at this dose", "not known" if facts.at_dose == ANY else span_text(facts.at_dose)),
+        Evidence("Taken as prescribed", (facts.adherence or "not known") + missed),
+        Evidence("What it did", words.OUTCOMES[facts.outcome or "unknown"].lower() + improved),
+        Evidence("This episode", {True: "yes", False: "no, an earlier one", None: "not known"}[facts.in_episode]),
+        Evidence("Taken for, and how", f"{facts.purpose or 'not known'}, {how}"),
+        Evidence("Stopped because", words.STOPPED[trial.stopped_reason or "unknown"]),
     ]
     if trial.side_effect:
-        rows.append(Evidence("Side effect", _side_effect(trial), "", ""))
+        rows.append(Evidence("Side effect", _side_effect(trial)))
     return rows
 
 

@@ -96,6 +96,7 @@ class Review:
     smallest_change: str
     chart: Timeline
     trials: tuple[TrialRow, ...]
+    asked: tuple[history.Asked, ...] = ()
 
 
 def review(
@@ -136,6 +137,7 @@ def review(
             since=history.scale_from(facts, drawn) if drawn else None,
         ),
         trials=tuple(rows),
+        asked=tuple(history.asked_of_all(rules)) if is_current and any(row.facts for row in rows) else (),
     )
 
 
@@ -328,7 +330,7 @@ def _trial(
         why=tuple(reason["text"] for reason in judged["why"]),
         would_count_if=(judged.get("would_count_if") or {}).get("text", ""),
         sources=sources,
-        facts=tuple(history.evidence(shown[0], rules, sources[0] if sources else "")) if shown and rules else (),
+        facts=tuple(history.evidence(shown[0], sources[0] if sources else "")) if shown and rules else (),
         detail="; ".join(part for part in (written, taken_as, *added) if part),
         scores=f"{words.span(better)}% better" if better is not None else "",
     )

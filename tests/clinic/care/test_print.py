@@ -1,20 +1,12 @@
 """The history is one page of paper, also with twelve medicines and large text."""
 
-import io
-import re
-import unicodedata
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser
-from pypdf import PdfReader
 
-import clinic
 from tests.builders import eligible_record, failed_trial, make_patient
 from tests.clinic.care.conftest import send
+from tests.printing import printed, read
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
-STATIC = Path(clinic.__file__).parent / "web" / "static"
 NAMES = (
     "Zoloft",
     "Prozac",
@@ -29,28 +21,6 @@ NAMES = (
     "Trintellix",
     "Viibryd",
 )
-
-
-def printed(chromium: Browser, html: str, *, zoom: int = 100) -> PdfReader:
-    """The page as Chromium prints it on Letter paper, with its own style sheets."""
-    sheets = [
-        STATIC / name.removeprefix("/static/") for name in re.findall(r'<link rel="stylesheet" href="([^"?]+)', html)
-    ]
-    styles = "".join(f"<style>{sheet.read_text()}</style>" for sheet in sheets)
-    larger = f"<style>html {{ font-size: {zoom}% }}</style>"
-    page_html = re.sub(r"<link [^>]*>|<script.*?</script>", "", html, flags=re.S).replace(
-        "</head>", f"{styles}{larger}</head>"
-    )
-    page = chromium.new_page()
-    page.set_content(page_html)
-    data = page.pdf(format="Letter", prefer_css_page_size=True)
-    page.close()
-    return PdfReader(io.BytesIO(data))
-
-
-def read(pdf: PdfReader) -> str:
-    """The words of every page; some browsers set two letters as one sign (a ligature)."""
-    return unicodedata.normalize("NFKC", " ".join(" ".join(page.extract_text() for page in pdf.pages).split()))
 
 
 @pytest.fixture

@@ -136,11 +136,19 @@ def test_the_words_say_what_the_bars_show() -> None:
 def test_evidence_sets_each_fact_beside_what_is_asked() -> None:
     trial = failed_trial("venlafaxine", 75, weeks=10, weeks_at_dose=4, adherence="partial")
     facts = history.facts_of(eligible_record(trials=[trial]), RULES)[0]
-    rows = {row.fact: (row.given, row.threshold) for row in history.evidence(facts, RULES, "x")}
-    assert rows["Dose"][0] == "75 mg per day"
-    assert rows["Dose"][1].startswith("at least 75 mg per day; the strictest source asks for")
-    assert rows["Weeks at this dose"] == ("4", "at least 6")
-    assert rows["Taken as prescribed"][0] == "partial"
+    rows = {row.fact: row for row in history.evidence(facts, "x")}
+    assert (rows["Dose"].given, rows["Dose"].source) == ("75 mg per day", "x")
+    assert rows["Dose"].threshold.startswith("at least 75 mg per day; the strictest source asks for")
+    assert rows["Weeks at this dose"].given == "4"
+    assert rows["Taken as prescribed"].given == "partial"
+
+
+def test_what_is_asked_of_every_trial_names_its_source() -> None:
+    asked = {row.fact: (row.threshold, row.source) for row in history.asked_of_all(RULES)}
+    assert asked["Weeks at this dose"] == ("at least 6", f"rule set default {RULES.version}")
+    assert asked["This episode"] == ("yes", "trial_adequacy.episode_scope: seen")
+    facts = history.facts_of(eligible_record(trials=[failed_trial("sertraline", 100)]), RULES)[0]
+    assert set(asked) < {row.fact for row in history.evidence(facts, "x")}  # each has its fact beside it
 
 
 def test_an_episode_far_back_leaves_the_scale_to_this_one() -> None:

@@ -96,6 +96,12 @@ def test_the_page_takes_at_most_twelve_queries(client: FlaskClient, sign_in: Any
     assert len(found) <= 12, "\n".join(found)
 
 
+def test_a_long_case_is_a_page_of_at_most_1500_nodes(client: FlaskClient, sign_in: Any) -> None:
+    made = long_case()
+    sign_in("prescriber")
+    assert len(re.findall(r"<[a-z]", page_of(client, made))) <= 1500
+
+
 def test_a_long_case_takes_no_more_queries_than_a_short_one(
     client: FlaskClient, sign_in: Any, count_statements: Any
 ) -> None:
