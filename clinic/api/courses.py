@@ -235,6 +235,7 @@ def _proposal(row: CourseProposal, sites: dict[int, Any]) -> dict[str, Any]:
         "cost": plan["cost"],
         "cost_parts": plan["parts"],
         "why": plan["why"],
+        "gaps": plan.get("gaps", []),
         "sessions": sessions,
     }
 

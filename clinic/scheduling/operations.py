@@ -22,6 +22,7 @@ from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
 from clinic.scheduling.planner.explain import explain_no_course
+from clinic.scheduling.planner.reasons import gap_as_json
 from clinic.scheduling.planner.visits import Part, opening_part, rest_of
 from clinic.scheduling.wishes import CourseWish, PlannedSession
 
@@ -121,6 +122,7 @@ def _stored(
             "cost": plan.cost,
             "parts": plan.parts.as_dict(),
             "why": list(choice.why),
+            "gaps": [gap_as_json(gap) for gap in plan.gaps],
             "notes": {str(number): note for number, note in choice.notes.items()},
             "sessions": [session.as_json() for session in sessions],
         },

@@ -1,7 +1,7 @@
 """From a wish and the present state to proposals, make-ups and free places. Reads nothing, writes nothing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,18 +15,16 @@ from clinic.scheduling.planner import (
     NoCourse,
     Proposal,
     VisitSpec,
-    best_course,
     breaches,
     propose,
+    visit_reasons,
     why_this_time,
 )
 from clinic.scheduling.planner.calendar import to_utc
-from clinic.scheduling.planner.placement import cost_parts
 from clinic.scheduling.planner.rules import Block, possible_starts, usable_devices
 from clinic.scheduling.wishes import PlannedSession
 
 KINDS = ("earliest", "steadiest", "preferred_place", "best", "other_time", "later_start")
-LATER_WEEKS = (1, 2, 3)
 MOST_REMEMBERED = 64  # questions to one state
 
 
@@ -55,16 +53,31 @@ def choices(request: CourseRequest, state: Snapshot, count: int) -> list[Choice]
 
 
 def _choices(request: CourseRequest, state: Snapshot, count: int) -> list[Choice] | NoCourse:
-    found = propose(request, state.occupancy, count + 1)
+    found = propose(request, state.occupancy, count)
     if isinstance(found, NoCourse):
         return found
-    found = [*found, *_later(found, request, state, count)]
     kinds = _distinct_kinds(found)
-    ordered = sorted(zip(kinds, found, strict=True), key=lambda pair: KINDS.index(pair[0]))[:count]
+    ordered = sorted(zip(kinds, found, strict=True), key=lambda pair: KINDS.index(pair[0]))
     return [
-        Choice(kind, offer.labels, offer.plan, offer.reasons, dict(why_this_time(offer.plan, request, state.occupancy)))
+        Choice(kind, offer.labels, offer.plan, _why(offer), _notes(offer.plan, request, state))
         for kind, offer in ordered
     ]
+
+
+def _why(offer: Proposal) -> tuple[str, ...]:
+    """How it differs, and each gap by name that is not the protocol's own."""
+    return (*offer.reasons, *(gap.text for gap in offer.plan.gaps if not gap.expected))
+
+
+def _notes(plan: CoursePlan, request: CourseRequest, state: Snapshot) -> dict[int, str]:
+    """For each visit away from its usual place what stood in the way, and what would open it."""
+    notes = why_this_time(plan, request, state.occupancy)
+    bookings = [booking for each in state.bookings.values() for booking in each]
+    for reason in visit_reasons(plan, request, state.occupancy, bookings):
+        if reason.blocked is not None:
+            blocked = reason.blocked
+            notes[reason.number] = f"{blocked.text} (open if {blocked.opens}, {blocked.saves} less)"
+    return notes
 
 
 def _distinct_kinds(found: Sequence[Proposal]) -> list[str]:
@@ -74,28 +87,6 @@ def _distinct_kinds(found: Sequence[Proposal]) -> list[str]:
         fitting = [kind for kind in KINDS if kind in offer.labels]
         kinds.append(next((kind for kind in fitting if kind not in kinds), fitting[0]))
     return kinds
-
-
-def _later(found: Sequence[Proposal], request: CourseRequest, state: Snapshot, count: int) -> Iterator[Proposal]:
-    """Where the optimum is best in every way there is still a choice of when to begin."""
-    seen = {_places(offer.plan) for offer in found}
-    best = found[0].plan
-    for weeks in LATER_WEEKS:
-        if len(seen) >= count:
-            return
-        later = replace(request, release=best.visits[0].day + 7 * weeks)
-        plan = best_course(later, state.occupancy) if later.release <= request.latest_start else None
-        if plan is None or _places(plan) in seen:
-            continue
-        seen.add(_places(plan))
-        parts = cost_parts(request, state.occupancy, plan.visits, plan.anchor, plan.home)
-        weekdays = state.occupancy.weekdays_between(best.visits[0].day, plan.visits[0].day)
-        reasons = (f"starts {weekdays} weekdays later", *plan.why[1:])
-        yield Proposal(("later_start",), replace(plan, parts=parts, cost=parts.total), reasons)
-
-
-def _places(plan: CoursePlan) -> tuple[Any, ...]:
-    return tuple((visit.day, visit.device, visit.start) for visit in plan.visits)
 
 
 def binding_of(refusal: NoCourse, request: CourseRequest, protocol: Protocol) -> list[dict[str, Any]]:

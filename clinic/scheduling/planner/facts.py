@@ -352,7 +352,7 @@ class NoCourse:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One of several courses to choose from. `labels`: best, earliest, steadiest, preferred_place, other_time."""
+    """One of several courses to choose from. `labels`: see propose()."""
 
     labels: tuple[str, ...]
     plan: CoursePlan

@@ -24,7 +24,7 @@ from clinic.scheduling.planner.facts import (
     Weights,
 )
 from clinic.scheduling.planner.occupancy import Occupancy
-from clinic.scheduling.planner.reasons import visit_reasons, why_not_sooner
+from clinic.scheduling.planner.reasons import gap_as_json, visit_reasons, why_not_sooner
 from clinic.scheduling.planner.table import INF, worst_cost
 
 FORMAT = "tms-plan/1"
@@ -403,17 +403,7 @@ def course_as_json(plan: CoursePlan) -> dict[str, Any]:
         "parts": plan.parts.as_dict(),
         "earliest_day": plan.earliest_day,
         "why": list(plan.why),
-        "gaps": [
-            {
-                "after": gap.after,
-                "from": gap.from_date.isoformat(),
-                "to": gap.to_date.isoformat(),
-                "days": gap.days,
-                "expected": gap.expected,
-                "text": gap.text,
-            }
-            for gap in plan.gaps
-        ],
+        "gaps": [gap_as_json(gap) for gap in plan.gaps],
     }
 
 

@@ -14,13 +14,15 @@ from clinic.scheduling.planner.table import INF, Table, waiting_costs
 
 STEADIEST_FACTOR = 5
 OTHER_TIME_MINUTES = 60
+LATER_WEEKS = (1, 2, 3)
 
 
 def propose(request: CourseRequest, occupancy: Occupancy, count: int = 3) -> list[Proposal] | NoCourse:
     """Up to `count` different courses, the optimum first. One that is best in several ways carries several labels.
 
     Labels: best, earliest (the cheapest on the first day any can start), steadiest (least change of time and device),
-    preferred_place (only locations with the least penalty), other_time (at least an hour from the optimum's usual time).
+    preferred_place (only locations with the least penalty), other_time (at least an hour from the optimum's usual time),
+    later_start (the cheapest that starts a week later, or two, or three; where the others are too few).
     """
     table = Table(request, occupancy)
     best = _planned(table)
@@ -35,6 +37,13 @@ def propose(request: CourseRequest, occupancy: Occupancy, count: int = 3) -> lis
         if plan is not None:
             plans.setdefault(_identity(plan), plan)
             labels.setdefault(_identity(plan), []).append(label)
+    for weeks in LATER_WEEKS:
+        later = None
+        if len(plans) < count:
+            later = _planned(table, best.visits[0].day + 7 * weeks - table.first_day)
+        if later is not None and _identity(later) not in plans:
+            later = replace(later, earliest_day=best.earliest_day)
+            plans[_identity(later)], labels[_identity(later)] = later, ["later_start"]
     chosen = list(plans)[: max(1, count)]
     found = {key: explained(plans[key], request, occupancy) for key in chosen}
     return [

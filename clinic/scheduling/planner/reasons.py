@@ -1,6 +1,7 @@
 """Why this course: its cost in words and by visit, what blocks what looks better, and the gaps that it leaves by name."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -285,6 +286,18 @@ def named_gaps(
             )
         )
     return tuple(found)
+
+
+def gap_as_json(gap: NamedGap) -> dict[str, Any]:
+    """A gap as answers carry it."""
+    return {
+        "after": gap.after,
+        "from": gap.from_date.isoformat(),
+        "to": gap.to_date.isoformat(),
+        "days": gap.days,
+        "expected": gap.expected,
+        "text": gap.text,
+    }
 
 
 def _causes(

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from clinic import clock
 from clinic.eligibility.models import Decision
 from clinic.errors import AlreadyOver, Conflict, DecisionRequired, Expired, Invalid, NotFound, SlotTaken
-from clinic.locations.models import Closure, Location
+from clinic.locations.models import Closure, DeviceDowntime, Location
 from clinic.protocols.shapes import bookable
 from clinic.scheduling import appointments, operations, queries
 from clinic.scheduling.models import Course, TreatmentSession
@@ -249,6 +249,31 @@ def test_an_accelerated_course_books_ten_sessions_a_day(scene: Scene) -> None:
     per_day = Counter(s.local_on for s in sessions if s.kind == "daily")
     assert set(per_day.values()) == {10}
     assert len(per_day) == 5
+
+
+def test_a_gap_over_thanksgiving_is_named_with_its_dates(scene: Scene) -> None:
+    for day, name in ((26, "Thanksgiving"), (27, "Day after Thanksgiving")):
+        queries.db.session.add(Closure(location_id=scene.site.id, on_date=date(2026, 11, day), name=name))
+    queries.db.session.commit()
+    (row,) = queries.proposals(
+        propose(scene, CourseWish("itbs_left", latest_start=date(2026, 11, 24), count=1)).proposal_ids
+    )
+    named = "5 days from Wed Nov 25 to Mon Nov 30: Thu Nov 26 closed (Thanksgiving), Fri Nov 27 closed (Day after Thanksgiving)"
+    assert named in row.plan["why"]
+    assert [gap["text"] for gap in row.plan["gaps"] if not gap["expected"]] == [named]
+
+
+def test_what_stood_in_the_way_of_the_usual_time_is_noted(scene: Scene) -> None:
+    for day, opens, closes in ((30, time(8), time(9, 30)), (25, time(9, 30), time(18))):
+        span = [datetime.combine(date(2026, 11, day), at, LOS_ANGELES).astimezone(UTC) for at in (opens, closes)]
+        queries.db.session.add(
+            DeviceDowntime(device_id=scene.device.id, starts_at=span[0], ends_at=span[1], reason="service")
+        )
+    queries.db.session.commit()
+    wish = CourseWish("itbs_left", daily_window=(480, 640), latest_start=date(2026, 11, 24), count=1)
+    (row,) = queries.proposals(propose(scene, wish).proposal_ids)
+    (note,) = row.plan["notes"].values()
+    assert "device out of service (open if the device is back in service, " in note
 
 
 def test_a_payers_shape_is_booked_on_the_devices_of_its_protocol(scene: Scene) -> None:

@@ -39,7 +39,9 @@ def identity(plan):
 def test_the_optimum_comes_first_with_every_label_it_earns():
     (first, *others) = propose(make_request(3), make_occupancy())
     assert first.labels == ("best", "earliest", "steadiest", "preferred_place")
-    assert [p.labels for p in others] == [("other_time",)]
+    assert [p.labels for p in others] == [("other_time",), ("later_start",)]
+    assert others[1].plan.visits[0].day == 7
+    assert "starts 5 weekdays later" in others[1].reasons
     assert abs(others[0].plan.anchor - first.plan.anchor) >= 60
 
 
@@ -87,7 +89,7 @@ def test_the_earliest_start_is_the_proven_one_at_its_least_cost():
 
 
 def test_the_other_time_lies_an_hour_away_in_every_session():
-    (first, other) = propose(make_request(4), make_occupancy(), count=3)
+    (first, other, _) = propose(make_request(4), make_occupancy(), count=3)
     assert other.labels == ("other_time",)
     assert min(abs(v.start - first.plan.anchor) for v in other.plan.visits) >= 60
 
