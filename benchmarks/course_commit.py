@@ -72,6 +72,8 @@ def bare(course_id: int) -> float:
         "device_untils": [r.device_until + shift for r in rows],
         "spaced_untils": [r.spaced_until + shift for r in rows],
         "dates": [r.local_on + shift for r in rows],
+        "authorisation_ids": [r.authorisation_id for r in rows],
+        "self_pay_ids": [r.self_pay_id for r in rows],
         "patient_id": rows[0].patient_id,
     }
     db.session.remove()

@@ -57,6 +57,12 @@ class ReasonNeeded(Conflict):
     code = "reason_needed"
 
 
+class NotAuthorised(Conflict):
+    """Sessions would lie outside what the payer approved. `details["sessions"]` says which and why."""
+
+    code = "not_authorised"
+
+
 class Stale(Conflict):
     """What was shown is no longer so. `details["preview"]` is how it is now: look again, then decide."""
 

@@ -13,9 +13,10 @@ from clinic.errors import AlreadyOver, Conflict, Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.locations.models import Device
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, overriding, planning, queries, steps, visits, wishes
+from clinic.scheduling import booking, capacity, ledger, overriding, planning, queries, steps, visits, wishes
 from clinic.scheduling.booking import AfterCommit, Locked
 from clinic.scheduling.capacity import Snapshot
+from clinic.scheduling.ledger import Wanted
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, Mode, SessionState, TreatmentSession
 from clinic.scheduling.overriding import Soft
@@ -56,7 +57,8 @@ def _changing(
         yield row, locked
         if steps.before([row]) == old:
             return
-        steps.remember(action, old, [row], course=(course, old_course) if course is not None else None, by=by)
+        is_changed = course is not None and steps.course_before(course) != old_course
+        steps.remember(action, old, [row], course=(course, old_course) if course and is_changed else None, by=by)
         db.session.flush()
         booking.raise_versions(locked, after_commit)
 
@@ -154,6 +156,7 @@ def move_session(
     staff_id: int | None = None,
     room_id: int | None = None,
     reason: str = "",
+    self_pay_id: int | None = None,
     by: Actor,
 ) -> None:
     """Give an appointment another time or device, a visit another staff member or room.
@@ -175,11 +178,17 @@ def move_session(
         else:
             if staff_id is not None or room_id is not None:
                 raise Invalid("a treatment session moves to a time and a device", fields=["staff", "room"])
-            _move(row, starts_at, device_id or row.device_id or 0, reason, by, after_commit)
+            _move(row, starts_at, device_id or row.device_id or 0, reason, self_pay_id, by, after_commit)
 
 
 def _move(
-    row: TreatmentSession, starts_at: datetime, device_id: int, reason: str, by: Actor, after_commit: AfterCommit
+    row: TreatmentSession,
+    starts_at: datetime,
+    device_id: int,
+    reason: str,
+    self_pay_id: int | None,
+    by: Actor,
+    after_commit: AfterCommit,
 ) -> None:
     protocol = wishes.protocol_of(queries.course_of(row).protocol)
     if (starts_at, device_id) == (row.starts_at, row.device_id):
@@ -201,7 +210,9 @@ def _move(
     old: dict[str, Any] = {"from_at": row.starts_at.isoformat(), "from_device": row.device_id}
     found = steps.before([row])
     locked.free(taken(row))
-    put(row, place, protocol, locked)
+    with db.session.no_autoflush:
+        put(row, place, protocol, locked)
+        fund(row, protocol, self_pay_id=self_pay_id)
     row.revision += 1
     row.state, row.confirmed_at, row.change_id = SessionState.BOOKED, None, None
     locked.take(taken(row))
@@ -219,6 +230,21 @@ def put(row: TreatmentSession, place: PlannedSession, protocol: Protocol, locked
     row.starts_at, row.ends_at, row.device_until = one.starts_at, one.ends_at, one.device_until
     row.spaced_until = place.starts_at + wishes.spacing(protocol, row.number)
     row.local_on = queries.local_date(place.starts_at, locked.state.site_of_device[place.device_id].tz)
+
+
+def fund(row: TreatmentSession, protocol: Protocol, *, self_pay_id: int | None = None) -> None:
+    """Who pays for a session at its new place: the same authorisation if it can, another one, or the patient.
+
+    A session that no payer was asked for stays so. Raises NotAuthorised.
+    """
+    if row.authorisation_id is None:
+        return
+    wanted = Wanted(row.number, row.location_id, row.device_id, row.local_on)
+    if ledger.why_not(ledger.get(row.authorisation_id), wanted) is None:
+        return
+    freed = {row.authorisation_id: 1}
+    found = ledger.cover(row.patient_id, protocol, [wanted], self_pay_id=self_pay_id, freed=freed)[0]
+    row.authorisation_id, row.self_pay_id = found
 
 
 def giving_device(device_id: int, protocol: Protocol) -> Device:

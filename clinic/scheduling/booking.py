@@ -16,13 +16,14 @@ from clinic import audit, clock, jobs
 from clinic.audit import Actor
 from clinic.db import broken_constraint, db
 from clinic.eligibility import queries as eligibility
-from clinic.errors import DecisionRequired, SlotTaken
+from clinic.errors import DecisionRequired, NotAuthorised, SlotTaken
 from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.patients.sites import everyone
 from clinic.protocols.base import Protocol
-from clinic.scheduling import capacity, queries, wishes
+from clinic.scheduling import capacity, ledger, queries, wishes
 from clinic.scheduling.capacity import Snapshot
+from clinic.scheduling.ledger import Funds, Wanted
 from clinic.scheduling.mirror import Taken, taken
 from clinic.scheduling.models import Hold, SessionState, TreatmentSession
 from clinic.scheduling.planner import Booking
@@ -39,15 +40,19 @@ OVERLAPS = {
     "treatment_sessions_room_overlap": "the room was taken by someone else",
     "treatment_sessions_staff_overlap": "the staff member sees someone else then",
 }
+LEDGER = {
+    "authorisations_not_exceeded_check": "No session is left of what the payer approved.",
+    "authorisations_cover": "A session would lie outside what the payer approved.",
+}
 TAKEN = "Someone else booked one of these times. Nothing was booked."
 AfterCommit = list[Callable[[], object]]
 
 SESSION_COLUMNS = """course_id, patient_id, state, hold_id, revision, location_id, device_id, room_id, number, kind,
-    need, starts_at, ends_at, device_until, spaced_until, local_on"""
+    need, starts_at, ends_at, device_until, spaced_until, local_on, authorisation_id, self_pay_id"""
 SESSION_ROWS = """unnest(CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]), CAST(:room_ids AS integer[]),
     CAST(:numbers AS smallint[]), CAST(:kinds AS varchar[]), CAST(:needs AS varchar[]), CAST(:starts AS timestamptz[]),
     CAST(:ends AS timestamptz[]), CAST(:device_untils AS timestamptz[]), CAST(:spaced_untils AS timestamptz[]),
-    CAST(:dates AS date[]))"""
+    CAST(:dates AS date[]), CAST(:authorisation_ids AS bigint[]), CAST(:self_pay_ids AS bigint[]))"""
 # Sessions of a course that is booked already: revision 1, because the patient was told of the course without them.
 INSERT_SESSIONS = text(
     f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
@@ -92,6 +97,7 @@ class NewCourse:
     anchor_minute: int
     cost: int
     proposal_id: UUID | None = None
+    self_pay_id: int | None = None  # what the payer does not cover the patient agreed to pay
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,10 @@ def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCom
     sessions = new.sessions
     locked = lock_sessions(sessions, patient_ids={new.patient_id})
     refuse_taken(new.patient_id, locked.state, sessions)
-    values = {**course_values(new, decision_id), **_arrays(new.protocol, sessions, locked)}
+    funds = ledger.cover(
+        new.patient_id, new.protocol, wanted(new.protocol, sessions, locked), self_pay_id=new.self_pay_id
+    )
+    values = {**course_values(new, decision_id), **_arrays(new.protocol, sessions, locked, funds)}
     course_id: int = db.session.execute(INSERT_COURSE, {**values, "locked": list(locked.versions)}).scalar_one()
     finish_course(course_id, new, by=by)
     _tell(locked, after_commit)
@@ -285,10 +294,18 @@ def named(session: PlannedSession, rule: str) -> dict[str, Any]:
 
 
 def insert_sessions(
-    course_id: int, patient_id: int, protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked
+    course_id: int,
+    patient_id: int,
+    protocol: Protocol,
+    sessions: Sequence[PlannedSession],
+    locked: Locked,
+    *,
+    self_pay_id: int | None = None,
 ) -> None:
-    """Add sessions to a course in one statement."""
-    values = _arrays(protocol, sessions, locked)
+    """Add sessions to a course in one statement. Raises NotAuthorised."""
+    wants = wanted(protocol, sessions, locked)
+    funds = ledger.cover(patient_id, protocol, wants, self_pay_id=self_pay_id)
+    values = _arrays(protocol, sessions, locked, funds)
     db.session.execute(INSERT_SESSIONS, {**values, "course_id": course_id, "patient_id": patient_id})
 
 
@@ -296,16 +313,26 @@ def hold_sessions(
     hold_id: int, patient_id: int, protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked
 ) -> None:
     """Keep the places of a course in one statement."""
-    values = _arrays(protocol, sessions, locked)
+    values = _arrays(protocol, sessions, locked, [ledger.OPEN] * len(sessions))
     db.session.execute(HOLD_SESSIONS, {**values, "hold_id": hold_id, "patient_id": patient_id})
 
 
-def _arrays(protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked) -> dict[str, Any]:
+def wanted(protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked) -> list[Wanted]:
+    """Sessions as the ledger looks at them."""
+    zones = {s.device_id: ZoneInfo(locked.state.site_of_device[s.device_id].tz) for s in sessions}
+    return [
+        Wanted(s.number, s.location_id, s.device_id, s.starts_at.astimezone(zones[s.device_id]).date())
+        for s in sessions
+    ]
+
+
+def _arrays(
+    protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked, funds: Sequence[Funds]
+) -> dict[str, Any]:
     """The columns of new sessions, one array each; and the state under the lock is told of them."""
     places = [place_of(s, locked) for s in sessions]
     for place in places:
         locked.take(place)
-    zones = {s.device_id: ZoneInfo(locked.state.site_of_device[s.device_id].tz) for s in sessions}
     return {
         "location_ids": [s.location_id for s in sessions],
         "device_ids": [s.device_id for s in sessions],
@@ -317,7 +344,9 @@ def _arrays(protocol: Protocol, sessions: Sequence[PlannedSession], locked: Lock
         "ends": [s.ends_at for s in sessions],
         "device_untils": [place.device_until for place in places],
         "spaced_untils": [s.starts_at + wishes.spacing(protocol, s.number) for s in sessions],
-        "dates": [s.starts_at.astimezone(zones[s.device_id]).date() for s in sessions],
+        "dates": [one.local_on for one in wanted(protocol, sessions, locked)],
+        "authorisation_ids": [one.authorisation_id for one in funds],
+        "self_pay_ids": [one.self_pay_id for one in funds],
     }
 
 
@@ -375,11 +404,13 @@ def _tell(locked: Locked, after_commit: AfterCommit) -> None:
 
 @contextmanager
 def overlaps_translated() -> Iterator[None]:
-    """An overlap that the database refused, in our words. Stands around the transaction, so that it was rolled back."""
+    """An overlap, or a session too many, that the database refused, in our words. Stands around the transaction, so that it was rolled back."""
     try:
         yield
     except IntegrityError as error:
         name = broken_constraint(error)
+        if name in LEDGER:
+            raise NotAuthorised(LEDGER[name], sessions=[]) from None
         if name not in OVERLAPS:
             raise
         raise SlotTaken(TAKEN, taken=[], why=OVERLAPS[name]) from None

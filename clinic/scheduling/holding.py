@@ -15,7 +15,7 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import AlreadyOver, Expired, NotFound
-from clinic.scheduling import booking, queries, wishes
+from clinic.scheduling import booking, ledger, queries, wishes
 from clinic.scheduling.booking import AfterCommit, Locked, NewCourse
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import CourseProposal, Hold, HoldPurpose, SessionState, TreatmentSession
@@ -24,6 +24,14 @@ from clinic.scheduling.wishes import PlannedSession
 HOLD_LIVES = timedelta(minutes=10)
 BOOKED, LET_GO, EXPIRED = "booked", "let_go", "expired"  # outcomes
 
+FUND_SESSIONS = text(
+    """
+    UPDATE treatment_sessions SET authorisation_id = v.authorisation_id, self_pay_id = v.self_pay_id
+    FROM unnest(CAST(:numbers AS smallint[]), CAST(:authorisation_ids AS bigint[]), CAST(:self_pay_ids AS bigint[]))
+        AS v (number, authorisation_id, self_pay_id)
+    WHERE treatment_sessions.course_id = :course_id AND treatment_sessions.number = v.number
+    """
+)
 CONFIRM_COURSE = text(
     """
     WITH course AS (
@@ -189,8 +197,17 @@ def confirm_within_transaction(new: NewCourse, *, by: Actor, after_commit: After
     locked = booking.lock_sessions(new.sessions, patient_ids={new.patient_id})
     if hold.expires_at <= clock.now() or len(rows_of([hold])) < len(new.sessions):
         return None
+    wants = booking.wanted(new.protocol, new.sessions, locked)
+    funds = ledger.cover(new.patient_id, new.protocol, wants, self_pay_id=new.self_pay_id)
     values = booking.course_values(new, decision_id)
     course_id: int = db.session.execute(CONFIRM_COURSE, {**values, "hold_id": hold.id}).scalar_one()
+    if any(one != ledger.OPEN for one in funds):
+        columns = {
+            "numbers": [one.number for one in wants],
+            "authorisation_ids": [one.authorisation_id for one in funds],
+            "self_pay_ids": [one.self_pay_id for one in funds],
+        }
+        db.session.execute(FUND_SESSIONS, {**columns, "course_id": course_id})
     db.session.expire_all()
     booking.finish_course(course_id, new, by=by)
     booking.raise_versions(locked, after_commit)

@@ -116,19 +116,36 @@ def _break_is_long(rows: Sequence[TreatmentSession]) -> bool:
     return len(past) >= 5 and all(row.state == SessionState.NO_SHOW for row in past[-5:])
 
 
-def add_make_up(course_id: int, *, starts_at: datetime, device_id: int, reason: str = "", by: Actor) -> int:
+def add_make_up(
+    course_id: int,
+    *,
+    starts_at: datetime,
+    device_id: int,
+    reason: str = "",
+    self_pay_id: int | None = None,
+    by: Actor,
+) -> int:
     """Book one session that is owed; answers its id.
 
-    Past the allowed gap only with a prescriber's reason. Raises NotFound, Conflict, SlotTaken, Invalid, ReasonNeeded.
+    Past the allowed gap only with a prescriber's reason. Raises NotFound, Conflict, SlotTaken, Invalid, ReasonNeeded,
+    NotAuthorised.
     """
     offered = make_ups(course_id, count=MOST_MAKEUPS)
     if not offered.places and not offered.beyond:
         raise Conflict(offered.reason)
     with booking.overlaps_translated(), transaction() as after_commit:
-        return _add(course_id, starts_at, device_id, reason, by, after_commit)
+        return _add(course_id, starts_at, device_id, reason, self_pay_id, by, after_commit)
 
 
-def _add(course_id: int, starts_at: datetime, device_id: int, reason: str, by: Actor, after_commit: AfterCommit) -> int:
+def _add(
+    course_id: int,
+    starts_at: datetime,
+    device_id: int,
+    reason: str,
+    self_pay_id: int | None,
+    by: Actor,
+    after_commit: AfterCommit,
+) -> int:
     course = queries.lock_course(course_id)
     held = [row for row in queries.sessions(course_id) if row.state in HOLDS_PLACE]
     if course.state not in BOOKABLE or len(held) >= course.planned_sessions:
@@ -148,7 +165,7 @@ def _add(course_id: int, starts_at: datetime, device_id: int, reason: str, by: A
     soft = appointments.soft_gap(protocol, number, last.local_on, on, last.kind)
     overriding.settle(soft, reason, by=by)
     booking.refuse_taken(course.patient_id, locked.state, [place])
-    booking.insert_sessions(course.id, course.patient_id, protocol, [place], locked)
+    booking.insert_sessions(course.id, course.patient_id, protocol, [place], locked, self_pay_id=self_pay_id)
     audit.record(course, "made_up", by=by, starts_at=starts_at.isoformat())
     booking.raise_versions(locked, after_commit)
     added = max(queries.sessions(course_id), key=lambda row: row.id)
@@ -177,6 +194,7 @@ def extend_course(
     count: int = 0,
     every_weeks: int | None = None,
     on: date | None = None,
+    self_pay_id: int | None = None,
     reason: str,
     by: Actor,
 ) -> list[int]:
@@ -202,7 +220,7 @@ def extend_course(
             raise Conflict(f"No place for these sessions: {refusal.text}", binding=binding)
         try:
             with booking.overlaps_translated(), transaction() as after_commit:
-                return _extend(course_id, more, plan, reason, by, after_commit)
+                return _extend(course_id, more, plan, reason, self_pay_id, by, after_commit)
         except SlotTaken:
             continue
     raise Conflict("The places are taken faster than they can be booked. Try again.")
@@ -263,7 +281,13 @@ def _part(protocol: Protocol, kind: str, count: int, every_weeks: int | None, pl
 
 
 def _extend(
-    course_id: int, more: _More, plan: CoursePlan, reason: str, by: Actor, after_commit: AfterCommit
+    course_id: int,
+    more: _More,
+    plan: CoursePlan,
+    reason: str,
+    self_pay_id: int | None,
+    by: Actor,
+    after_commit: AfterCommit,
 ) -> list[int]:
     course = queries.lock_course(course_id)
     if course.planned_sessions != more.planned or course.state not in (*BOOKABLE, CourseState.COMPLETED):
@@ -271,7 +295,7 @@ def _extend(
     sessions = wishes.sessions_of(plan, more.protocol, more.state, more.part)
     locked = booking.lock_sessions(sessions, patient_ids={course.patient_id})
     booking.refuse_taken(course.patient_id, locked.state, sessions)
-    booking.insert_sessions(course.id, course.patient_id, more.protocol, sessions, locked)
+    booking.insert_sessions(course.id, course.patient_id, more.protocol, sessions, locked, self_pay_id=self_pay_id)
     course.planned_sessions += len(sessions)
     if course.state == CourseState.COMPLETED:
         course.state, course.ended_at = CourseState.RUNNING, None
@@ -337,7 +361,9 @@ def _swap(
     for row, place in zip(rows, places, strict=True):
         old: dict[str, Any] = {"from_at": row.starts_at.isoformat(), "from_device": row.device_id}
         locked.free(taken(row))
-        appointments.put(row, place, protocol, locked)
+        with db.session.no_autoflush:
+            appointments.put(row, place, protocol, locked)
+            appointments.fund(row, protocol)
         row.revision += 1
         locked.take(taken(row))
         audit.record(row, "moved", by=by, **old, to_at=row.starts_at.isoformat(), revision=row.revision)

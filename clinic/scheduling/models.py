@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     CheckConstraint,
     ForeignKey,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Uuid,
+    event,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
@@ -21,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic.db import Base, Instant, PrimaryKey, Secret, UTCDateTime, Word, one_of
 from clinic.patients import sites
+from clinic.scheduling import ledger_ddl
 
 
 class CourseState(StrEnum):
@@ -137,6 +140,11 @@ class TreatmentSession(Base):
         ),
         CheckConstraint("(state = 'held') = (hold_id IS NOT NULL)", name="held"),
         CheckConstraint("mode <> 'video' OR room_id IS NULL", name="video_needs_no_room"),
+        CheckConstraint(
+            "(authorisation_id IS NULL OR self_pay_id IS NULL)"
+            " AND (need <> 'person' OR (authorisation_id IS NULL AND self_pay_id IS NULL))",
+            name="one_payer",
+        ),
         CheckConstraint("patient_state IS NULL OR patient_state ~ '^[A-Z]{2}$'", name="patient_state"),
         CheckConstraint(
             "mode <> 'video' OR state <> 'completed' OR patient_state IS NOT NULL", name="video_records_the_state"
@@ -159,6 +167,11 @@ class TreatmentSession(Base):
         Index("treatment_sessions_staff_idx", "staff_id", "starts_at", postgresql_where=text("staff_id IS NOT NULL")),
         Index("treatment_sessions_room_idx", "room_id", "starts_at", postgresql_where=text("room_id IS NOT NULL")),
         Index("treatment_sessions_hold_idx", "hold_id", postgresql_where=text("hold_id IS NOT NULL")),
+        Index(
+            "treatment_sessions_authorisation_idx",
+            "authorisation_id",
+            postgresql_where=text("authorisation_id IS NOT NULL"),
+        ),
         Index("treatment_sessions_change_idx", "change_id", postgresql_where=text("change_id IS NOT NULL")),
     )
 
@@ -185,6 +198,9 @@ class TreatmentSession(Base):
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # the treatment itself began
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # completed, missed or cancelled at
     hold_id: Mapped[int | None] = mapped_column(ForeignKey("holds.id"))
+    # Who pays: a payer within an authorisation, the patient who agreed to it, or (neither) nobody was asked yet.
+    authorisation_id: Mapped[int | None] = mapped_column(ForeignKey("authorisations.id"))
+    self_pay_id: Mapped[int | None] = mapped_column(ForeignKey("self_pay_agreements.id"))
     change_id: Mapped[int | None] = mapped_column(ForeignKey("schedule_changes.id"))  # the re-plan that moved it last
 
     @property
@@ -346,6 +362,57 @@ class ScheduleStep(Base):
     undone_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class Authorisation(Base):
+    """What a payer approved. `sessions_taken` counts the sessions that hold a place under it, booked and given ones.
+
+    A trigger keeps the count and refuses a session outside dates, site, device or protocol (`ledger_ddl`); the CHECK
+    refuses one too many. Whatever is NULL is not limited.
+    """
+
+    __tablename__ = "authorisations"
+    __table_args__ = (
+        CheckConstraint("sessions_taken BETWEEN 0 AND sessions_approved", name="not_exceeded"),
+        CheckConstraint("sessions_approved BETWEEN 1 AND 400", name="approved"),
+        CheckConstraint("valid_from <= valid_until", name="dates"),
+        CheckConstraint("pathway IN ('tms', 'esketamine', 'iv_ketamine')", name="pathway_known"),
+        Index("authorisations_patient_idx", "patient_id"),
+        Index("authorisations_until_idx", "valid_until", postgresql_where=text("ended_at IS NULL")),
+    )
+
+    id: Mapped[PrimaryKey]
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    payer: Mapped[str] = mapped_column(String(120))  # id of a policy, or a name
+    number: Mapped[Secret]
+    pathway: Mapped[Word]
+    protocol: Mapped[str | None] = mapped_column(String(60))
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("locations.id"))
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
+    sessions_approved: Mapped[int] = mapped_column(SmallInteger)
+    sessions_taken: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    valid_from: Mapped[date]
+    valid_until: Mapped[date]  # included
+    created_at: Mapped[Instant]
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # taken back by the payer, or entered wrongly
+
+
+class SelfPayAgreement(Base):
+    """The patient agreed to pay for sessions of a treatment themselves, having been told what they cost."""
+
+    __tablename__ = "self_pay_agreements"
+    __table_args__ = (
+        CheckConstraint("pathway IN ('tms', 'esketamine', 'iv_ketamine')", name="pathway_known"),
+        Index("self_pay_agreements_patient_idx", "patient_id"),
+    )
+
+    id: Mapped[PrimaryKey]
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    pathway: Mapped[Word]
+    what: Mapped[Secret]  # what was said and agreed, price and number of sessions in words
+    agreed_on: Mapped[date]
+    created_at: Mapped[Instant]
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
 class RuleOverride(Base):
     """A soft rule that somebody set aside for one appointment, with the reason."""
 
@@ -389,3 +456,7 @@ class CourseStart(Base):
     starts_on: Mapped[date | None]  # none: no whole course fits into the months that are planned
     schedule_version: Mapped[int]
     computed_at: Mapped[Instant]
+
+
+for statement in ledger_ddl.ALL:
+    event.listen(TreatmentSession.__table__, "after_create", DDL(statement))

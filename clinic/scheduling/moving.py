@@ -6,7 +6,7 @@ give their places back and then take the new ones.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, text, update
@@ -15,8 +15,9 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db
 from clinic.errors import SlotTaken
-from clinic.scheduling import booking, queries, wishes
+from clinic.scheduling import booking, ledger, queries, wishes
 from clinic.scheduling.booking import Locked
+from clinic.scheduling.ledger import Wanted
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import (
     HOLDS_PLACE,
@@ -41,13 +42,15 @@ MOVE_SESSIONS = text(
     SET location_id = v.location_id, device_id = v.device_id, room_id = v.room_id, starts_at = v.starts_at,
         ends_at = v.ends_at, device_until = v.device_until, spaced_until = v.spaced_until, local_on = v.local_on,
         state = v.state, hold_id = v.hold_id, change_id = v.change_id, revision = s.revision + 1,
+        authorisation_id = v.authorisation_id,
         confirmed_at = NULL, started_at = NULL, ended_at = NULL
     FROM unnest(CAST(:ids AS bigint[]), CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]),
         CAST(:room_ids AS integer[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]),
         CAST(:device_untils AS timestamptz[]), CAST(:spaced_untils AS timestamptz[]), CAST(:dates AS date[]),
-        CAST(:states AS varchar[]), CAST(:hold_ids AS bigint[]), CAST(:change_ids AS bigint[]))
+        CAST(:states AS varchar[]), CAST(:hold_ids AS bigint[]), CAST(:change_ids AS bigint[]),
+        CAST(:authorisation_ids AS bigint[]))
         AS v (id, location_id, device_id, room_id, starts_at, ends_at, device_until, spaced_until, local_on,
-              state, hold_id, change_id)
+              state, hold_id, change_id, authorisation_id)
     WHERE s.id = v.id
     """
 )
@@ -164,6 +167,7 @@ def _columns(
     protocol = wishes.protocol_of(queries.course_of(placed[0][0].row).protocol)
     waits = [to.needs_yes for to, _ in placed]
     zones = [locked.state.site_of_device[place.device_id].tz for _, place in placed]
+    dates = [queries.local_date(one.starts_at, tz) for one, tz in zip(places, zones, strict=True)]
     return {
         "ids": [to.row.id for to, _ in placed],
         "location_ids": [one.location_id for one in places],
@@ -175,11 +179,21 @@ def _columns(
         "spaced_untils": [
             one.starts_at + wishes.spacing(protocol, to.row.number) for (to, _), one in zip(placed, places, strict=True)
         ],
-        "dates": [queries.local_date(one.starts_at, tz) for one, tz in zip(places, zones, strict=True)],
+        "dates": dates,
         "states": ["held" if wait else "booked" for wait in waits],
         "hold_ids": [hold.id if wait and hold is not None else None for wait in waits],
         "change_ids": [change.id] * len(placed),
+        "authorisation_ids": [_still_paid(to, on) for (to, _), on in zip(placed, dates, strict=True)],
     }
+
+
+def _still_paid(to: To, on: date) -> int | None:
+    """The authorisation, where it covers the new place too; else nobody pays for the session any more."""
+    if to.row.authorisation_id is None or to.place is None:
+        return None
+    wanted = Wanted(to.row.number, to.place.location_id, to.place.device_id, on)
+    fits = ledger.why_not(ledger.get(to.row.authorisation_id), wanted) is None
+    return to.row.authorisation_id if fits else None
 
 
 def _record(to: To, change: ScheduleChange, *, by: Actor) -> None:

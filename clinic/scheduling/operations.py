@@ -194,20 +194,23 @@ def book_course(
     proposal_id: UUID | None = None,
     protocol: str | None = None,
     sessions: Sequence[AskedSession] = (),
+    self_pay_id: int | None = None,
     by: Actor,
 ) -> Booked:
     """Book every session of a course, or none.
 
     Give a proposal, or a protocol and its sessions in order. The same proposal booked twice answers the same course.
-    Raises NotFound, Invalid, DecisionRequired; SlotTaken and Expired carry fresh proposals (`details["offer"]`).
+    self_pay_id: the patient's agreement to pay for what the payer did not approve.
+    Raises NotFound, Invalid, DecisionRequired, NotAuthorised; SlotTaken and Expired carry fresh proposals (`details["offer"]`).
     """
     wish = CourseWish(protocol or "")
     try:
         if proposal_id is not None:
-            return _book_proposal(patient_id, proposal_id, by=by)
+            return _book_proposal(patient_id, proposal_id, self_pay_id, by=by)
         with transaction():
             patients.get(patient_id)
             new, wish = _from_sessions(patient_id, protocol or "", sessions)
+            new = replace(new, self_pay_id=self_pay_id)
         with overlaps_translated(), transaction() as after_commit:
             queries.lock_patient(patient_id)
             return Booked(book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
@@ -217,7 +220,7 @@ def book_course(
         raise
 
 
-def _book_proposal(patient_id: int, proposal_id: UUID, *, by: Actor) -> Booked:
+def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, *, by: Actor) -> Booked:
     with overlaps_translated(), transaction() as after_commit:
         queries.lock_patient(patient_id)
         row = queries.proposal(proposal_id)
@@ -237,6 +240,7 @@ def _book_proposal(patient_id: int, proposal_id: UUID, *, by: Actor) -> Booked:
             anchor_minute=plan["anchor"],
             cost=plan["cost"],
             proposal_id=proposal_id,
+            self_pay_id=self_pay_id,
         )
         course_id = holding.confirm_within_transaction(new, by=by, after_commit=after_commit)
         if course_id is None:
@@ -381,7 +385,7 @@ class Resumed:
         return bool(self.review)
 
 
-def resume_course(course_id: int, *, on: date | None = None, by: Actor) -> Resumed:
+def resume_course(course_id: int, *, on: date | None = None, self_pay_id: int | None = None, by: Actor) -> Resumed:
     """Plan and book the sessions that are still owed, from a date on (today if left out).
 
     Raises NotFound, Conflict (also where none fits: `details["binding"]`), DecisionRequired.
@@ -395,7 +399,7 @@ def resume_course(course_id: int, *, on: date | None = None, by: Actor) -> Resum
             binding = planning.binding_of(refusal, rest.request, rest.protocol)
             raise Conflict(f"No place for the rest of the course: {refusal.text}", binding=binding)
         try:
-            return _resume(course_id, rest, plan, by=by)
+            return _resume(course_id, rest, plan, self_pay_id, by=by)
         except SlotTaken:
             continue
     raise Conflict("The places are taken faster than they can be booked. Try again.")
@@ -435,7 +439,7 @@ def _rest_of(course_id: int, on: date | None) -> _Rest:
     return _Rest(protocol, state, request, rest.part, rest.review)
 
 
-def _resume(course_id: int, rest: _Rest, plan: CoursePlan, *, by: Actor) -> Resumed:
+def _resume(course_id: int, rest: _Rest, plan: CoursePlan, self_pay_id: int | None, *, by: Actor) -> Resumed:
     sessions = wishes.sessions_of(plan, rest.protocol, rest.state, rest.part)
     with overlaps_translated(), transaction() as after_commit:
         course = queries.lock_course(course_id)
@@ -443,7 +447,7 @@ def _resume(course_id: int, rest: _Rest, plan: CoursePlan, *, by: Actor) -> Resu
             raise Conflict(f"this course is {course.state}")
         locked = booking.lock_sessions(sessions, patient_ids={course.patient_id})
         booking.refuse_taken(course.patient_id, locked.state, sessions)
-        booking.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked)
+        booking.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked, self_pay_id=self_pay_id)
         course.state = CourseState.RUNNING if sessions[0].number > 1 else CourseState.BOOKED
         audit.record(course, "resumed", by=by, sessions=len(sessions), review=rest.review or None)
         booking.raise_versions(locked, after_commit)

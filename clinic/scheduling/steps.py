@@ -27,6 +27,8 @@ COLUMNS = (
     "started_at",
     "ended_at",
     "change_id",
+    "authorisation_id",
+    "self_pay_id",
 )
 COURSE_COLUMNS = ("state", "ended_at", "planned_sessions", "device_id")
 INSTANTS = frozenset({"starts_at", "ends_at", "device_until", "spaced_until", "confirmed_at", "started_at", "ended_at"})

@@ -25,6 +25,11 @@ QUESTIONS = {
     "columns": f"""
         SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, is_identity
         FROM information_schema.columns WHERE table_schema = 'public' AND table_name {OWN}""",
+    "triggers": """
+        SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal""",
+    "functions": """
+        SELECT proname, regexp_replace(prosrc, '\\s+', ' ', 'g') FROM pg_proc
+        JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = 'public'""",
     "sequences": "SELECT sequence_name, start_value FROM information_schema.sequences WHERE sequence_schema = 'public'",
 }
 
