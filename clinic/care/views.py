@@ -196,4 +196,4 @@ chart.add_home(HOME_ORDER, _home)
 chart.add_home(HISTORY_ORDER, _home_links)
 
 
-from clinic.care import public_views, staff_views  # noqa: E402,F401 - their routes belong to the same blueprint
+from clinic.care import plan_views, public_views, referral_views, report_views, summary_views  # noqa: E402,F401 - their routes belong to the same blueprint

@@ -1,0 +1,133 @@
+"""Staff: who has no next step, outcomes, and what the clinic says of treatments."""
+
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+
+from clinic import clock
+from clinic.care import (
+    forms,
+    noting,
+    options,
+    queries,
+    rates,
+)
+from clinic.care.blueprint import bp
+from clinic.care.staff_pages import LANGUAGE_WORDS, lay_fault
+from clinic.errors import Conflict, Invalid, NotFound
+from clinic.locations import queries as locations
+from clinic.staff.models import Role
+from clinic.web import access, context
+from clinic.web.access import current_actor, current_staff
+
+READERS = (Role.MANAGER, Role.PRESCRIBER, Role.NURSE)
+PAGE = 50
+context.NAV.append(("Reports", "care.next_steps", frozenset(map(str, READERS))))
+
+
+@bp.get("/staff/reports/next-steps")
+@access.staff(*READERS)
+def next_steps() -> Any:
+    """People under care with nothing dated ahead."""
+    now, staff = clock.now(), current_staff()
+    rows = queries.without_next_step(
+        now,
+        clock.today(locations.clinic_tz()),
+        location_ids=staff.location_ids,
+        after_id=request.args.get("after", 0, type=int),
+        limit=PAGE + 1,
+    )
+    more = len(rows) > PAGE
+    return render_template(
+        "care/next_steps.html",
+        rows=rows[:PAGE],
+        next_url=url_for(".next_steps", after=rows[PAGE - 1].patient_id) if more else "",
+        is_first="after" not in request.args,
+        more=more,
+        now=now,
+        tz=locations.clinic_tz(),
+    )
+
+
+@bp.get("/staff/reports/outcomes")
+@access.staff(*READERS)
+def outcomes() -> Any:
+    """The clinic's own response and remission, with how many are missing, beside the published figures."""
+    tms = next(option for option in options.catalogue(["tms"]))
+    return render_template(
+        "care/outcomes.html", own=rates.clinic_rates(clock.now()), published=tms.figures, few=rates.PUBLIC_FROM
+    )
+
+
+@bp.get("/staff/settings/options")
+@access.staff(Role.MANAGER)
+def option_notes() -> Any:
+    """Cost, cover and notes by treatment, and the guide's figures in the clinic's own words."""
+    found = {(row.option, row.field, row.language): row for row in queries.notes()}
+    return render_template(
+        "care/option_notes.html",
+        choices=options.catalogue(),
+        fields=noting.FIELDS,
+        languages=LANGUAGE_WORDS,
+        found=found,
+        quotes=options.quotes(),
+        guide=noting.GUIDE,
+    )
+
+
+@bp.route("/staff/settings/options/<option>/<field>/<language>", methods=["GET", "POST"])
+@access.staff(Role.MANAGER)
+def option_note(option: str, field: str, language: str) -> Any:
+    """One note: what patients read, where it comes from, and when it was true."""
+    quotes = options.quotes()
+    if language not in LANGUAGE_WORDS:
+        raise NotFound("There is no such note.")
+    if field not in (quotes if option == noting.GUIDE else noting.FIELDS) or option not in (
+        *options.ids(),
+        noting.GUIDE,
+    ):
+        raise NotFound("There is no such note.")
+    present = {(row.option, row.field, row.language): row for row in queries.notes([option])}.get(
+        (option, field, language)
+    )
+    form = forms.NoteForm(obj=present)
+    status = 200
+    if form.is_submitted():
+        status = 422
+        if form.validate():
+            try:
+                noting.write(
+                    option,
+                    field,
+                    language,
+                    text=form.text.data or "",
+                    source=form.source.data or "",
+                    as_of=form.as_of.data,
+                    staff_id=current_staff().id,
+                    by=current_actor(),
+                )
+            except (Invalid, Conflict) as error:
+                lay_fault(form, error)
+                status = 409 if isinstance(error, Conflict) else 422
+            else:
+                flash("Saved. Patients see it now." if (form.text.data or "").strip() else "Taken away.")
+                return redirect(url_for(".option_notes"))
+    return render_template(
+        "care/option_note.html",
+        form=form,
+        name=quotes[field].text if option == noting.GUIDE else options.names()[option],
+        field=field,
+        is_quote=option == noting.GUIDE,
+        language=LANGUAGE_WORDS[language],
+        present=present,
+    ), status
+
+
+def _count_without_next_step() -> int:
+    staff = current_staff()
+    return queries.count_without_next_step(
+        clock.now(), clock.today(locations.clinic_tz()), location_ids=staff.location_ids
+    )
+
+
+context.add("without_next_step", lambda: _count_without_next_step)  # asked only by the page that shows it

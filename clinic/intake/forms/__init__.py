@@ -1,0 +1,145 @@
+"""Shapes of the form's pages. Every question may stay open, save who the person is and one way to reach them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from clinic.intake import pages
+from clinic.intake.forms.about import AboutForm, BringsForm, ContactForm, CoverForm
+from clinic.intake.forms.base import (
+    DAY_PARTS,
+    NOT_SURE,
+    WEEKDAYS,
+    YES_NO,
+    PageForm,
+    Row,
+    clean,
+    dates_row,
+    line,
+    months,
+    not_sure,
+    one_of,
+    stored,
+    text,
+    years,
+    yes_no,
+)
+from clinic.intake.forms.health import (
+    ConditionsForm,
+    FamilyForm,
+    HealthForm,
+    HeartForm,
+    LifeForm,
+    SleepForm,
+    ThyroidForm,
+    alcohol_form,
+    screen_form,
+)
+from clinic.intake.forms.medicines import (
+    RELEASE_FORMS,
+    DoseForm,
+    LastForm,
+    MedicinesForm,
+    OutcomeForm,
+    StepsForm,
+    TakingForm,
+)
+from clinic.intake.forms.questionnaires import (
+    PtsdGateForm,
+    SafetyForm,
+    cssrs_form,
+    difficulty_form,
+    gad7_form,
+    phq9_form,
+    ptsd_form,
+)
+from clinic.intake.forms.therapy import THERAPY_NAMES, TherapyForm, TherapyKindForm, TreatmentsForm
+from clinic.intake.forms.visits import AwayForm, ConsentsForm, MessagesForm, PlacesForm, TimesForm
+
+__all__ = [
+    "DAY_PARTS",
+    "FORMS",
+    "NOT_SURE",
+    "RELEASE_FORMS",
+    "THERAPY_NAMES",
+    "WEEKDAYS",
+    "YES_NO",
+    "AboutForm",
+    "AwayForm",
+    "BringsForm",
+    "ConditionsForm",
+    "ConsentsForm",
+    "ContactForm",
+    "CoverForm",
+    "DoseForm",
+    "FamilyForm",
+    "HealthForm",
+    "HeartForm",
+    "LastForm",
+    "LifeForm",
+    "MedicinesForm",
+    "MessagesForm",
+    "OutcomeForm",
+    "PageForm",
+    "PlacesForm",
+    "PtsdGateForm",
+    "Row",
+    "SafetyForm",
+    "SleepForm",
+    "StepsForm",
+    "TakingForm",
+    "TherapyForm",
+    "TherapyKindForm",
+    "ThyroidForm",
+    "TimesForm",
+    "TreatmentsForm",
+    "clean",
+    "dates_row",
+    "line",
+    "months",
+    "not_sure",
+    "one_of",
+    "place_names",
+    "stored",
+    "text",
+    "years",
+    "yes_no",
+]
+
+FORMS: dict[str, type[PageForm]] = {
+    "about": AboutForm,
+    "contact": ContactForm,
+    "cover": CoverForm,
+    "brings": BringsForm,
+    **{f"phq9-{n}": phq9_form(n) for n in range(1, pages.PHQ9_ITEMS + 1)},
+    "cssrs-1": cssrs_form(1, 2),
+    "cssrs-2": cssrs_form(3, 4, 5),
+    "cssrs-3": cssrs_form(6),
+    "difficulty": difficulty_form(),
+    **{f"gad7-{n}": gad7_form(*items) for n, items in pages.GAD7_PAGES.items()},
+    "ptsd": PtsdGateForm,
+    **{f"ptsd-{n}": ptsd_form(*items) for n, items in pages.PTSD_PAGES.items()},
+    pages.MEDICINES: MedicinesForm,
+    "taking": TakingForm,
+    "therapy": TherapyForm,
+    **{f"therapy-{kind}": TherapyKindForm for kind in pages.THERAPIES},
+    "treatments": TreatmentsForm,
+    **{key: screen_form(key) for key in pages.SCREENS if key not in ("alcohol", "heart", "health")},
+    "alcohol": alcohol_form(),
+    "thyroid": ThyroidForm,
+    "sleep": SleepForm,
+    "conditions": ConditionsForm,
+    "heart": HeartForm,
+    "health": HealthForm,
+    "life": LifeForm,
+    "family": FamilyForm,
+    "times": TimesForm,
+    "away": AwayForm,
+    "places": PlacesForm,
+    "consents": ConsentsForm,
+    "messages": MessagesForm,
+}
+
+
+def place_names(sites: Iterable[Any]) -> dict[int, str]:
+    """Choices of the page `places`."""
+    return {site.id: site.name for site in sites}

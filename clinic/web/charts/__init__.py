@@ -1,0 +1,60 @@
+"""Geometry of the pictures that templates draw as SVG. Pure: values in, positions out, no colors, no clock.
+
+Positions become SVG attributes, never styles: pages carry a policy that allows no style attribute."""
+
+from clinic.web.charts.comparing import Shift, best, shift
+from clinic.web.charts.courses import CoursePath, Mark, PathDay, PathSession, PathWeek, Strip, course_path, strip
+from clinic.web.charts.timelines import (
+    DRAWN_PERCENT,
+    NARROWEST,
+    NEAR_EDGE,
+    TICK_ROOM,
+    AddOn,
+    Bar,
+    Ending,
+    Level,
+    Rail,
+    Segment,
+    Sign,
+    Timeline,
+    timeline,
+)
+from clinic.web.charts.trends import TREND_FLOOR, TREND_TOP, Goal, Score, Trend, TrendPoint, trend
+from clinic.web.charts.watches import Watch, WatchCheck, watch
+
+__all__ = [
+    "DRAWN_PERCENT",
+    "NARROWEST",
+    "NEAR_EDGE",
+    "TICK_ROOM",
+    "TREND_FLOOR",
+    "TREND_TOP",
+    "AddOn",
+    "Bar",
+    "CoursePath",
+    "Ending",
+    "Goal",
+    "Level",
+    "Mark",
+    "PathDay",
+    "PathSession",
+    "PathWeek",
+    "Rail",
+    "Score",
+    "Segment",
+    "Shift",
+    "Sign",
+    "Strip",
+    "Timeline",
+    "Trend",
+    "TrendPoint",
+    "Watch",
+    "WatchCheck",
+    "best",
+    "course_path",
+    "shift",
+    "strip",
+    "timeline",
+    "trend",
+    "watch",
+]
