@@ -68,16 +68,17 @@ def make_ups(course_id: int, *, count: int = 3) -> MakeUps:
         if not held or held[0].number != 1:
             reason = "The first session, with the mapping, is owed: pause the course and resume it from a new date."
             return MakeUps(reason=reason)
-        return _after_the_last(course, protocol, held, rows, count)
+        return after_the_last(course, protocol, held, rows, count)
 
 
-def _after_the_last(
+def after_the_last(
     course: Course,
     protocol: Protocol,
     held: Sequence[TreatmentSession],
     rows: Sequence[TreatmentSession],
     count: int,
 ) -> MakeUps:
+    """Places behind the last session that is held, by the gap rules; inside the caller's transaction."""
     last = held[-1]
     state, request = appointments.question(last, protocol)
     spec = wishes.specs(protocol, [wishes.visit_of(protocol, len(held) + 1, last.kind)])[0]
@@ -153,7 +154,7 @@ def _add(
     protocol = wishes.protocol_of(course.protocol)
     device = appointments.giving_device(device_id, protocol)
     appointments.refuse_distant(starts_at)
-    number, last = _renumber(held, protocol), held[-1]
+    number, last = renumber(held, protocol), held[-1]
     visit = wishes.visit_of(protocol, number, last.kind)
     ends_at = starts_at + wishes.length(protocol, visit)
     place = PlannedSession(number, visit.kind, visit.need, device_id, device.location_id, starts_at, ends_at)
@@ -174,7 +175,7 @@ def _add(
     return added.id
 
 
-def _renumber(held: Sequence[TreatmentSession], protocol: Protocol) -> int:
+def renumber(held: Sequence[TreatmentSession], protocol: Protocol) -> int:
     """The total is kept: what follows a lost session moves up one place. Answers the number of the place that is free."""
     for number, row in enumerate(held, start=1):
         if row.number != number:

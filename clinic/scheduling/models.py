@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     String,
     Uuid,
@@ -444,6 +445,51 @@ class CourseProposal(Base):
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     course_id: Mapped[int | None] = mapped_column(BigInteger)  # set when it was booked
+
+
+class FeedKind(StrEnum):
+    """Whose appointments a calendar feed shows."""
+
+    PATIENT = "patient"
+    DEVICE = "device"
+    LOCATION = "location"
+
+
+def _one_in_use(kind: FeedKind) -> Index:
+    """One address at a time; those before it were revoked."""
+    return Index(
+        f"calendar_feeds_{kind}_key",
+        f"{kind}_id",
+        unique=True,
+        postgresql_where=text(f"revoked_at IS NULL AND {kind}_id IS NOT NULL"),
+    )
+
+
+class CalendarFeed(Base):
+    """An address for a calendar program. The token is kept sealed, so that its owner can read it again."""
+
+    __tablename__ = "calendar_feeds"
+    __table_args__ = (
+        one_of("kind", [*FeedKind]),
+        CheckConstraint(
+            "num_nonnulls(patient_id, device_id, location_id) = 1 AND CASE kind WHEN 'patient' THEN patient_id"
+            " WHEN 'device' THEN device_id ELSE location_id END IS NOT NULL",
+            name="subject",
+        ),
+        *(_one_in_use(kind) for kind in FeedKind),
+    )
+
+    id: Mapped[PrimaryKey]
+    kind: Mapped[Word]
+    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id"))
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("locations.id"))
+    token: Mapped[Secret]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    content_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # of what was served last
+    created_at: Mapped[Instant]
+    changed_at: Mapped[Instant]  # when what it shows was last seen to differ
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class CourseStart(Base):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -270,3 +270,43 @@ def hours_of(
     for place in best.values():
         hours.setdefault(f"{place.starts_at.astimezone(zone):%H}:00", []).append(place)
     return list(hours.items())
+
+
+# -- months, for patients -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MonthDay:
+    """One day of a month's calendar; `visits` in order of time."""
+
+    on: date
+    visits: tuple[queries.Visit, ...]
+
+
+@dataclass(frozen=True)
+class Month:
+    """Weeks of seven days, Monday first; days of other months are None."""
+
+    first: date
+    weeks: tuple[tuple[MonthDay | None, ...], ...]
+
+
+def months(visits: Sequence[queries.Visit]) -> list[Month]:
+    """Every month from the first of these visits to the last, by the date on each site's wall."""
+    by_day: dict[date, list[queries.Visit]] = {}
+    for visit in visits:
+        by_day.setdefault(queries.local_date(visit.starts_at, visit.tz), []).append(visit)
+    if not by_day:
+        return []
+    found, first, last = [], min(by_day).replace(day=1), max(by_day)
+    while first <= last:
+        following = (first + timedelta(days=32)).replace(day=1)
+        days: list[MonthDay | None] = [None] * first.weekday()
+        days += [
+            MonthDay(on, tuple(by_day.get(on, ())))
+            for on in (first + timedelta(days=n) for n in range((following - first).days))
+        ]
+        days += [None] * (-len(days) % 7)
+        found.append(Month(first, tuple(tuple(days[n : n + 7]) for n in range(0, len(days), 7))))
+        first = following
+    return found
