@@ -91,6 +91,7 @@ def _add_features(app: Flask) -> None:
     from clinic.api import views as api
     from clinic.patients import reading, sites
     from clinic.patients import signin as patient_signin
+    from clinic.reminders import hooks, signed_views
     from clinic.staff import signin as staff_signin
     from clinic.web import context, i18n
 
@@ -104,6 +105,8 @@ def _add_features(app: Flask) -> None:
     for blueprint in _blueprints():
         app.register_blueprint(blueprint)
     csrf.exempt(api.bp)  # it knows its callers by bearer token and takes no cookie
+    csrf.exempt(hooks.bp)  # programs, which prove themselves
+    csrf.exempt(signed_views.bp)  # the signed address is what is needed, and no cookie counts
 
 
 def _blueprints() -> list[Blueprint]:
@@ -121,6 +124,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.intake import views as intake
     from clinic.locations import views as locations
     from clinic.patients import views as patients
+    from clinic.reminders import hooks, signed_views, text_views
     from clinic.reminders import views as reminders
     from clinic.scheduling import views as scheduling
     from clinic.staff import views as staff
@@ -151,5 +155,8 @@ def _blueprints() -> list[Blueprint]:
         staff_surveys.bp,
         care.bp,
         reminders.bp,
+        text_views.bp,
+        signed_views.bp,
+        hooks.bp,
         api.bp,
     ]

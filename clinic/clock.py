@@ -20,6 +20,11 @@ def now() -> datetime:
     return _frozen if _frozen is not None else datetime.now(UTC) + _offset
 
 
+def on_machine(at: datetime) -> datetime:
+    """What the machine's own clock, which other systems go by, shows at a business instant."""
+    return at if _frozen is not None else at - _offset
+
+
 def today(tz: str) -> date:
     """The present date on the wall in the zone `tz`."""
     return now().astimezone(ZoneInfo(tz)).date()

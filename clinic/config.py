@@ -55,6 +55,17 @@ class Settings:
         "SMTP_URL", "", "smtp(s)://user:pass@host:port. Empty: mail is kept on /dev/outbox.", secret=True
     )
     mail_from: str = _setting("MAIL_FROM", "clinic@localhost", "Sender of mail.")
+    mail_return: str = _setting(
+        "MAIL_RETURN",
+        "",
+        "Mailbox that takes bounces, with plus addresses. Empty: bounces go to MAIL_FROM and are not read.",
+    )
+    mail_hook_token: str = _setting(
+        "MAIL_HOOK_TOKEN",
+        "",
+        "Bearer token of POST /hooks/mail, which takes bounces. Empty: it is closed.",
+        secret=True,
+    )
     sms_url: str = _setting(
         "SMS_URL", "", "Base URL of a Twilio-compatible REST API. Empty: texts are kept on /dev/outbox."
     )
@@ -121,6 +132,8 @@ class Settings:
         ):
             if url and (urlsplit(url).scheme not in schemes or not urlsplit(url).hostname):
                 problems.append(f"{name} is not a {' or '.join(schemes)} address")
+        if self.mail_return and not re.fullmatch(r"[^@\s+]+@[^@\s]+", self.mail_return):
+            problems.append("CLINIC_MAIL_RETURN is not an email address without a plus")
         if wrong := [each for each in self.on_call if not ADDRESS.fullmatch(each)]:
             problems.append(f"CLINIC_ON_CALL has {', '.join(wrong)}: use email addresses or numbers like +13105550100")
         for prefix, values in (

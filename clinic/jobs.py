@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 
+import kombu
 from celery import Celery
 from flask import Flask, current_app
 from kombu.exceptions import OperationalError
-from sqlalchemy import String
+from sqlalchemy import String, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic import clock
 from clinic.db import Base, Instant, db, transaction
+from clinic.queues import Queue
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,11 @@ class Job(StrEnum):
     """Every task that a worker knows."""
 
     SWEEP_REMINDERS = "reminders.sweep"
-    SEND_MESSAGE = "reminders.send"
+    SWEEP_URGENT = "reminders.sweep_urgent"  # what someone waits for: links, calls
+    SEND_MESSAGE = "reminders.send"  # one row
+    SEND_URGENT = "reminders.send_urgent"  # rows of a lane, batch by batch
+    SEND_NORMAL = "reminders.send_normal"
+    SEND_BULK = "reminders.send_bulk"
     ASSESS_INTAKE = "eligibility.assess"
     SWEEP_INTAKES = "eligibility.sweep"
     SWEEP_SURVEYS = "surveys.sweep"
@@ -35,10 +42,27 @@ class Job(StrEnum):
     SWEEP_SCHEDULE = "scheduling.sweep"
 
 
+OTHER_QUEUES = {
+    Job.SWEEP_URGENT: Queue.URGENT,
+    Job.SEND_URGENT: Queue.URGENT,
+    Job.SEND_BULK: Queue.BULK,
+}
+
+
+def queue_of(job: Job) -> Queue:
+    """The queue that a job's rings go to."""
+    return OTHER_QUEUES.get(job, Queue.NORMAL)
+
+
 def init_celery(app: Flask, broker_url: str) -> Celery:
     """The application's Celery: JSON only, results ignored, late acknowledgement, one message taken at a time."""
     celery = Celery(app.import_name)
     celery.conf.update(
+        task_queues=[
+            kombu.Queue(queue, routing_key=queue) for queue in map(str, Queue)
+        ],  # a worker without -Q takes all
+        task_default_queue=str(Queue.NORMAL),
+        task_create_missing_queues=False,
         broker_url=broker_url,
         broker_connection_retry_on_startup=True,
         broker_transport_options={
@@ -69,7 +93,7 @@ def ring(job: Job, **ids: int) -> None:
         return
     celery: Celery = current_app.extensions["celery"]
     try:
-        celery.send_task(str(job), kwargs=ids, expires=RING_LASTS)
+        celery.send_task(str(job), kwargs=ids, expires=RING_LASTS, queue=str(queue_of(job)))
     except (OperationalError, OSError) as error:
         log.warning("doorbell %s not heard: %s", job, type(error).__name__)
 
@@ -86,7 +110,7 @@ def silence() -> Iterator[None]:
 
 
 class Heartbeat(Base):
-    """When a background part (worker, beat) last proved that it is alive."""
+    """When a background part last proved that it is alive: `beat`, `worker`, `worker:urgent` for a queue's worker, and `sweep`."""
 
     __tablename__ = "heartbeats"
 
@@ -94,10 +118,16 @@ class Heartbeat(Base):
     beat_at: Mapped[Instant]
 
 
-def record_heartbeat(part: str) -> None:
-    """Write that `part` is alive now."""
+def last_heartbeat(part: str) -> datetime | None:
+    """When a part last proved that it is alive."""
+    return db.session.scalar(select(Heartbeat.beat_at).where(Heartbeat.part == part))
+
+
+def record_heartbeat(*parts: str) -> None:
+    """Write that these parts are alive now."""
     now = clock.now()
     with transaction():
-        statement = insert(Heartbeat).values(part=part, beat_at=now)
+        # One order for all: two workers at once wait for each other and never in a circle.
+        statement = insert(Heartbeat).values([{"part": part, "beat_at": now} for part in sorted(parts)])
         db.session.execute(statement.on_conflict_do_update(index_elements=["part"], set_={"beat_at": now}))
     db.session.remove()

@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+import uuid
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from clinic.intake.models import Intake
 from clinic.locations.models import ClinicProfile, Device, Location, OpeningHours, Room, StaffShift
 from clinic.patients.models import Patient
 from clinic.patients.operations import NewPatient, create_within_transaction
+from clinic.reminders.models import Message
 from clinic.scheduling.models import Course, TreatmentSession
 from clinic.staff.models import StaffLocation, StaffRole, StaffUser
 from clinic.tasks.models import Task
@@ -151,6 +153,27 @@ def make_task(**overrides: Any) -> Task:
         "due_at": clock.now(),
     }
     return _add(Task(**values | overrides))
+
+
+def make_message(patient: Patient | None = None, **overrides: Any) -> Message:
+    """A text that waits, about a visit tomorrow."""
+    number, now = next(_numbers), clock.now()
+    values: dict[str, Any] = {
+        "reference": uuid.uuid4(),
+        "patient_id": patient.id if patient is not None else None,
+        "recipient": None if patient is not None else "desk@example.org",
+        "recipient_key": f"p:{patient.id}" if patient is not None else "a:desk",
+        "purpose": "day_before",
+        "occurrence": f"s:{number}@0",
+        "channel": "sms",
+        "lane": "normal",
+        "state": "due",
+        "not_before": now,
+        "deadline": now + timedelta(hours=12),
+        "attempts": 0,
+        "created_at": now,
+    }
+    return _add(Message(**values | overrides))
 
 
 def failed_trial(drug: str, mg: float, **overrides: Any) -> dict[str, Any]:

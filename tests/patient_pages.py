@@ -12,8 +12,11 @@ from clinic import clock
 from clinic.db import db
 from clinic.intake import pages as intake_pages
 from clinic.patients import links
+from clinic.patients import operations as patients
 from clinic.patients.models import LinkPurpose, Patient, PatientSession
 from clinic.patients.signin import COOKIE
+from clinic.reminders import signed
+from clinic.reminders.signed import Use
 from clinic.web import access
 from clinic.web.access import Audience
 from tests.builders import (
@@ -23,6 +26,7 @@ from tests.builders import (
     make_course,
     make_device,
     make_location,
+    make_message,
     make_patient,
     make_profile,
     make_staff,
@@ -37,7 +41,7 @@ class Pages(dict[str, str]):
         self.endpoints: set[str] = set()
 
 
-UNREAD = ("api.", "health.", "security.", "static", "web.")  # for programs and staff
+UNREAD = ("api.", "hooks.", "health.", "security.", "static", "web.")  # for programs and staff
 DATA = {"eligibility.drug_names", "patients.calendar"}  # public, and no pages
 MEDICINES = ("Zoloft", "venlafaxine")
 
@@ -213,8 +217,18 @@ class _Walk:
         )
         db.session.add(survey)
         db.session.flush()
-        self.sign_in(patient, "visit", session_id=sessions[6].id)
-        self.open("/visit")
+        keys = self.client.application.config["SETTINGS"].secret_keys
+        message = make_message(patient, session_id=sessions[6].id, course_id=course.id)
+        page = f"/r/{signed.sign(Use.VISIT, message.id, keys)}"
+        for said in ("", "late", "cannot", "coming"):
+            if said:
+                self.client.post(f"{page}/{sessions[6].id}/{said}")
+            self.open(page, f"{page} {said}")
+        end = f"/unsubscribe/{signed.sign(Use.MAIL, patient.id, keys)}"
+        self.open(end)
+        self.client.post(end)
+        self.open(end, f"{end} ended")
+        patients.set_consent(patient.id, "email", True, by=TESTER, source="tests")
         self.sign_in(patient, "survey", survey_id=survey.id)
         self.client.get(f"/surveys/{survey.id}")
         for number in range(1, 15):

@@ -1,11 +1,12 @@
 """The schedule: one table. Beat only rings; what is due is found by the sweeps."""
 
-from clinic.jobs import Job
+from clinic.jobs import Job, queue_of
 from workers.celery_app import celery
 
 SCHEDULE = {
     Job.SWEEP_INTAKES: 15.0,
     Job.SWEEP_REMINDERS: 15.0,
+    Job.SWEEP_URGENT: 15.0,
     Job.SWEEP_SURVEYS: 30.0,
     Job.SWEEP_SCHEDULE: 15.0,
     Job.SWEEP_STARTS: 60.0,
@@ -13,6 +14,6 @@ SCHEDULE = {
 }
 
 celery.conf.beat_schedule = {
-    str(job): {"task": str(job), "schedule": seconds, "options": {"expires": seconds * 2}}
+    str(job): {"task": str(job), "schedule": seconds, "options": {"expires": seconds * 2, "queue": str(queue_of(job))}}
     for job, seconds in SCHEDULE.items()
 }

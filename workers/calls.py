@@ -1,4 +1,4 @@
-"""Calls to whoever is on call, from threads of the worker and of beat: they go out while the broker is down."""
+"""Looks at what must go out whatever the broker does, from threads of the workers and of beat."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ from celery.signals import beat_init, worker_ready, worker_shutting_down
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic.db import db
-from clinic.reminders import operations
+from clinic.reminders.keeper import Keeper
 
 log = logging.getLogger(__name__)
 INTERVAL = 5.0  # seconds
@@ -31,13 +31,14 @@ def call_until_stopped() -> None:
     """Look every few seconds; a fault of one look does not end the next."""
     from workers.celery_app import app
 
+    keeper = Keeper()
     with app.app_context():
         while not _stopped.wait(INTERVAL):
             try:
-                operations.call_out()
+                keeper.look()
             except SQLAlchemyError as error:
-                log.warning("on-call messages not looked at: %s", type(error).__name__)
+                log.warning("messages not looked at: %s", type(error).__name__)
             except Exception:
-                log.exception("on-call messages: fault")
+                log.exception("messages: fault")
             finally:
                 db.session.remove()

@@ -16,8 +16,9 @@ _stopped = threading.Event()
 
 
 @worker_ready.connect
-def _worker_started(**_: Any) -> None:
-    _start("worker")
+def _worker_started(sender: Any, **_: Any) -> None:
+    queues = sorted(sender.app.amqp.queues.consume_from)
+    _start("worker", *(f"worker:{queue}" for queue in queues))
 
 
 @beat_init.connect
@@ -30,17 +31,17 @@ def _stop(**_: Any) -> None:
     _stopped.set()
 
 
-def _start(part: str) -> None:
-    threading.Thread(target=_beat_until_stopped, args=[part], name="heartbeat", daemon=True).start()
+def _start(*parts: str) -> None:
+    threading.Thread(target=_beat_until_stopped, args=parts, name="heartbeat", daemon=True).start()
 
 
-def _beat_until_stopped(part: str) -> None:
+def _beat_until_stopped(*parts: str) -> None:
     from workers.celery_app import app
 
     with app.app_context():
         while not _stopped.is_set():
             try:
-                record_heartbeat(part)
+                record_heartbeat(*parts)
             except SQLAlchemyError as error:
                 log.warning("heartbeat not written: %s", type(error).__name__)
             _stopped.wait(INTERVAL)

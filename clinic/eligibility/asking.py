@@ -326,7 +326,7 @@ def _raise_safety(
         by=by,
     )
     if level is not None:
-        after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+        after_commit.append(lambda: jobs.ring(Job.SWEEP_URGENT))
     return level
 
 

@@ -45,7 +45,7 @@ class Stopped(Exception):
 
 @dataclass
 class Child:
-    """One of the five parts: how to start and end it, and how often it failed."""
+    """One of the parts: how to start and end it, and how often it failed."""
 
     name: str
     log: Path
@@ -141,9 +141,10 @@ class Supervisor:
         self._add_program(
             "web", "-m", "gunicorn", "-c", str(ROOT / "clinic/embedded/gunicorn_conf.py"), "clinic.app:create_app()"
         )
-        self._add_program(
-            "worker", *celery, "worker", "--loglevel=WARNING", "--concurrency=2", "--without-mingle", "--without-gossip"
-        )
+        alone = ["--loglevel=WARNING", "--without-mingle", "--without-gossip"]
+        # One process does nothing but what somebody waits for.
+        self._add_program("worker-urgent", *celery, "worker", "-Q", "urgent", "--pool=solo", *alone)
+        self._add_program("worker", *celery, "worker", "-Q", "normal,bulk", "--concurrency=2", *alone)
         self._add_program("beat", *celery, "beat", "--loglevel=WARNING", "-s", schedule)
 
     def _add_server(self, name: str, server: PostgresServer | RedisServer) -> None:

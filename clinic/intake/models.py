@@ -47,6 +47,7 @@ class Intake(Base):
         CheckConstraint("corrects_id IS NULL OR reason IS NOT NULL", name="correction_has_reason"),
         CheckConstraint("state <> 'dropped' OR entered_by IS NOT NULL", name="dropped_by_staff"),
         Index("intakes_patient_idx", "patient_id"),
+        Index("intakes_left_idx", "saved_at", postgresql_where=text("state = 'open'")),
         Index(
             "intakes_staff_open_key",
             "patient_id",

@@ -80,6 +80,9 @@ class MessagesForm(FlaskForm):
 
     email = RadioField(_("Messages by email"), choices=[("yes", _("Yes")), ("no", _("No"))], validators=[Optional()])
     sms = RadioField(_("Messages by text"), choices=[("yes", _("Yes")), ("no", _("No"))], validators=[Optional()])
+    voice = RadioField(
+        _("A phone call from the clinic instead"), choices=[("yes", _("Yes")), ("no", _("No"))], validators=[Optional()]
+    )
     style = RadioField(
         _("Reminders of visits"),
         choices=[
@@ -124,6 +127,10 @@ class ContactForm(FlaskForm):
         "May we write by text?", choices=[("yes", "Yes"), ("no", "No"), ("unknown", "Not asked for")]
     )
 
+    voice_consent = RadioField(
+        "Does the person want calls instead?", choices=[("yes", "Yes"), ("no", "No"), ("unknown", "Not asked for")]
+    )
+
     def __init__(self, *args: Any, sites: dict[int, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.preferred_location_id.choices = [(0, "Not asked for"), *sites.items()]
@@ -154,7 +161,11 @@ class ContactForm(FlaskForm):
             message_style=self.message_style.data,
             consents={
                 channel: answer == "yes"
-                for channel, answer in (("email", self.email_consent.data), ("sms", self.sms_consent.data))
+                for channel, answer in (
+                    ("email", self.email_consent.data),
+                    ("sms", self.sms_consent.data),
+                    ("voice", self.voice_consent.data),
+                )
                 if answer in ("yes", "no")
             },
         )

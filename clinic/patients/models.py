@@ -38,6 +38,7 @@ class Channel(StrEnum):
 
     EMAIL = "email"
     SMS = "sms"
+    VOICE = "voice"  # a call by the desk
 
 
 class MessageStyle(StrEnum):

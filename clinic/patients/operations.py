@@ -208,7 +208,7 @@ def set_consent(patient_id: int, channel: str, granted: bool, *, by: Actor, sour
 def set_consent_within_transaction(patient_id: int, channel: str, granted: bool, *, by: Actor, source: str) -> None:
     """As `set_consent`, as a step of another operation. An answer that does not change adds nothing."""
     if channel not in {str(known) for known in Channel}:
-        raise Invalid("channel is email or sms", fields=["consents"])
+        raise Invalid("channel is email, sms or voice", fields=["consents"])
     present = db.session.scalar(
         select(ChannelConsent).where(
             ChannelConsent.patient_id == patient_id,
@@ -252,7 +252,7 @@ def request_link_within_transaction(
     if not queries.known_channels(patient):
         raise Conflict("We have neither an email nor a phone number of this person.")
     if _request(patient, purpose, by=by, **ids):
-        after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+        after_commit.append(lambda: jobs.ring(Job.SWEEP_URGENT))
 
 
 def request_links_to(contact: str, *, by: Actor) -> None:
@@ -263,7 +263,7 @@ def request_links_to(contact: str, *, by: Actor) -> None:
             for patient in sorted(queries.reached_at(contact), key=lambda patient: patient.id)
         ]
         if any(asked):
-            after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+            after_commit.append(lambda: jobs.ring(Job.SWEEP_URGENT))
 
 
 def request_link_again(token: str, *, by: Actor) -> bool:

@@ -164,9 +164,14 @@ def home() -> Any:
 def messages() -> Any:
     """Which channels we may use, and how often."""
     patient, given = queries.get(_own_id()), queries.consents(_own_id())
-    form = MessagesForm(email=_yes_no(given.get("email")), sms=_yes_no(given.get("sms")), style=patient.message_style)
+    form = MessagesForm(
+        email=_yes_no(given.get("email")),
+        sms=_yes_no(given.get("sms")),
+        voice=_yes_no(given.get("voice")),
+        style=patient.message_style,
+    )
     if form.validate_on_submit():
-        answers = {"email": form.email.data, "sms": form.sms.data}
+        answers = {"email": form.email.data, "sms": form.sms.data, "voice": form.voice.data}
         operations.choose_messages(
             patient.id,
             style=form.style.data,
@@ -258,6 +263,7 @@ def contacts(patient_id: int) -> Any:
             "preferred_location_id": patient.preferred_location_id or 0,
             "email_consent": _yes_no(given.get("email")) or "unknown",
             "sms_consent": _yes_no(given.get("sms")) or "unknown",
+            "voice_consent": _yes_no(given.get("voice")) or "unknown",
         },
     )
     if form.validate_on_submit():

@@ -1,72 +1,88 @@
 """What a claimed row is held against, and what it says: facts as they are now. Steps of the claim's transaction."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 
+from clinic.eligibility.models import AskState
+from clinic.intake.models import IntakeState
 from clinic.locations import queries as locations
 from clinic.patients import links
 from clinic.patients import queries as patients
 from clinic.patients.contact import REGION
-from clinic.patients.models import LinkPurpose, MessageStyle, about
-from clinic.reminders import due, finding, queries
+from clinic.patients.models import Channel, LinkPurpose, MessageStyle, about
+from clinic.reminders import briefing, due, finding, queries, signed
+from clinic.reminders.channels.base import Attachment
 from clinic.reminders.due import Purpose
+from clinic.reminders.facts import UPCOMING, Addressee, Facts, number_of
 from clinic.reminders.models import Message, MessageState
-from clinic.reminders.queries import Addressee
-from clinic.reminders.wording import Content
-from clinic.scheduling.models import CourseState, SessionState, TreatmentSession
+from clinic.reminders.purposes import TRAITS
+from clinic.reminders.signed import Use
+from clinic.reminders.wording import Content, Place, When, safe_place
+from clinic.scheduling import calendar_file, feeds
+from clinic.scheduling.models import PERSON, CourseState, Mode, SessionState, TreatmentSession
 from clinic.surveys.models import SurveyState
 
-CHANGES = (Purpose.SESSION_MOVED, Purpose.SESSION_CANCELLED)
+TOLD_EACH = ("obs", PERSON)  # visits that no weekly message tells of
+NO_CONSENT = "no consent to this channel"
 
 
-def void_because(row: Message, purpose: Purpose, to: Addressee | None, now: datetime) -> str | None:
+def void_because(row: Message, purpose: Purpose, to: Addressee | None, facts: Facts) -> str | None:
     """Why the message is of no use any more; None where it may go."""
     if to is not None:
         if to.granted is False or (to.granted is None and purpose is not Purpose.LINK):
-            return "no consent to this channel"
+            return NO_CONSENT
         if to.address is None:
             return "no address for this channel"
-    return _CHECKS[purpose](row, to, now)
+        if to.is_dead and purpose is not Purpose.LINK:
+            return "the address takes no messages"
+    return _CHECKS[purpose](row, to, facts)
 
 
-def _reminder_is_void(row: Message, to: Addressee | None, now: datetime) -> str | None:
-    visit = queries.session(row.session_id)
-    if visit is None or visit.state not in queries.UPCOMING or visit.starts_at <= now:
+def _reminder_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    visit = facts.sessions.get(row.session_id or 0)
+    if visit is None or visit.state not in UPCOMING or visit.starts_at <= facts.now:
         return "the visit is over or cancelled"
-    if row.occurrence != due.visit_key(visit.id, visit.starts_at):
+    if row.matter != due.visit_key(visit.id, visit.starts_at):
         return "the visit was moved"
-    if to is None or to.style == MessageStyle.EACH or visit.need == "obs":
+    if row.purpose == Purpose.FIRST_VISIT:
+        return None if visit.id in facts.firsts else "it is not the first visit any more"
+    if to is None or to.style == MessageStyle.EACH or visit.need in TOLD_EACH:
         return None
-    if row.purpose == Purpose.DAY_BEFORE and queries.is_first_of_course(visit):
+    if row.purpose == Purpose.DAY_BEFORE and visit.id in facts.firsts:
         return None
     return "the weekly message tells of it"
 
 
-def _digest_is_void(row: Message, to: Addressee | None, now: datetime) -> str | None:
+def _digest_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
     if to is None or to.style != MessageStyle.DIGEST:
         return "one message for each visit was chosen"
-    return None if _visits_of_week(row, now) else "no visit is left in this week"
+    return None if _visits_of_week(row, facts) else "no visit is left in this week"
 
 
-def _booking_is_void(row: Message, to: Addressee | None, now: datetime) -> str | None:
-    course = queries.course(row.course_id)
+def _booking_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    if row.session_id is not None:
+        visit = facts.sessions.get(row.session_id)
+        is_ahead = visit is not None and visit.state in UPCOMING and visit.starts_at > facts.now
+        return None if is_ahead else "the visit is over or cancelled"
+    course = facts.courses.get(row.course_id or 0)
     if course is None or course.state not in (CourseState.BOOKED, CourseState.RUNNING):
         return "the course was cancelled"
-    return None if queries.upcoming_of_course(course.id, now) else "no visit lies ahead"
+    return None if facts.upcoming(row) else "no visit lies ahead"
 
 
-def _change_is_void(row: Message, to: Addressee | None, now: datetime) -> str | None:
-    visit = queries.session(row.session_id)
-    if visit is None or visit.starts_at <= now:
+def _change_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    visit = facts.sessions.get(row.session_id or 0) or queries.session(row.session_id)
+    if visit is None or visit.starts_at <= facts.now:
         return "the visit is over"
-    if row.occurrence != due.change_key(visit.id, visit.revision):
+    if row.matter != due.change_key(visit.id, visit.revision):
         return "the visit was moved again"
     if row.purpose == Purpose.SESSION_MOVED and _is_as_told(row, visit):
         return finding.AS_TOLD
-    wanted = (SessionState.CANCELLED,) if row.purpose == Purpose.SESSION_CANCELLED else queries.UPCOMING
+    wanted = (SessionState.CANCELLED,) if row.purpose == Purpose.SESSION_CANCELLED else UPCOMING
     return None if visit.state in wanted else "the visit changed again"
 
 
@@ -76,71 +92,141 @@ def _is_as_told(row: Message, visit: TreatmentSession) -> bool:
     if told is None:
         return False
     starts_at, device_id = told
-    if visit.device_id is None:
-        return False
+    if visit.device_id is None or device_id is None:
+        return starts_at == visit.starts_at
     return starts_at == visit.starts_at and queries.are_together(device_id, visit.device_id)
 
 
-def _survey_is_void(row: Message, to: Addressee | None, now: datetime) -> str | None:
-    survey = queries.survey(row.survey_id)
+def _missed_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    visit = facts.sessions.get(row.session_id or 0)
+    if visit is None or visit.state != SessionState.NO_SHOW:
+        return "the visit was not missed after all"
+    return None if row.matter == due.visit_key(visit.id, visit.starts_at) else "the visit was moved"
+
+
+def _survey_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    survey = facts.surveys.get(row.survey_id or 0)
     return None if survey is not None and survey.state == SurveyState.OPEN else "the check-in is not open"
 
 
-def _link_is_void(row: Message, to: Addressee | None, now: datetime) -> str | None:
-    return None if queries.link_request(_number(row)) else "nobody asked"
+def _missing_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    ask, intake = facts.asks.get(number_of(row)), facts.intakes.get(number_of(row))
+    is_open = ask.state == AskState.OPEN if ask else intake is not None and intake.state == IntakeState.OPEN
+    return None if is_open else "nothing is open any more"
 
 
-def _call_is_void(row: Message, to: Addressee | None, now: datetime) -> str | None:
-    task = queries.task(row.task_id)
-    return (
-        None if task is not None and task.closed_at is None and task.owner_id is None else "someone has taken the task"
-    )
+def _link_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    return None if number_of(row) in facts.requests else "nobody asked"
 
 
-_CHECKS = {
+def _call_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    task = facts.tasks.get(row.task_id or 0)
+    is_open = task is not None and task.closed_at is None and task.owner_id is None
+    return None if is_open else "someone has taken the task"
+
+
+def _staff_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    staff = facts.staff.get(row.staff_id or 0)
+    return None if staff is not None and staff.active and staff.morning_mail else "this person wants no such mail"
+
+
+_CHECKS: dict[Purpose, Callable[[Message, Addressee | None, Facts], str | None]] = {
+    Purpose.FIRST_VISIT: _reminder_is_void,
     Purpose.DAY_BEFORE: _reminder_is_void,
     Purpose.TWO_HOURS_BEFORE: _reminder_is_void,
+    Purpose.RIDE_AND_FASTING: _reminder_is_void,
     Purpose.WEEKLY_DIGEST: _digest_is_void,
     Purpose.COURSE_BOOKED: _booking_is_void,
     Purpose.SESSION_MOVED: _change_is_void,
     Purpose.SESSION_CANCELLED: _change_is_void,
+    Purpose.MISSED_VISIT: _missed_is_void,
     Purpose.SURVEY_DUE: _survey_is_void,
+    Purpose.SURVEY_OVERDUE: _survey_is_void,
+    Purpose.ANSWERS_MISSING: _missing_is_void,
     Purpose.LINK: _link_is_void,
     Purpose.ON_CALL: _call_is_void,
+    Purpose.STAFF_DIGEST: _staff_is_void,
 }
 
 
 # -- what it says -----------------------------------------------------------------------------------------------------
 
 
-def content_of(row: Message, purpose: Purpose, to: Addressee | None, now: datetime, base: str) -> Content:
-    """Facts for the wording; `base` is what links are built from. Links are made here, in the claim's transaction, and stay in the kept body."""
-    profile = locations.profile()
+def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Facts) -> Content:
+    """Facts for the wording. Single-use links are made here, in the claim's transaction, and stay in the kept body."""
+    base, profile = facts.settings.base_url, facts.profile
     common: dict[str, Any] = {
         "purpose": purpose,
         "language": to.language if to is not None else "en",
         "clinic": profile.short_name if profile is not None else "Daybreak",
-        "phone": _as_people_read(profile.phone) if profile is not None else "",
+        "phone": as_people_read(profile.phone) if profile is not None else "",
         "home": f"{base}/me" if to is not None else f"{base}/staff/",
+        "unsubscribe": unsubscribe_url(row, facts),
     }
     if purpose is Purpose.ON_CALL:
-        return Content(**common | _call(row, base))
+        return Content(**common | _call(row, facts))
+    if purpose is Purpose.STAFF_DIGEST:
+        return Content(**common | _morning(row, facts))
     assert to is not None
-    if purpose is Purpose.LINK:
-        return Content(**common, url=_requested_link(row, base))
-    if purpose is Purpose.SURVEY_DUE:
-        assert row.survey_id is not None
-        token = links.make_link(LinkPurpose.SURVEY, patient_id=to.patient_id, survey_id=row.survey_id)
-        return Content(**common, url=f"{base}/l/{token}", step=int(row.occurrence.rpartition(".")[2]))
-    visits = _visits(row, purpose, now)
-    url = ""
-    if purpose not in (Purpose.COURSE_BOOKED, Purpose.SESSION_CANCELLED):
-        token = links.make_link(LinkPurpose.VISIT, patient_id=to.patient_id, session_id=visits[0].id)
-        url = f"{base}/l/{token}"
-    return Content(**common, visits=queries.named(visits), url=url)
+    if purpose in _SINGLE_USE:
+        return Content(**common, url=f"{base}/l/{_SINGLE_USE[purpose](row, to, facts)}")
+    visits = _visits(row, purpose, facts)
+    token = signed.sign(Use.VISIT, row.id, facts.settings.secret_keys)
+    return Content(
+        **common,
+        visits=facts.named(visits),
+        was=_was(row, facts) if purpose is Purpose.SESSION_MOVED and len(visits) == 1 else None,
+        url=f"{base}/r/{token}",
+    )
 
 
-def _as_people_read(phone: str) -> str:
+def key_of_text(row: Message, content: Content, facts: Facts) -> str | None:
+    """A text of its own for some visits of a purpose; None: the purpose's."""
+    if row.purpose != Purpose.DAY_BEFORE:
+        return None
+    visit = facts.sessions[row.session_id or 0]
+    if visit.need == "obs":
+        return "day_before_ride"
+    return "day_before_first" if visit.id in facts.firsts else None
+
+
+def attachments_of(row: Message, purpose: Purpose, content: Content, facts: Facts) -> tuple[Attachment, ...]:
+    """The visits of a new course as a calendar file."""
+    if purpose is not Purpose.COURSE_BOOKED or row.channel != Channel.EMAIL:
+        return ()
+    visits = _booked(row, facts)
+    entries = [_entry(one, facts.place(one.location_id), content) for one in visits]
+    file = calendar_file.write(content.clinic, entries, changed_at=row.created_at)
+    return (Attachment("visits.ics", "text/calendar", file),)
+
+
+def _entry(visit: TreatmentSession, place: Place, content: Content) -> calendar_file.Entry:
+    """The same entry as in the person's calendar feed: a program that reads both shows one."""
+    is_video = visit.mode == Mode.VIDEO
+    return calendar_file.Entry(
+        key=f"appointment:{visit.id}",
+        sequence=visit.revision,
+        starts_at=visit.starts_at,
+        ends_at=visit.ends_at,
+        tz=place.tz,
+        summary=feeds.VISIT_WORDS[content.language].format(clinic=content.clinic),
+        location=feeds.VIDEO_WORDS[content.language] if is_video else safe_place(place, True),
+    )
+
+
+def unsubscribe_url(row: Message, facts: Facts) -> str:
+    """Where one press ends such mail; nothing for what a person asked for or has to do."""
+    keys, base = facts.settings.secret_keys, facts.settings.base_url
+    if row.channel != Channel.EMAIL:
+        return ""
+    if row.patient_id is not None and row.purpose != Purpose.LINK:
+        return f"{base}/unsubscribe/{signed.sign(Use.MAIL, row.patient_id, keys)}"
+    if row.purpose == Purpose.STAFF_DIGEST and row.staff_id is not None:
+        return f"{base}/unsubscribe/{signed.sign(Use.STAFF_MAIL, row.staff_id, keys)}"
+    return ""
+
+
+def as_people_read(phone: str) -> str:
     """`(714) 555-0100`; a number that is none stays as it is."""
     try:
         number = phonenumbers.parse(phone, REGION)
@@ -149,54 +235,92 @@ def _as_people_read(phone: str) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
 
 
-def _visits(row: Message, purpose: Purpose, now: datetime) -> Sequence[TreatmentSession]:
+def _visits(row: Message, purpose: Purpose, facts: Facts) -> list[TreatmentSession]:
     if purpose is Purpose.WEEKLY_DIGEST:
-        return _visits_of_week(row, now)
+        return _visits_of_week(row, facts)
     if purpose is Purpose.COURSE_BOOKED:
-        return queries.first_of_each_day(queries.upcoming_of_course(row.course_id, now))
+        return _booked(row, facts)
     assert row.session_id is not None
-    ids = {row.session_id}
-    if purpose in CHANGES:
-        ids |= _joined(row, now)
-    return queries.first_of_each_day(queries.sessions(ids))
+    if TRAITS[purpose].is_news:
+        return queries.first_of_each_day(queries.sessions({row.session_id} | _joined(row, facts)))
+    return [facts.sessions[row.session_id]]
 
 
-def _visits_of_week(row: Message, now: datetime) -> Sequence[TreatmentSession]:
-    assert row.patient_id is not None
-    monday = date.fromisoformat(row.occurrence.removeprefix("w:"))
-    return queries.first_of_each_day(queries.upcoming_of_week(row.patient_id, monday, now))
+def _booked(row: Message, facts: Facts) -> list[TreatmentSession]:
+    """The visits of a new course, or the one visit of none."""
+    if row.session_id is not None:
+        return [facts.sessions[row.session_id]]
+    return queries.first_of_each_day(facts.upcoming(row))
 
 
-def _joined(row: Message, now: datetime) -> set[int]:
+def _visits_of_week(row: Message, facts: Facts) -> list[TreatmentSession]:
+    monday = date.fromisoformat(row.matter.removeprefix("w:"))
+    week = [one for one in facts.upcoming(row) if monday <= one.local_on <= monday + timedelta(days=6)]
+    return queries.first_of_each_day(week)
+
+
+def _was(row: Message, facts: Facts) -> When | None:
+    """Where the person was told that the moved visit is."""
+    told = queries.told_start(row)
+    if told is None:
+        return None
+    device = queries.device(told[1]) if told[1] is not None else None
+    site = device.location_id if device is not None else facts.sessions[row.session_id or 0].location_id
+    return When(told[0], facts.place(site))
+
+
+def _joined(row: Message, facts: Facts) -> set[int]:
     """Sessions whose change is told in this message too: one re-plan, one message."""
     joined = set()
     for other in queries.lock_siblings(row):
-        void = _change_is_void(other, None, now)
-        other.state, other.failure = MessageState.VOID, void or finding.TOGETHER
+        void = _change_is_void(other, None, facts)
+        other.state, other.failure, other.ended_at = MessageState.VOID, void or finding.TOGETHER, facts.now
         if void is None and other.session_id is not None:
             joined.add(other.session_id)
     return joined
 
 
-def _requested_link(row: Message, base: str) -> str:
-    request = queries.link_request(_number(row))
-    assert request is not None
-    token = links.make_link(LinkPurpose(request.purpose), patient_id=request.patient_id, **about(request))
-    return f"{base}/l/{token}"
+def _survey_link(row: Message, to: Addressee, facts: Facts) -> str:
+    return links.make_link(LinkPurpose.SURVEY, patient_id=to.patient_id, survey_id=row.survey_id)
 
 
-def _call(row: Message, base: str) -> dict[str, Any]:
-    task = queries.task(row.task_id)
-    assert task is not None
+def _missing_link(row: Message, to: Addressee, facts: Facts) -> str:
+    if row.matter.startswith("q:"):
+        return links.make_link(LinkPurpose.ASK, patient_id=to.patient_id, ask_id=number_of(row))
+    return links.make_link(LinkPurpose.INTAKE, patient_id=to.patient_id, intake_id=number_of(row))
+
+
+def _requested_link(row: Message, to: Addressee, facts: Facts) -> str:
+    request = facts.requests[number_of(row)]
+    return links.make_link(LinkPurpose(request.purpose), patient_id=request.patient_id, **about(request))
+
+
+_SINGLE_USE = {
+    Purpose.SURVEY_DUE: _survey_link,
+    Purpose.SURVEY_OVERDUE: _survey_link,
+    Purpose.ANSWERS_MISSING: _missing_link,
+    Purpose.LINK: _requested_link,
+}
+
+
+def _call(row: Message, facts: Facts) -> dict[str, Any]:
+    task = facts.tasks[row.task_id or 0]
     sites = [locations.get(task.location_id)] if task.location_id is not None else locations.active()
-    record = patients.get(task.patient_id).record_number if task.patient_id is not None else ""
+    number = patients.get(task.patient_id).record_number if task.patient_id is not None else ""
     return {
-        "call_by": task.due_at,
-        "call_tz": sites[0].tz if sites else "UTC",
-        "record": record,
-        "home": f"{base}/staff/tasks/{task.id}",
+        "until": task.due_at,
+        "tz": sites[0].tz if sites else "UTC",
+        "record": f"Record {number}" if number else "",
+        "url": f"{facts.settings.base_url}/staff/tasks/{task.id}",
     }
 
 
-def _number(row: Message) -> int:
-    return int(row.occurrence.partition(":")[2])
+def _morning(row: Message, facts: Facts) -> dict[str, Any]:
+    day = date.fromisoformat(row.matter.removeprefix("d:"))
+    tz = facts.place(row.location_id).tz if row.location_id is not None else "UTC"
+    return {
+        "until": datetime.combine(day, due.STAFF_DIGEST_AT, ZoneInfo(tz)),
+        "tz": tz,
+        "lines": briefing.lines(row.staff_id or 0, day, facts.now, tz),
+        "url": f"{facts.settings.base_url}/staff/",
+    }

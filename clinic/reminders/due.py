@@ -7,23 +7,10 @@ person asked for a moment ago, and what calls a clinician.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-
-class Purpose(StrEnum):
-    """Why a message goes out."""
-
-    COURSE_BOOKED = "course_booked"
-    DAY_BEFORE = "day_before"
-    TWO_HOURS_BEFORE = "two_hours_before"
-    WEEKLY_DIGEST = "weekly_digest"
-    SESSION_MOVED = "session_moved"
-    SESSION_CANCELLED = "session_cancelled"
-    SURVEY_DUE = "survey_due"
-    LINK = "link"  # a link that the person asked for
-    ON_CALL = "on_call"  # to staff: a safety answer waits
-
+from clinic.reminders.purposes import TRAITS
+from clinic.reminders.purposes import Purpose as Purpose
 
 QUIET_FROM, QUIET_UNTIL = time(21), time(8)
 LAST_QUARTER = time(20, 45)  # the last quarter hour before quiet hours
@@ -36,7 +23,14 @@ TWO_HOURS = timedelta(hours=2)
 TWO_HOURS_ENDS = timedelta(minutes=30)
 CHANGE_ENDS = timedelta(minutes=15)
 BOOKING_TOLD_WITHIN = timedelta(days=2)
+PREPARE_DAYS = 3  # before the first visit
+RIDE_DAYS = 2  # before the visit: time to find someone who drives
+MISSED_AFTER = timedelta(hours=1)  # a person who is only late is not told that they were missed
+MISSED_LASTS = timedelta(hours=24)
+MISSING_AFTER = timedelta(days=2)  # without an answer
+MISSING_LASTS = timedelta(days=1)
 SURVEY_STEPS = (timedelta(0), timedelta(hours=24), timedelta(hours=48))  # the check-in, and two reminders of it
+STAFF_DIGEST_AT, STAFF_DIGEST_UNTIL = time(7), time(12)
 SURVEY_STEP_LASTS = timedelta(hours=24)
 LINK_LASTS = timedelta(minutes=30)
 ESCALATE_AFTER = timedelta(minutes=20)
@@ -45,6 +39,10 @@ ON_CALL_LASTS = timedelta(hours=1)
 BACKOFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=8), timedelta(minutes=20), timedelta(hours=1))
 ON_CALL_BACKOFF = timedelta(seconds=30)
 MAX_ATTEMPTS = len(BACKOFF) + 1
+THROTTLED = timedelta(minutes=1)  # where the provider takes no more just now and does not say for how long
+
+ENOUGH_A_DAY = 3  # messages over one channel, after which those that may wait do
+TOO_MANY_A_DAY = 10  # more than any plan asks for: a fault of ours must not reach the person hour by hour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +106,11 @@ def visit_key(session_id: int, starts_at: datetime) -> str:
     return f"s:{session_id}@{int(starts_at.timestamp())}"
 
 
+def booked_key(session_id: int) -> str:
+    """The booking of a visit that belongs to no course."""
+    return f"s:{session_id}"
+
+
 def change_key(session_id: int, revision: int) -> str:
     """One change of a session."""
     return f"s:{session_id}#{revision}"
@@ -131,6 +134,21 @@ def survey_key(survey_id: int, step: int) -> str:
 def link_key(request_id: int) -> str:
     """One request for a link."""
     return f"l:{request_id}"
+
+
+def ask_key(ask_id: int) -> str:
+    """One set of questions to the person."""
+    return f"q:{ask_id}"
+
+
+def intake_key(intake_id: int) -> str:
+    """One form that was begun."""
+    return f"i:{intake_id}"
+
+
+def day_key(day: date) -> str:
+    """One day of the clinic."""
+    return f"d:{day.isoformat()}"
 
 
 def task_key(task_id: int, again: int = 0) -> str:
@@ -175,6 +193,22 @@ def _reminder(purpose: Purpose, visit: Visit, opens: datetime, ends: datetime, t
     return Due(purpose=purpose, occurrence=key, not_before=opens, deadline=ends)
 
 
+def first_visit(visit: Visit, tz: str, now: datetime) -> Due | None:
+    """How to prepare: three days before at 16:00. Later than a day after that, the message of the day before says it."""
+    return _days_before(Purpose.FIRST_VISIT, visit, PREPARE_DAYS, tz, now)
+
+
+def ride_and_fasting(visit: Visit, tz: str, now: datetime) -> Due | None:
+    """Two days before at 16:00, so that someone can be found who drives. Later the message of the day before says it."""
+    return _days_before(Purpose.RIDE_AND_FASTING, visit, RIDE_DAYS, tz, now)
+
+
+def _days_before(purpose: Purpose, visit: Visit, days: int, tz: str, now: datetime) -> Due | None:
+    eve = visit.starts_at.astimezone(ZoneInfo(tz)).date() - timedelta(days=1)
+    opens, ends = (wall_instant(eve - timedelta(days=days - n), DAY_BEFORE_AT, tz) for n in (1, 2))
+    return _reminder(purpose, visit, opens, ends, tz, now) if now < ends else None
+
+
 def weekly_digest(monday: date, first_starts_at: datetime, booked_at: datetime, tz: str) -> Due | None:
     """On Sunday at 17:00 for the visits from that Monday to Sunday; None for a week whose booking told of them."""
     opens, ends = digest_opens_at(monday, tz), first_starts_at - DAY_BEFORE_ENDS
@@ -210,6 +244,15 @@ def course_booked(course_id: int, booked_at: datetime, first_starts_at: datetime
     return Due(purpose=Purpose.COURSE_BOOKED, occurrence=course_key(course_id), not_before=opens, deadline=ends)
 
 
+def visit_booked(session_id: int, starts_at: datetime, tz: str, now: datetime) -> Due | None:
+    """A visit of no course: once, out of quiet hours; None once it is too late."""
+    ends = starts_at - CHANGE_ENDS
+    if now >= ends:
+        return None
+    key = booked_key(session_id)
+    return Due(purpose=Purpose.COURSE_BOOKED, occurrence=key, not_before=after_quiet(now, tz), deadline=ends)
+
+
 def changed(
     purpose: Purpose, session_id: int, revision: int, starts_at: datetime, tz: str, now: datetime
 ) -> Due | None:
@@ -227,9 +270,44 @@ def survey_due(survey_id: int, due_at: datetime, tz: str, now: datetime) -> Due 
         opens = after_quiet(due_at + SURVEY_STEPS[step], tz)
         ends = opens + SURVEY_STEP_LASTS
         if opens <= now < ends:
-            key = survey_key(survey_id, step)
-            return Due(purpose=Purpose.SURVEY_DUE, occurrence=key, not_before=opens, deadline=ends)
+            purpose = Purpose.SURVEY_OVERDUE if step else Purpose.SURVEY_DUE
+            return Due(purpose=purpose, occurrence=survey_key(survey_id, step), not_before=opens, deadline=ends)
     return None
+
+
+def missed(session_id: int, starts_at: datetime, missed_at: datetime, tz: str, now: datetime) -> Due | None:
+    """An hour after the visit was marked missed, out of quiet hours, within a day; once a visit."""
+    opens = after_quiet(missed_at + MISSED_AFTER, tz)
+    ends = opens + MISSED_LASTS
+    if now >= ends:
+        return None
+    key = visit_key(session_id, starts_at)
+    return Due(purpose=Purpose.MISSED_VISIT, occurrence=key, not_before=opens, deadline=ends)
+
+
+def answers_missing(key: str, waits_since: datetime, tz: str, now: datetime) -> Due | None:
+    """Once, two days after the questions were sent or the form was left, out of quiet hours."""
+    opens = after_quiet(waits_since + MISSING_AFTER, tz)
+    ends = opens + MISSING_LASTS
+    if not opens <= now < ends:
+        return None
+    return Due(purpose=Purpose.ANSWERS_MISSING, occurrence=key, not_before=opens, deadline=ends)
+
+
+# -- staff ------------------------------------------------------------------------------------------------------------
+
+
+def staff_digest(day: date, tz: str) -> Due:
+    """At 7:00 on the wall of the site, of no use after noon."""
+    return Due(
+        purpose=Purpose.STAFF_DIGEST,
+        occurrence=day_key(day),
+        not_before=wall_instant(day, STAFF_DIGEST_AT, tz),
+        deadline=wall_instant(day, STAFF_DIGEST_UNTIL, tz),
+    )
+
+
+# -- at once ----------------------------------------------------------------------------------------------------------
 
 
 def link(request_id: int, requested_at: datetime) -> Due:
@@ -292,14 +370,20 @@ def _steps(start: datetime, now: datetime) -> int:
 # -- retries ------------------------------------------------------------------------------------------------------------
 
 
-def retry_at(purpose: Purpose, attempts: int, deadline: datetime, tz: str | None, now: datetime) -> datetime | None:
+def retry_at(
+    purpose: Purpose, attempts: int, deadline: datetime, tz: str | None, now: datetime, *, throttled: bool = False
+) -> datetime | None:
     """When to try again after `attempts` tries; None where it is given up: too often, or too late.
 
-    `tz`: the zone whose quiet hours are kept; None: they do not matter.
+    `tz`: the zone whose quiet hours are kept; None: they do not matter. `throttled`: the provider takes no more just
+    now, which uses up no try.
     """
-    if attempts >= MAX_ATTEMPTS:
+    if throttled:
+        wait = THROTTLED
+    elif attempts >= MAX_ATTEMPTS:
         return None
-    wait = ON_CALL_BACKOFF if purpose is Purpose.ON_CALL else BACKOFF[attempts - 1]
+    else:
+        wait = ON_CALL_BACKOFF if purpose is Purpose.ON_CALL else BACKOFF[attempts - 1]
     again = now + wait if tz is None else after_quiet(now + wait, tz)
     if again < deadline:
         return again
@@ -308,4 +392,22 @@ def retry_at(purpose: Purpose, attempts: int, deadline: datetime, tz: str | None
 
 def keeps_quiet_hours(purpose: Purpose) -> bool:
     """Does the message wait for the end of quiet hours?"""
-    return purpose not in (Purpose.LINK, Purpose.ON_CALL)
+    return TRAITS[purpose].keeps_quiet
+
+
+# -- not too much -------------------------------------------------------------------------------------------------------
+
+
+def next_morning(now: datetime, tz: str) -> datetime:
+    """The end of the next quiet hours."""
+    return wall_instant(now.astimezone(ZoneInfo(tz)).date() + timedelta(days=1), QUIET_UNTIL, tz)
+
+
+def waits_for_tomorrow(purpose: Purpose, told_today: int) -> bool:
+    """Did the person hear enough today for a message that may wait?"""
+    return TRAITS[purpose].may_wait and told_today >= ENOUGH_A_DAY
+
+
+def is_too_many(purpose: Purpose, told_today: int) -> bool:
+    """Is it more than any plan asks for? What the person asked for, and calls to staff, do not count."""
+    return keeps_quiet_hours(purpose) and told_today >= TOO_MANY_A_DAY

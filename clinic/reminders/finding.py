@@ -1,4 +1,8 @@
-"""What the sweep finds: messages that are due and not yet in the ledger, a few statements whatever the number of rows."""
+"""What the sweep finds: messages that are due and not yet in the ledger, a few statements whatever the number of rows.
+
+Each statement reads a window of time through an index of what lies ahead or changed lately, so that it does not grow
+with the years that the clinic has behind it.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -9,15 +13,21 @@ from typing import Any
 from sqlalchemy import ARRAY, String, any_, literal, select, text
 
 from clinic.db import UTCDateTime, db
-from clinic.reminders import due
+from clinic.reminders import due, purposes
 from clinic.reminders.due import Due, Purpose, Visit
 from clinic.reminders.models import Message, MessageState
 from clinic.tasks.models import Task, TaskKind, TaskLevel
 
 LOOKAHEAD = timedelta(hours=3)  # rows are written this long before they are due, so that a dead worker leaves a trace
 DAY_BEFORE_REACH = timedelta(hours=33)  # from 16:00 to the end of the next day, one hour more for a change of clocks
+RIDE_REACH = DAY_BEFORE_REACH + timedelta(days=due.RIDE_DAYS - 1)
+PREPARE_REACH = DAY_BEFORE_REACH + timedelta(days=due.PREPARE_DAYS - 1)
 CHANGES_TOLD_WITHIN = timedelta(days=2)
 SURVEYS_TOLD_WITHIN = timedelta(days=4)
+MISSED_TOLD_WITHIN = timedelta(days=3)
+MISSING_TOLD_WITHIN = timedelta(days=5)
+LONG_AGO = timedelta(days=365)  # a visit of no course does not say when it was booked
+DIGEST_READERS = ("front_desk", "manager")
 TOGETHER = "told in another message"
 AS_TOLD = "time and place are as told before"
 STAYS_VOID = [TOGETHER, AS_TOLD]
@@ -35,45 +45,59 @@ class Found:
     course_id: int | None = None
     survey_id: int | None = None
     task_id: int | None = None
+    staff_id: int | None = None
+    location_id: int | None = None
 
 
-# A channel counts where the present answer is yes and an address is known.
+# A channel counts where the present answer is yes and an address is known that takes messages.
 _CONSENTED = """
     JOIN patients p ON p.id = {patient}
     JOIN channel_consents k ON k.patient_id = p.id AND k.superseded_at IS NULL AND k.granted
         AND CASE k.channel WHEN 'email' THEN p.email ELSE p.phone END IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM dead_addresses d WHERE d.cleared_at IS NULL AND d.channel = k.channel
+                AND d.address_blind = CASE k.channel WHEN 'email' THEN p.email_blind ELSE p.phone_blind END
+        )
 """
-# A void row comes back to life when what it was about holds again.
+# A void row comes back to life when what it was about holds again. The desk calls only about some things.
 _NOT_WRITTEN = """
-    NOT EXISTS (
+    (k.channel <> 'voice' OR {purpose} = ANY(:by_voice)) AND NOT EXISTS (
         SELECT FROM messages m
         WHERE m.recipient_key = 'p:' || p.id AND m.purpose = {purpose} AND m.occurrence = {occurrence}
             AND m.channel = k.channel AND (m.state <> 'void' OR m.failure = ANY(:stays_void))
     )
 """
-_INSTANTS = {name: UTCDateTime() for name in ("starts_at", "booked_at", "first_starts_at", "due_at", "requested_at")}
+_INSTANTS = {
+    name: UTCDateTime()
+    for name in ("starts_at", "booked_at", "first_starts_at", "due_at", "requested_at", "missed_at", "waits_since")
+}
 
 _VISIT_KEY = "'s:' || s.id || '@' || floor(extract(epoch FROM s.starts_at))::bigint"
+_EARLIER = """
+    SELECT FROM treatment_sessions o
+    WHERE o.course_id = s.course_id AND o.starts_at < s.starts_at {same_day}
+        AND o.state IN ('booked', 'confirmed', 'arrived', 'completed')
+"""
+_IS_FIRST = f"NOT EXISTS ({_EARLIER.format(same_day='')})"
 _VISITS = f"""
-    SELECT s.id, s.course_id, s.patient_id, s.starts_at, s.revision, c.created_at AS booked_at, p.tz, k.channel, x.purpose
-    FROM (VALUES ('day_before', cast(:day_until AS timestamptz)), ('two_hours_before', :hours_until)) AS x (purpose, until)
+    SELECT s.id, s.course_id, s.patient_id, s.location_id, s.starts_at, s.revision, coalesce(c.created_at, :long_ago) AS booked_at, p.tz, k.channel, x.purpose
+    FROM (VALUES ('day_before', cast(:day_until AS timestamptz)), ('two_hours_before', :hours_until),
+        ('ride_and_fasting', :ride_until), ('first_visit', :prepare_until)) AS x (purpose, until)
     JOIN treatment_sessions s ON s.state IN ('booked', 'confirmed') AND s.starts_at > :now AND s.starts_at <= x.until
-    JOIN courses c ON c.id = s.course_id
+    LEFT JOIN courses c ON c.id = s.course_id
     {_CONSENTED.format(patient="s.patient_id")}
     WHERE {_NOT_WRITTEN.format(purpose="x.purpose", occurrence=_VISIT_KEY)}
-        AND NOT EXISTS (
-            SELECT FROM treatment_sessions o
-            WHERE o.course_id = s.course_id AND o.local_on = s.local_on AND o.starts_at < s.starts_at
-                AND o.state IN ('booked', 'confirmed', 'arrived', 'completed')
-        )
-        AND (p.message_style = 'each' OR s.need = 'obs' OR (x.purpose = 'day_before' AND NOT EXISTS (
-            SELECT FROM treatment_sessions o
-            WHERE o.course_id = s.course_id AND o.starts_at < s.starts_at
-                AND o.state IN ('booked', 'confirmed', 'arrived', 'completed')
-        )))
+        AND NOT EXISTS ({_EARLIER.format(same_day="AND o.local_on = s.local_on")})
+        AND CASE x.purpose
+            WHEN 'ride_and_fasting' THEN s.need = 'obs'
+            WHEN 'first_visit' THEN s.course_id IS NOT NULL AND {_IS_FIRST}
+            WHEN 'day_before' THEN p.message_style = 'each' OR s.need IN ('obs', 'person') OR {_IS_FIRST}
+            ELSE p.message_style = 'each' OR s.need IN ('obs', 'person')
+        END
 """  # noqa: S608 - built from our own constants
 _DIGESTS = f"""
-    SELECT s.patient_id, p.tz, k.channel, w.monday, min(s.starts_at) AS first_starts_at, min(c.created_at) AS booked_at
+    SELECT s.patient_id, p.tz, k.channel, w.monday, min(s.starts_at) AS first_starts_at, min(c.created_at) AS booked_at,
+        min(s.location_id) AS location_id
     FROM unnest(cast(:mondays AS date[])) AS w (monday)
     JOIN treatment_sessions s ON s.state IN ('booked', 'confirmed') AND s.starts_at > :now AND s.starts_at < :until
         AND s.local_on BETWEEN w.monday AND w.monday + 6 AND s.need <> 'obs'
@@ -83,7 +107,7 @@ _DIGESTS = f"""
     GROUP BY s.patient_id, p.tz, k.channel, w.monday
 """  # noqa: S608
 _BOOKINGS = f"""
-    SELECT c.id, c.patient_id, c.created_at AS booked_at, p.tz, k.channel, f.first_starts_at
+    SELECT c.id, c.patient_id, c.location_id, c.created_at AS booked_at, p.tz, k.channel, f.first_starts_at
     FROM courses c
     CROSS JOIN LATERAL (
         SELECT min(s.starts_at) AS first_starts_at FROM treatment_sessions s
@@ -93,8 +117,17 @@ _BOOKINGS = f"""
     WHERE c.created_at > :since AND c.state IN ('booked', 'running') AND f.first_starts_at IS NOT NULL
         AND {_NOT_WRITTEN.format(purpose="'course_booked'", occurrence="'c:' || c.id")}
 """  # noqa: S608
+# A visit that belongs to no course: told once, when it is there.
+_VISITS_BOOKED = f"""
+    SELECT s.id, s.course_id, s.patient_id, s.location_id, s.starts_at, p.tz, k.channel
+    FROM treatment_sessions s
+    {_CONSENTED.format(patient="s.patient_id")}
+    WHERE s.staff_id IS NOT NULL AND s.course_id IS NULL AND s.revision = 0
+        AND s.state IN ('booked', 'confirmed') AND s.starts_at > :now
+        AND {_NOT_WRITTEN.format(purpose="'course_booked'", occurrence="'s:' || s.id")}
+"""  # noqa: S608
 _CHANGES = f"""
-    SELECT s.id, s.course_id, s.patient_id, s.starts_at, s.revision, p.tz, k.channel, x.purpose
+    SELECT s.id, s.course_id, s.patient_id, s.location_id, s.starts_at, s.revision, p.tz, k.channel, x.purpose
     FROM (
         SELECT id, 'session_moved' AS purpose FROM treatment_sessions
         WHERE revision > 0 AND state IN ('booked', 'confirmed') AND starts_at > :now
@@ -106,15 +139,47 @@ _CHANGES = f"""
     {_CONSENTED.format(patient="s.patient_id")}
     WHERE {_NOT_WRITTEN.format(purpose="x.purpose", occurrence="'s:' || s.id || '#' || s.revision")}
 """  # noqa: S608
+_MISSED = f"""
+    SELECT s.id, s.course_id, s.patient_id, s.location_id, s.starts_at, s.ended_at AS missed_at, p.tz, k.channel
+    FROM treatment_sessions s
+    {_CONSENTED.format(patient="s.patient_id")}
+    WHERE s.state = 'no_show' AND s.ended_at > :since
+        AND {_NOT_WRITTEN.format(purpose="'missed_visit'", occurrence=_VISIT_KEY)}
+        AND NOT EXISTS (
+            SELECT FROM treatment_sessions o
+            WHERE o.course_id = s.course_id AND o.local_on = s.local_on AND o.starts_at < s.starts_at
+                AND o.state = 'no_show'
+        )
+"""  # noqa: S608
 _SURVEYS = f"""
-    SELECT v.id, v.patient_id, v.course_id, v.due_at, p.tz, k.channel
+    SELECT v.id, v.patient_id, v.course_id, coalesce(c.location_id, p.preferred_location_id) AS location_id,
+        v.due_at, p.tz, k.channel
     FROM surveys v
+    LEFT JOIN courses c ON c.id = v.course_id
     {_CONSENTED.format(patient="v.patient_id")}
-    WHERE v.state = 'open' AND v.due_at <= :now AND v.due_at > :since
+    WHERE v.state = 'open' AND v.due_at <= :now AND v.due_at > :since AND k.channel <> 'voice'
+"""  # noqa: S608
+# Questions without an answer, and a form that was begun and left.
+_MISSING = f"""
+    SELECT x.key, x.patient_id, p.preferred_location_id AS location_id, x.waits_since, p.tz, k.channel
+    FROM (
+        SELECT 'q:' || a.id AS key, a.patient_id, a.asked_at AS waits_since
+        FROM patient_asks a WHERE a.state = 'open' AND a.asked_at > :since
+        UNION ALL
+        SELECT 'i:' || i.id, i.patient_id, i.saved_at
+        FROM intakes i
+        WHERE i.state = 'open' AND i.saved_at > :since AND i.patient_id IS NOT NULL AND i.entered_by IS NULL
+            AND NOT EXISTS (
+                SELECT FROM intakes o WHERE o.patient_id = i.patient_id AND o.submitted_at > i.started_at
+            )
+    ) x
+    {_CONSENTED.format(patient="x.patient_id")}
+    WHERE {_NOT_WRITTEN.format(purpose="'answers_missing'", occurrence="x.key")}
 """  # noqa: S608
 # A link was asked for: over the channels that the person agreed to, else over those that nobody refused.
 _LINKS = """
-    SELECT r.id, r.patient_id, r.requested_at, x.channel, k.granted IS TRUE AS granted
+    SELECT r.id, r.patient_id, p.preferred_location_id AS location_id, r.requested_at, x.channel,
+        k.granted IS TRUE AS granted
     FROM link_requests r
     JOIN patients p ON p.id = r.patient_id
     CROSS JOIN (VALUES ('email'), ('sms')) AS x (channel)
@@ -122,13 +187,39 @@ _LINKS = """
     WHERE r.requested_at > :since AND k.granted IS NOT FALSE
         AND CASE x.channel WHEN 'email' THEN p.email ELSE p.phone END IS NOT NULL
 """
+# Who reads the day's mail: whose first site opens today. The row is written some hours ahead.
+_STAFF = """
+    SELECT DISTINCT ON (u.id) u.id, u.email, l.id AS location_id, l.tz, (cast(:now AS timestamptz) AT TIME ZONE l.tz)::date AS day
+    FROM staff_users u
+    JOIN locations l ON l.retired_at IS NULL AND (u.has_all_sites OR EXISTS (
+        SELECT FROM staff_locations sl WHERE sl.user_id = u.id AND sl.location_id = l.id
+    ))
+    JOIN opening_hours h ON h.location_id = l.id
+        AND h.weekday = extract(isodow FROM cast(:now AS timestamptz) AT TIME ZONE l.tz) - 1
+    WHERE u.active AND u.morning_mail
+        AND (cast(:now AS timestamptz) AT TIME ZONE l.tz)::time BETWEEN :opens AND :closes
+        AND NOT EXISTS (
+            SELECT FROM closures c
+            WHERE c.location_id = l.id AND c.on_date = (cast(:now AS timestamptz) AT TIME ZONE l.tz)::date
+        )
+        AND EXISTS (
+            SELECT FROM staff_user_roles ur JOIN staff_roles r ON r.id = ur.role_id
+            WHERE ur.user_id = u.id AND r.name = ANY(:roles)
+        )
+    ORDER BY u.id, l.id
+"""
 
 
 def find_due(now: datetime, on_call: Sequence[str]) -> list[Found]:
     """Every message that has no row yet: news at once, reminders within `LOOKAHEAD` of their time."""
     soon = [item for item in (*_visits(now), *_digests(now)) if item.due.not_before <= now + LOOKAHEAD]
-    news = [*_bookings(now), *_changes(now)]
-    return soon + news + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call)])
+    news = [*_bookings(now), *_visits_booked(now), *_changes(now), *_missed(now), *_missing(now)]
+    return soon + news + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call), *_staff(now)])
+
+
+def find_urgent(now: datetime, on_call: Sequence[str]) -> list[Found]:
+    """Every message that someone waits for and that has no row yet: links that were asked for, and calls."""
+    return _not_written([*_links(now), *_safety(now, on_call)])
 
 
 def find_calls(now: datetime, on_call: Sequence[str]) -> list[Found]:
@@ -149,7 +240,7 @@ def address_key(address: str) -> str:
 def _rows(sql: str, *instants: str, **params: Any) -> Sequence[Any]:
     statement = text(sql).columns(**{name: _INSTANTS[name] for name in instants})
     if ":stays_void" in sql:
-        params["stays_void"] = STAYS_VOID
+        params |= {"stays_void": STAYS_VOID, "by_voice": [*map(str, purposes.BY_VOICE)]}
     return db.session.execute(statement, params).all()
 
 
@@ -184,8 +275,16 @@ def _visits(now: datetime) -> Iterator[Found]:
         now=now,
         day_until=now + DAY_BEFORE_REACH + LOOKAHEAD,
         hours_until=now + due.TWO_HOURS + LOOKAHEAD,
+        ride_until=now + RIDE_REACH + LOOKAHEAD,
+        prepare_until=now + PREPARE_REACH + LOOKAHEAD,
+        long_ago=now - LONG_AGO,
     )
-    makers = {Purpose.DAY_BEFORE: due.day_before, Purpose.TWO_HOURS_BEFORE: due.two_hours_before}
+    makers = {
+        Purpose.DAY_BEFORE: due.day_before,
+        Purpose.TWO_HOURS_BEFORE: due.two_hours_before,
+        Purpose.RIDE_AND_FASTING: due.ride_and_fasting,
+        Purpose.FIRST_VISIT: due.first_visit,
+    }
     for row in rows:
         visit = Visit(session_id=row.id, starts_at=row.starts_at, revision=row.revision, booked_at=row.booked_at)
         message = makers[Purpose(row.purpose)](visit, row.tz, now)
@@ -200,6 +299,7 @@ def _about_visit(row: Any, message: Due) -> Found:
         patient_id=row.patient_id,
         session_id=row.id,
         course_id=row.course_id,
+        location_id=row.location_id,
     )
 
 
@@ -218,7 +318,7 @@ def _digests(now: datetime) -> Iterator[Found]:
     for row in rows:
         message = due.weekly_digest(row.monday, row.first_starts_at, row.booked_at, row.tz)
         if message:
-            yield Found(due=message, channel=row.channel, patient_id=row.patient_id)
+            yield Found(due=message, channel=row.channel, patient_id=row.patient_id, location_id=row.location_id)
 
 
 def _bookings(now: datetime) -> Iterator[Found]:
@@ -226,7 +326,20 @@ def _bookings(now: datetime) -> Iterator[Found]:
     for row in rows:
         message = due.course_booked(row.id, row.booked_at, row.first_starts_at, row.tz)
         if message:
-            yield Found(due=message, channel=row.channel, patient_id=row.patient_id, course_id=row.id)
+            yield Found(
+                due=message,
+                channel=row.channel,
+                patient_id=row.patient_id,
+                course_id=row.id,
+                location_id=row.location_id,
+            )
+
+
+def _visits_booked(now: datetime) -> Iterator[Found]:
+    for row in _rows(_VISITS_BOOKED, "starts_at", now=now):
+        message = due.visit_booked(row.id, row.starts_at, row.tz, now)
+        if message:
+            yield _about_visit(row, message)
 
 
 def _changes(now: datetime) -> Iterator[Found]:
@@ -234,6 +347,33 @@ def _changes(now: datetime) -> Iterator[Found]:
         message = due.changed(Purpose(row.purpose), row.id, row.revision, row.starts_at, row.tz, now)
         if message:
             yield _about_visit(row, message)
+
+
+def _missed(now: datetime) -> Iterator[Found]:
+    for row in _rows(_MISSED, "starts_at", "missed_at", since=now - MISSED_TOLD_WITHIN):
+        message = due.missed(row.id, row.starts_at, row.missed_at, row.tz, now)
+        if message:
+            yield _about_visit(row, message)
+
+
+def _missing(now: datetime) -> Iterator[Found]:
+    for row in _rows(_MISSING, "waits_since", since=now - MISSING_TOLD_WITHIN):
+        message = due.answers_missing(row.key, row.waits_since, row.tz, now)
+        if message:
+            yield Found(due=message, channel=row.channel, patient_id=row.patient_id, location_id=row.location_id)
+
+
+def _staff(now: datetime) -> Iterator[Found]:
+    opens = (datetime.combine(now.date(), due.STAFF_DIGEST_AT) - LOOKAHEAD).time()
+    rows = _rows(_STAFF, now=now, opens=opens, closes=due.STAFF_DIGEST_UNTIL, roles=[*DIGEST_READERS])
+    for row in rows:
+        yield Found(
+            due=due.staff_digest(row.day, row.tz),
+            channel="email",
+            recipient=row.email,
+            staff_id=row.id,
+            location_id=row.location_id,
+        )
 
 
 def _surveys(now: datetime) -> Iterator[Found]:
@@ -246,6 +386,7 @@ def _surveys(now: datetime) -> Iterator[Found]:
                 patient_id=row.patient_id,
                 survey_id=row.id,
                 course_id=row.course_id,
+                location_id=row.location_id,
             )
 
 
@@ -254,7 +395,12 @@ def _links(now: datetime) -> Iterator[Found]:
     agreed = {row.id for row in rows if row.granted}
     for row in rows:
         if row.granted or row.id not in agreed:
-            yield Found(due=due.link(row.id, row.requested_at), channel=row.channel, patient_id=row.patient_id)
+            yield Found(
+                due=due.link(row.id, row.requested_at),
+                channel=row.channel,
+                patient_id=row.patient_id,
+                location_id=row.location_id,
+            )
 
 
 def _safety(now: datetime, on_call: Sequence[str]) -> Iterator[Found]:
@@ -262,7 +408,7 @@ def _safety(now: datetime, on_call: Sequence[str]) -> Iterator[Found]:
     if not on_call:
         return
     tasks = db.session.execute(
-        select(Task.id, Task.created_at, Task.due_at, Task.level).where(
+        select(Task.id, Task.created_at, Task.due_at, Task.level, Task.location_id).where(
             Task.kind == TaskKind.SAFETY,
             Task.level.in_((TaskLevel.URGENT, TaskLevel.SAME_DAY)),
             Task.closed_at.is_(None),
@@ -294,4 +440,4 @@ def _safety(now: datetime, on_call: Sequence[str]) -> Iterator[Found]:
         for place, message in told:
             address = on_call[place]
             channel = "email" if "@" in address else "sms"
-            yield Found(due=message, channel=channel, recipient=address, task_id=task.id)
+            yield Found(due=message, channel=channel, recipient=address, task_id=task.id, location_id=task.location_id)

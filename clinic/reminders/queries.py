@@ -2,26 +2,26 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import and_, func, or_, select
 
 from clinic.audit import AuditEvent
 from clinic.db import db
 from clinic.errors import NotFound
 from clinic.locations.models import Device, Location
-from clinic.patients.models import Channel, ChannelConsent, LinkRequest, Patient
+from clinic.patients.models import Patient
 from clinic.reminders import due
-from clinic.reminders.models import Message, MessageState
+from clinic.reminders.facts import UPCOMING
+from clinic.reminders.models import InboundText, Lane, Message, MessageState, Receipt
+from clinic.reminders.purposes import NEWS
 from clinic.reminders.wording import Place, When
-from clinic.scheduling.models import Course, SessionState, TreatmentSession
-from clinic.surveys.models import Survey
+from clinic.scheduling.models import TreatmentSession
 from clinic.tasks.models import Task
 
-UPCOMING = (SessionState.BOOKED, SessionState.CONFIRMED)
 PAGE = 50
+CAME_BACK = "undelivered"  # a filter beside the states
 
 
 def get(message_id: int) -> Message:
@@ -40,48 +40,76 @@ def lock(message_id: int) -> Message:
     return found
 
 
-def due_ids(now: datetime, limit: int, *, purpose: due.Purpose | None = None) -> Sequence[int]:
-    """Messages to send now, of one purpose or all: to whoever is on call first, then the nearest deadline."""
+def due_ids(now: datetime, limit: int, *, purpose: due.Purpose | None = None, lane: str | None = None) -> Sequence[int]:
+    """Messages to send now, of one purpose, one lane or all: the most urgent lane first, then the nearest deadline."""
     statement = select(Message.id).where(Message.state == MessageState.DUE, Message.not_before <= now)
     if purpose is not None:
         statement = statement.where(Message.purpose == purpose)
-    order = (Message.purpose != due.Purpose.ON_CALL, Message.deadline, Message.id)
+    if lane is not None:
+        statement = statement.where(Message.lane == lane)
+    order = (Message.lane != Lane.URGENT, Message.deadline, Message.id)
     return db.session.scalars(statement.order_by(*order).limit(limit)).all()
 
 
+def due_news(lane: str, now: datetime, limit: int) -> Sequence[int]:
+    """Messages about changes to send now; those of one plan go together, so each is claimed by itself."""
+    statement = select(Message.id).where(
+        Message.state == MessageState.DUE,
+        Message.lane == lane,
+        Message.not_before <= now,
+        Message.purpose.in_(NEWS),
+    )
+    return db.session.scalars(statement.order_by(Message.deadline, Message.id).limit(limit)).all()
+
+
+def waiting(now: datetime) -> dict[str, int]:
+    """How many messages wait to go out now, by lane."""
+    rows = db.session.execute(
+        select(Message.lane, func.count())
+        .where(Message.state == MessageState.DUE, Message.not_before <= now)
+        .group_by(Message.lane)
+    )
+    return {lane: count for lane, count in rows}  # noqa: C416 - a Result is not a mapping
+
+
+def copies(message_id: int) -> Sequence[Message]:
+    """The rows that sent it anew."""
+    return db.session.scalars(select(Message).where(Message.again_of == message_id).order_by(Message.id)).all()
+
+
+def inbound(inbound_id: int) -> InboundText:
+    """A text that came in. Raises NotFound."""
+    found = db.session.get(InboundText, inbound_id)
+    if found is None:
+        raise NotFound("no such text")
+    return found
+
+
+def lock_inbound(inbound_id: int) -> InboundText:
+    """Its row, locked until the transaction ends."""
+    statement = select(InboundText).where(InboundText.id == inbound_id).with_for_update()
+    return db.session.scalars(statement.execution_options(populate_existing=True)).one()
+
+
+def inbound_by_provider_id(provider_id: str) -> InboundText:
+    """The text that the provider knows by this name."""
+    return db.session.scalars(select(InboundText).where(InboundText.provider_id == provider_id[:120])).one()
+
+
+def left_inbound(before: datetime) -> Sequence[int]:
+    """Texts of the last day that nobody finished."""
+    statement = select(InboundText.id).where(
+        InboundText.said.is_(None), InboundText.received_at.between(before - timedelta(days=1), before)
+    )
+    return db.session.scalars(statement.order_by(InboundText.id).limit(100)).all()
+
+
+def copies_of(message_id: int) -> int:
+    """How often it was sent anew by hand."""
+    return db.session.scalar(select(func.count()).where(Message.again_of == message_id)) or 0
+
+
 # -- facts ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Addressee:
-    """A patient, as a message needs them. `granted`: the present answer for the channel, None where never asked."""
-
-    patient_id: int
-    address: str | None
-    granted: bool | None
-    tz: str
-    language: str
-    style: str
-
-
-def addressee(patient_id: int, channel: str) -> Addressee:
-    """Where a channel leads for this patient, and whether it may be used."""
-    patient = db.session.get_one(Patient, patient_id, populate_existing=True)
-    granted = db.session.scalar(
-        select(ChannelConsent.granted).where(
-            ChannelConsent.patient_id == patient_id,
-            ChannelConsent.channel == channel,
-            ChannelConsent.superseded_at.is_(None),
-        )
-    )
-    return Addressee(
-        patient_id=patient_id,
-        address=patient.email if channel == Channel.EMAIL else patient.phone,
-        granted=granted,
-        tz=patient.tz,
-        language=patient.language,
-        style=patient.message_style,
-    )
 
 
 def session(session_id: int | None) -> TreatmentSession | None:
@@ -108,25 +136,9 @@ def lock_visit(session_id: int) -> TreatmentSession:
     return found
 
 
-def is_first_of_course(row: TreatmentSession) -> bool:
-    """Is there no earlier session of the course that took or takes place?"""
-    earlier = exists().where(
-        TreatmentSession.course_id == row.course_id,
-        TreatmentSession.starts_at < row.starts_at,
-        TreatmentSession.state.in_((*UPCOMING, SessionState.ARRIVED, SessionState.COMPLETED)),
-    )
-    return not db.session.scalar(select(earlier))
-
-
 def upcoming_of_course(course_id: int | None, now: datetime) -> Sequence[TreatmentSession]:
     """Booked sessions of a course that lie ahead."""
     return _upcoming(TreatmentSession.course_id == course_id, now)
-
-
-def upcoming_of_week(patient_id: int, monday: date, now: datetime) -> Sequence[TreatmentSession]:
-    """Booked sessions of a patient in the week of this Monday that lie ahead."""
-    in_week = TreatmentSession.local_on.between(monday, monday + timedelta(days=6))
-    return _upcoming(and_(TreatmentSession.patient_id == patient_id, in_week), now)
 
 
 def _upcoming(condition: Any, now: datetime) -> Sequence[TreatmentSession]:
@@ -137,11 +149,26 @@ def _upcoming(condition: Any, now: datetime) -> Sequence[TreatmentSession]:
     ).all()
 
 
+def visits_of(row: Message, now: datetime) -> list[TreatmentSession]:
+    """The visits that a message's link opens: its own and those of the week after it, as far as they lie ahead."""
+    assert row.patient_id is not None
+    if row.session_id is not None:
+        return visits_with(row.session_id, row.patient_id, now)
+    monday = date.fromisoformat(row.matter.removeprefix("w:"))
+    mine, in_week = (
+        TreatmentSession.patient_id == row.patient_id,
+        TreatmentSession.local_on.between(monday, monday + timedelta(days=6)),
+    )
+    return first_of_each_day(_upcoming(and_(mine, in_week), now))
+
+
 def visits_with(session_id: int, patient_id: int, now: datetime) -> list[TreatmentSession]:
     """The visit of a link and those of the same course in the week after it, as far as they lie ahead."""
     about = session(session_id)
     if about is None or about.patient_id != patient_id:
         return []
+    if about.course_id is None:
+        return [about] if about.state in UPCOMING and about.starts_at > now else []
     until = about.local_on + timedelta(days=6)
     near = [row for row in upcoming_of_course(about.course_id, now) if about.local_on <= row.local_on <= until]
     return first_of_each_day(near)
@@ -152,6 +179,8 @@ def sessions_of_that_day(session_id: int) -> Sequence[int]:
     about = session(session_id)
     if about is None:
         raise NotFound("no such visit")
+    if about.course_id is None:
+        return [session_id]
     later = db.session.scalars(
         select(TreatmentSession.id)
         .where(
@@ -193,27 +222,12 @@ def named(rows: Sequence[TreatmentSession]) -> list[When]:
     return [When(row.starts_at, sites[row.location_id]) for row in rows]
 
 
-def link_request(request_id: int) -> LinkRequest | None:
-    """Someone's request for a link."""
-    return db.session.get(LinkRequest, request_id)
+def device(device_id: int) -> Device | None:
+    """The device."""
+    return db.session.get(Device, device_id)
 
 
-def survey(survey_id: int | None) -> Survey | None:
-    """A check-in as it is now."""
-    return db.session.get(Survey, survey_id, populate_existing=True) if survey_id is not None else None
-
-
-def course(course_id: int | None) -> Course | None:
-    """A course as it is now."""
-    return db.session.get(Course, course_id, populate_existing=True) if course_id is not None else None
-
-
-def task(task_id: int | None) -> Task | None:
-    """A task as it is now."""
-    return db.session.get(Task, task_id, populate_existing=True) if task_id is not None else None
-
-
-def told_start(row: Message) -> tuple[datetime, int] | None:
+def told_start(row: Message) -> tuple[datetime, int | None] | None:
     """Start and device of a moved session as this person was last told; None where that is not known."""
     last = db.session.scalar(
         select(Message.occurrence)
@@ -226,7 +240,7 @@ def told_start(row: Message) -> tuple[datetime, int] | None:
         .order_by(Message.id.desc())
         .limit(1)
     )
-    revision = int(last.partition("#")[2]) if last else 0
+    revision = int(last.partition("#")[2].partition("~")[0]) if last else 0
     moves = db.session.scalars(
         select(AuditEvent)
         .where(
@@ -238,7 +252,7 @@ def told_start(row: Message) -> tuple[datetime, int] | None:
     )
     for move in moves:
         if move.detail.get("revision", 0) > revision:
-            return datetime.fromisoformat(move.detail["from_at"]), int(move.detail["from_device"])
+            return datetime.fromisoformat(move.detail["from_at"]), move.detail.get("from_device")
     return None
 
 
@@ -266,18 +280,6 @@ def lock_siblings(row: Message) -> Sequence[Message]:
     ).all()
 
 
-def location_of(row: Message) -> int | None:
-    """The site whose desk is told when the message cannot be delivered."""
-    visit = session(row.session_id)
-    if visit is not None:
-        return visit.location_id
-    found = course(row.course_id)
-    if found is not None:
-        return found.location_id
-    about = task(row.task_id)
-    return about.location_id if about is not None else None
-
-
 # -- the desk ---------------------------------------------------------------------------------------------------------
 
 
@@ -296,30 +298,104 @@ def listing(
     state: str | None = None,
     purpose: str | None = None,
     channel: str | None = None,
-    record_number: str | None = None,
+    patient_ids: Collection[int] | None = None,
     before_id: int | None = None,
+    after_id: int | None = None,
     limit: int = PAGE,
 ) -> list[MessageLine]:
-    """Messages, newest first, to patients of these sites and to people who are no patients."""
+    """Messages, newest first, to patients of these sites and to people who are no patients.
+
+    `state`: of the row, or `undelivered` for what was accepted and came back. `after_id`: the page of newer ones.
+    """
     statement = select(Message, Patient.initials, Patient.record_number).outerjoin(
         Patient, Patient.id == Message.patient_id
     )
     statement = statement.where(_seen_from(location_ids))
-    for column, value in (
-        (Message.state, state),
-        (Message.purpose, purpose),
-        (Message.channel, channel),
-        (Patient.record_number, record_number),
-    ):
-        if value:
-            statement = statement.where(column == value)
-    return _lines(statement, before_id, limit)
+    if state == CAME_BACK:
+        statement = statement.where(Message.receipt.in_((Receipt.UNDELIVERED, Receipt.BOUNCED)))
+    elif state:
+        statement = statement.where(Message.state == state)
+    if purpose:
+        statement = statement.where(Message.purpose == purpose)
+    if channel:
+        statement = statement.where(Message.channel == channel)
+    if patient_ids is not None:
+        statement = statement.where(Message.patient_id.in_(patient_ids))
+    if after_id is not None:
+        newer = statement.where(Message.id > after_id).order_by(Message.id).limit(limit)
+        return _lines(newer)[::-1]
+    if before_id is not None:
+        statement = statement.where(Message.id < before_id)
+    return _lines(statement.order_by(Message.id.desc()).limit(limit))
 
 
 def of_patient(patient_id: int, *, limit: int = 20) -> list[MessageLine]:
     """A patient's messages, newest first."""
     statement = select(Message, Patient.initials, Patient.record_number).join(Patient, Patient.id == Message.patient_id)
-    return _lines(statement.where(Message.patient_id == patient_id), None, limit)
+    statement = statement.where(Message.patient_id == patient_id)
+    return _lines(statement.order_by(Message.created_at.desc(), Message.id.desc()).limit(limit))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of a patient's timeline: a message, or a text that came in."""
+
+    at: datetime
+    message: Message | None = None
+    text: InboundText | None = None
+
+
+def timeline(patient_id: int, *, before: datetime | None = None, limit: int = PAGE) -> list[Event]:
+    """What was written to a patient and what they wrote, newest first, strictly before an instant."""
+    before = before or datetime.max.replace(tzinfo=UTC)
+    written = db.session.scalars(
+        select(Message)
+        .where(Message.patient_id == patient_id, Message.created_at < before)
+        .order_by(Message.created_at.desc(), Message.id.desc())
+        .limit(limit)
+    )
+    came = db.session.scalars(
+        select(InboundText)
+        .where(InboundText.patient_id == patient_id, InboundText.received_at < before)
+        .order_by(InboundText.received_at.desc(), InboundText.id.desc())
+        .limit(limit)
+    )
+    events = [Event(at=row.created_at, message=row) for row in written]
+    events += [Event(at=row.received_at, text=row) for row in came]
+    return sorted(events, key=lambda event: event.at, reverse=True)[:limit]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextLine:
+    """One text that came in."""
+
+    text: InboundText
+    initials: str | None
+    record_number: str | None
+
+
+def inbound_listing(
+    location_ids: Collection[int], *, before_id: int | None = None, limit: int = PAGE
+) -> list[TextLine]:
+    """Texts that came in, newest first, of these sites and of people whom we do not know."""
+    statement = select(InboundText, Patient.initials, Patient.record_number).outerjoin(
+        Patient, Patient.id == InboundText.patient_id
+    )
+    statement = statement.where(_belongs(InboundText.location_id, location_ids))
+    if before_id is not None:
+        statement = statement.where(InboundText.id < before_id)
+    rows = db.session.execute(statement.order_by(InboundText.id.desc()).limit(limit))
+    return [TextLine(text=text, initials=initials, record_number=number) for text, initials, number in rows]
+
+
+def inbound_seen_by(inbound_id: int, location_ids: Collection[int]) -> InboundText:
+    """The text, if it may be seen from these sites. Raises NotFound."""
+    found = db.session.scalar(
+        select(InboundText).where(InboundText.id == inbound_id, _belongs(InboundText.location_id, location_ids))
+    )
+    if found is None:
+        raise NotFound("no such text")
+    return found
 
 
 def kept(limit: int = 100) -> Sequence[Message]:
@@ -341,29 +417,14 @@ def seen_by(message_id: int, location_ids: Collection[int]) -> Message:
 
 
 def _seen_from(location_ids: Collection[int]) -> Any:
-    """A message belongs to the site of its course, else to those of the patient; without any, every site sees it."""
-    person, course = aliased(Patient), aliased(Course)
-    own = select(person.id).where(person.id == Message.patient_id)
-    about = select(course.id).where(course.location_id.in_(location_ids))
-    any_course = select(Course.id).where(Course.patient_id == person.id)
-    return or_(
-        about.where(course.id == Message.course_id).correlate(Message).exists(),
-        and_(
-            Message.course_id.is_(None),
-            or_(
-                Message.patient_id.is_(None),
-                own.where(person.preferred_location_id.is_(None), ~any_course.correlate(person).exists())
-                .correlate(Message)
-                .exists(),
-                own.where(person.preferred_location_id.in_(location_ids)).correlate(Message).exists(),
-                about.where(course.patient_id == Message.patient_id).correlate(Message).exists(),
-            ),
-        ),
-    )
+    """A message belongs to the site of what it is about, else to that of the patient; without any, every site sees it."""
+    return _belongs(Message.location_id, location_ids)
 
 
-def _lines(statement: Any, before_id: int | None, limit: int) -> list[MessageLine]:
-    if before_id is not None:
-        statement = statement.where(Message.id < before_id)
-    rows = db.session.execute(statement.order_by(Message.id.desc()).limit(limit))
+def _belongs(column: Any, location_ids: Collection[int]) -> Any:
+    return or_(column.is_(None), column.in_(location_ids))
+
+
+def _lines(statement: Any) -> list[MessageLine]:
+    rows = db.session.execute(statement)
     return [MessageLine(message=message, initials=initials, record_number=number) for message, initials, number in rows]

@@ -97,6 +97,7 @@ class Course(Base):
         one_of("state", [*CourseState]),
         Index("courses_patient_idx", "patient_id"),
         Index("courses_ended_idx", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index("courses_created_idx", "created_at"),
         CheckConstraint("anchor_minute BETWEEN 0 AND 1439", name="anchor"),
     )
 
@@ -165,6 +166,7 @@ class TreatmentSession(Base):
             postgresql_where=text("revision > 0 AND state IN ('booked', 'confirmed')"),
         ),
         Index("treatment_sessions_cancelled_idx", "ended_at", postgresql_where=text("state = 'cancelled'")),
+        Index("treatment_sessions_missed_idx", "ended_at", postgresql_where=text("state = 'no_show'")),
         Index("treatment_sessions_staff_idx", "staff_id", "starts_at", postgresql_where=text("staff_id IS NOT NULL")),
         Index("treatment_sessions_room_idx", "room_id", "starts_at", postgresql_where=text("room_id IS NOT NULL")),
         Index("treatment_sessions_hold_idx", "hold_id", postgresql_where=text("hold_id IS NOT NULL")),

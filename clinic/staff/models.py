@@ -70,6 +70,7 @@ class StaffUser(Base, UserMixin):
         Boolean, server_default=text("false")
     )
     licensed_in: Mapped[list[str]] = mapped_column(ARRAY(String(2)), server_default=text("'{}'"))  # states, e.g. CA
+    morning_mail: Mapped[bool] = mapped_column(server_default=text("true"))  # what the day holds, at seven
     roles: Mapped[list[StaffRole]] = relationship(secondary="staff_user_roles", lazy="selectin")  # type: ignore[assignment]
 
 

@@ -119,6 +119,27 @@ def deactivate(email: str, *, by: Actor) -> None:
         audit.record(user, "deactivated", by=by)
 
 
+def wants_morning_mail(staff_id: int) -> bool:
+    """Does this person read what the day holds, at seven? Raises NotFound."""
+    return _get(staff_id).morning_mail
+
+
+def set_morning_mail(staff_id: int, wanted: bool) -> None:
+    """The person's own choice, from a link in the mail or on the account page. Raises NotFound."""
+    with transaction():
+        user = _get(staff_id)
+        if user.morning_mail != wanted:
+            user.morning_mail = wanted
+            audit.record(user, "morning_mail", by=Actor(audit.ActorKind.STAFF, str(staff_id)), wanted=wanted)
+
+
+def _get(staff_id: int) -> StaffUser:
+    user = db.session.get(StaffUser, staff_id)
+    if user is None:
+        raise NotFound("no such staff member")
+    return user
+
+
 def _lock(email: str) -> StaffUser:
     found = db.session.scalar(
         select(StaffUser).where(StaffUser.email == email.strip().casefold()).with_for_update(of=StaffUser)

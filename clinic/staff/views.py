@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from flask import Blueprint, g, render_template, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask_login import current_user
 
+from clinic.staff import operations
 from clinic.staff.models import Role
 from clinic.web import access, context
 from clinic.web.access import current_staff
@@ -54,4 +55,15 @@ def account() -> Any:
         email=current_user.email,
         roles=role_words(caller.roles),
         has_second_step=bool(current_user.tf_primary_method),
+        morning_mail=operations.wants_morning_mail(caller.id),
+        gets_morning_mail=caller.has(Role.FRONT_DESK, Role.MANAGER),
     )
+
+
+@bp.post("/staff/account/morning-mail")
+@access.staff()
+def morning_mail() -> Any:
+    """Whether the mail of the morning comes."""
+    operations.set_morning_mail(current_staff().id, request.form.get("wanted") == "yes")
+    flash("Saved.")
+    return redirect(url_for(".account"))

@@ -160,7 +160,7 @@ def save_answers(survey_id: int, answers: Mapping[str, Any], *, by: Actor) -> Ta
             survey.draft, survey.saved_at = draft, clock.now()
         level = _raise(survey, draft if is_open else kept, changed=kept, by=by)
         if level in (TaskLevel.SAME_DAY, TaskLevel.URGENT):
-            after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+            after_commit.append(lambda: jobs.ring(Job.SWEEP_URGENT))
     if not is_open:
         raise AlreadyOver("this check-in is closed", level=level)
     return level

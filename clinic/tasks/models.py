@@ -29,6 +29,10 @@ class TaskKind(StrEnum):
     PLAN_STEP = "plan_step"  # a decision date of the care plan has come
     REFERRAL = "referral"
     RESCHEDULE = "reschedule"  # a re-plan found no place, or the patient took none
+    CALL_PATIENT = "call_patient"  # the person wants calls: say what a message would have said
+    UNCLEAR_REPLY = "unclear_reply"  # a text came in that no rule reads
+    RUNNING_LATE = "running_late"
+    MESSAGES_STUCK = "messages_stuck"  # messages that are due do not go out
 
 
 class TaskLevel(StrEnum):

@@ -1,5 +1,6 @@
 """Open, take and close what a person at the clinic has to do."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -117,6 +118,18 @@ def close_matching_within_transaction(
 def close_keyed_within_transaction(dedupe_keys: list[str], *, outcome: str, by: Actor) -> list[int]:
     """Close the open tasks that were opened under these keys."""
     statement = select(Task).where(Task.dedupe_key.in_(dedupe_keys), Task.closed_at.is_(None))
+    tasks = db.session.scalars(statement.order_by(Task.id).with_for_update()).all()
+    for task in tasks:
+        _close(task, outcome, by=by)
+    return [task.id for task in tasks]
+
+
+def close_about_within_transaction(
+    kind: TaskKind, name: str, values: Collection[int], *, outcome: str, by: Actor
+) -> list[int]:
+    """Close the open tasks of a kind whose subject names one of these (`name`: e.g. "message_id")."""
+    wanted = [str(value) for value in values]
+    statement = select(Task).where(Task.kind == kind, Task.closed_at.is_(None), Task.subject[name].astext.in_(wanted))
     tasks = db.session.scalars(statement.order_by(Task.id).with_for_update()).all()
     for task in tasks:
         _close(task, outcome, by=by)

@@ -23,6 +23,10 @@ STATES = {
     TaskKind.ASK_PATIENT: ("unsure", "ask"),
     TaskKind.SURVEY_OVERDUE: ("unsure", "clock"),
     TaskKind.BOOK_COURSE: ("good", "cal"),
+    TaskKind.CALL_PATIENT: ("due", "phone"),
+    TaskKind.UNCLEAR_REPLY: ("unsure", "text"),
+    TaskKind.RUNNING_LATE: ("due", "clock"),
+    TaskKind.MESSAGES_STUCK: ("stop", "warn"),
 }
 TEXTS = {
     TaskKind.REVIEW_INTAKE: "A history was sent and waits for a prescriber.",
@@ -32,6 +36,8 @@ TEXTS = {
     TaskKind.CANNOT_COME: "The patient cannot come. Find another time.",
     TaskKind.SURVEY_OVERDUE: "No answer to the check-in so far.",
     TaskKind.CLINICAL_REVIEW: "Waits for a clinician.",
+    TaskKind.RUNNING_LATE: "The patient wrote: I am late.",
+    TaskKind.MESSAGES_STUCK: "Messages that are due do not go out. Call those whose visit is near.",
 }
 FROM_PATIENT = {
     "medicines": "The patient wrote: my medicines changed.",

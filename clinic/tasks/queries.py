@@ -26,6 +26,10 @@ WORDS = {
     TaskKind.PLAN_STEP: "Decision date",
     TaskKind.REFERRAL: "Referral",
     TaskKind.RESCHEDULE: "Plan dates anew",
+    TaskKind.CALL_PATIENT: "Call the patient",
+    TaskKind.UNCLEAR_REPLY: "A text came in",
+    TaskKind.RUNNING_LATE: "Running late",
+    TaskKind.MESSAGES_STUCK: "Messages stand still",
 }
 _RANK = case({TaskLevel.URGENT: 0, TaskLevel.SAME_DAY: 1, TaskLevel.LIT: 2}, value=Task.level, else_=3)
 

@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from clinic.config import Settings
+from clinic.queues import Queue
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
-PARTS = ("postgres", "redis", "web", "worker", "beat")
+PARTS = ("postgres", "redis", "web", "worker-urgent", "worker", "worker-bulk", "beat")
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -28,6 +29,11 @@ def test_data_lives_in_named_volumes(part):
     names = [volume.split(":")[0] for volume in COMPOSE["services"][part]["volumes"]]
     assert names
     assert set(names) <= set(COMPOSE["volumes"])
+
+
+def test_every_queue_has_a_worker_of_its_own():
+    listens = [part["command"] for name, part in COMPOSE["services"].items() if name.startswith("worker")]
+    assert sorted(command[command.index("-Q") + 1] for command in listens) == sorted(map(str, Queue))
 
 
 def test_no_secret_stands_in_the_file():

@@ -10,7 +10,8 @@ from clinic.staff.models import Role
 from clinic.web.access import LIBRARY_ROUTES, Access, Audience, declared
 
 SAMPLES = {"int": 1, "string": "x", "path": "x", "uuid": "00000000-0000-0000-0000-000000000000", "float": 1.0}
-NO_FORM_TOKEN = ("/api/", "/hooks/", "/unsubscribe/")  # called by programs: bearer token, signature, one-click link
+# Called by programs, or by a signed address that needs no cookie: bearer token, signature, one-click link.
+NO_FORM_TOKEN = ("/api/", "/hooks/", "/unsubscribe/", "/r/")
 
 
 def routes(app: Flask, *audiences: Audience) -> Iterator[tuple[Rule, Access, str, str]]:

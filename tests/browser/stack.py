@@ -145,7 +145,7 @@ class Stack:
 
 def link_in(text: str) -> str:
     """The address of the one link."""
-    found = re.search(r"https?://\S+/l/\S+", text)
+    found = re.search(r"https?://\S+/[lr]/\S+", text)
     assert found, text
     return found[0].rstrip(".")
 

@@ -143,18 +143,18 @@ def test_4_the_whole_course_is_booked_by_one_of_three_proposals(stack: Stack, op
 def test_5_reminders_arrive_in_time_and_are_answered(stack: Stack, open_page: OpenPage, told: Told) -> None:
     first = told.starts[0]
     stack.start_again(datetime.combine(first.date() - timedelta(days=1), time(16, 1), LA))
-    mail, text = stack.mail(EMAIL, "your visit on"), stack.text(PHONE_NUMBER, "your next visit is")
+    mail, text = stack.mail(EMAIL, "your first visit is on"), stack.text(PHONE_NUMBER, "your first visit is")
     for words_of_visit in (mail, text):
-        assert f"our next visit is {words(first)}" in words_of_visit
+        assert f"our first visit is {words(first)}" in words_of_visit
         assert not re.search("TMS|session|depress|treatment", words_of_visit, re.IGNORECASE)
     phone = open_page(PHONE)
-    follow(phone, link_in(text))
+    phone.goto(link_in(text))
     phone.get_by_role("button", name="I'll be there").first.click()
     expect(phone.locator("main")).to_contain_text("You said that you'll be there")
 
     letters, texts = len(stack.letters.all), len(stack.gateway.requests)
     stack.start_again(first - timedelta(hours=1, minutes=58))
-    assert words(first) in stack.mail(EMAIL, "your visit on", letters)
+    assert words(first) in stack.mail(EMAIL, "your visit at", letters)
     assert words(first) in stack.text(PHONE_NUMBER, "your next visit is", texts)
     desk = open_page(DESK)
     sign_in(desk, "desk")

@@ -19,7 +19,7 @@ def test_an_old_ring_does_not_stand_in_the_way_of_new_ones(
 ) -> None:
     with app.app_context():
         jobs.ring(Job.SEND_MESSAGE, message_id=7)
-    assert sent == [("reminders.send", {"kwargs": {"message_id": 7}, "expires": 30})]
+    assert sent == [("reminders.send", {"kwargs": {"message_id": 7}, "expires": 30, "queue": "normal"})]
 
 
 def test_a_load_in_bulk_rings_nobody(app: Flask, sent: list[tuple[str, dict[str, object]]]) -> None:

@@ -21,7 +21,7 @@ from clinic import clock, jobs
 from clinic.db import db
 from clinic.jobs import Job
 from clinic.patients.models import MessageStyle
-from clinic.reminders import operations
+from clinic.reminders import ledger
 from clinic.reminders.models import Message
 from tests.builders import make_course, make_decision, make_device, make_location, make_patient, make_profile
 from tests.gateway import FakeGateway
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.embedded]
 
 START = datetime(2026, 11, 24, 0, 5, tzinfo=UTC)  # Monday, 16:05 in Los Angeles
 MESSAGES, IN_FLIGHT, PATIENCE = 200, 2, 180.0
-AFTER_RESTART = operations.STUCK_AFTER + timedelta(minutes=1)
+AFTER_RESTART = ledger.STUCK_AFTER + timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_every_message_reaches_the_gateway(
         Redis.from_url(committed_app.config["SETTINGS"].redis_url).delete("celery", "unacked", "unacked_index")
         with clock.frozen(START):
             _book_visits()
-            ids = operations.collect_due()
+            ids = ledger.collect_due()
             assert len(ids) == MESSAGES
             for message_id in ids:
                 jobs.ring(Job.SEND_MESSAGE, message_id=message_id)

@@ -19,19 +19,29 @@ def task(settings: Settings, app: Any, monkeypatch: pytest.MonkeyPatch) -> Calla
     return find
 
 
-def test_the_sweep_of_messages_rings_for_each(
+def test_the_sweep_of_messages_rings_once_a_batch_and_not_too_often(
     task: Any, database: Any, rings: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clinic.reminders.operations.collect_due", lambda: [4, 9])
+    monkeypatch.setattr("clinic.reminders.ledger.sweep", lambda: {"urgent": 1, "normal": 51, "bulk": 100_000})
     task("reminders", "sweep")()
-    assert rings == [("reminders.send", {"message_id": 4}), ("reminders.send", {"message_id": 9})]
+    rung = [name for name, _ in rings]
+    assert [rung.count(f"reminders.send_{lane}") for lane in ("urgent", "normal", "bulk")] == [1, 2, 10]
 
 
 def test_one_message_is_sent_by_its_id(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
-    monkeypatch.setattr("clinic.reminders.operations.send_message", sent.append)
+    monkeypatch.setattr("clinic.reminders.sending.send_message", sent.append)
     task("reminders", "send_one")(message_id=4)
     assert sent == [4]
+
+
+@pytest.mark.parametrize(("more", "rung"), [(True, ["reminders.send_bulk"]), (False, [])])
+def test_a_lane_is_rung_for_again_while_more_waits(
+    task: Any, rings: list[Any], monkeypatch: pytest.MonkeyPatch, more: bool, rung: list[str]
+) -> None:
+    monkeypatch.setattr("clinic.reminders.sending.work", lambda lane: more)
+    task("reminders", "send_bulk")()
+    assert [name for name, _ in rings] == rung
 
 
 def test_the_sweep_of_intakes_rings_for_each(task: Any, rings: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ class Clinic:
             time.sleep(0.2)
 
     def children(self) -> dict[str, int]:
-        """Process id of each of the five parts."""
+        """Process id of each of the parts."""
         found = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -68,7 +68,8 @@ class Clinic:
             except OSError:
                 continue
             if int(fields[1]) == self.process.pid:
-                for name in ("postgres -D", "valkey-server", "redis-server", "gunicorn", " worker ", " beat "):
+                line = line.replace(" worker -Q urgent", " worker-urgent ")
+                for name in PROGRAMS:
                     if name in line:
                         found[name.split()[0].replace("redis-server", "valkey-server")] = int(stat.parent.name)
         return found
@@ -78,6 +79,9 @@ class Clinic:
         if self.process.poll() is None:
             self.process.send_signal(sign)
             self.process.communicate(timeout=60)
+
+
+PROGRAMS = ("postgres -D", "valkey-server", "redis-server", "gunicorn", " worker-urgent ", " worker ", " beat ")
 
 
 def nothing_is_left(instance: Path) -> bool:
@@ -111,7 +115,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 def test_ready_is_said_only_when_all_five_parts_answer(clinic):
     assert clinic.dead_parts() == []
     assert clinic.said[-1] == f"ready: http://127.0.0.1:{clinic.port}"
-    assert set(clinic.children()) == {"postgres", "valkey-server", "gunicorn", "worker", "beat"}
+    assert set(clinic.children()) == {"postgres", "valkey-server", "gunicorn", "worker-urgent", "worker", "beat"}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +123,7 @@ def test_ready_is_said_only_when_all_five_parts_answer(clinic):
     [
         "postgres",
         "worker",
+        pytest.param("worker-urgent", marks=pytest.mark.soak),
         pytest.param("valkey-server", marks=pytest.mark.soak),
         pytest.param("gunicorn", marks=pytest.mark.soak),
         pytest.param("beat", marks=pytest.mark.soak),

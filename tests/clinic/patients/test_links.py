@@ -89,7 +89,7 @@ def test_a_fresh_link_is_asked_for_the_same_purpose(post, database, now, rings) 
     token = make_link(patient, "survey", survey_id=7)
     post(f"/l/{token}/fresh")
     assert requests(database) == [(patient.id, "survey")]
-    assert rings == [("reminders.sweep", {})]
+    assert rings == [("reminders.sweep_urgent", {})]
 
 
 def test_asking_answers_the_same_whether_the_address_is_known_or_not(post, database, now, rings) -> None:

@@ -26,6 +26,7 @@ def contacts(patient: Any, **overrides: Any) -> dict[str, Any]:
         "message_style": "digest",
         "email_consent": "unknown",
         "sms_consent": "unknown",
+        "voice_consent": "unknown",
     } | overrides
 
 

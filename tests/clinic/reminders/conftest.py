@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clinic.patients.models import MessageStyle
-from clinic.reminders import operations
+from clinic.reminders import sending
 from clinic.reminders.channels import Accepted, Envelope
 from tests.builders import make_course, make_patient, make_profile
 
@@ -30,7 +30,7 @@ class FakeChannel:
 @pytest.fixture
 def channel(monkeypatch: pytest.MonkeyPatch) -> FakeChannel:
     fake = FakeChannel()
-    monkeypatch.setattr(operations, "channel_for", lambda kind, settings: fake)
+    monkeypatch.setattr(sending, "channel_for", lambda kind, settings: fake)
     return fake
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from clinic import clock
 from clinic.db import db
-from clinic.reminders import operations
+from clinic.reminders import ledger, sending
 from clinic.reminders.channels import sms
 from clinic.reminders.models import Message
 from clinic.tasks.models import Task
@@ -33,8 +33,8 @@ def work_until(at: datetime) -> None:
     now = AT_FOUR
     while now <= at:
         with clock.frozen(now):
-            for message_id in operations.collect_due():
-                operations.send_message(message_id)
+            for message_id in ledger.collect_due():
+                sending.send_message(message_id)
         now += timedelta(minutes=1)
 
 

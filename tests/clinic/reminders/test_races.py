@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from clinic import clock
 from clinic.db import db
 from clinic.patients.models import MessageStyle
-from clinic.reminders import operations
+from clinic.reminders import ledger, sending
 from clinic.reminders.models import Message
 from clinic.surveys import operations as surveys
 from clinic.surveys.models import Score, Survey
@@ -71,7 +71,7 @@ def book(count: int) -> list[int]:
 def test_two_sweeps_write_every_row_once(committed_app: Flask) -> None:
     with committed_app.app_context(), clock.frozen(AT_FOUR):
         book(8)
-        found = together(committed_app, *[operations.collect_due] * 4)
+        found = together(committed_app, *[ledger.collect_due] * 4)
         assert db.session.scalar(select(func.count()).select_from(Message)) == 8
     assert {len(ids) for ids in found} <= set(range(9))
 
@@ -79,8 +79,8 @@ def test_two_sweeps_write_every_row_once(committed_app: Flask) -> None:
 def test_one_of_many_workers_sends(committed_app: Flask, channel: Any) -> None:
     with committed_app.app_context(), clock.frozen(AT_FOUR):
         book(3)
-        ids = operations.collect_due()
-        together(committed_app, *[lambda n=n: operations.send_message(n) for n in ids for _ in range(4)])
+        ids = ledger.collect_due()
+        together(committed_app, *[lambda n=n: sending.send_message(n) for n in ids for _ in range(4)])
         assert Counter(db.session.scalars(select(Message.state))) == {"sent": 3}
     assert sorted(Counter(sent.reference for sent in channel.sent).values()) == [1, 1, 1]
 
@@ -95,8 +95,8 @@ def test_changes_of_one_plan_stay_one_message_with_many_workers(committed_app: F
         for visit in course_sessions(course):
             visit.revision = 1
         db.session.commit()
-        ids = operations.collect_due()
-        together(committed_app, *[lambda n=n: operations.send_message(n) for n in ids])
+        ids = ledger.collect_due()
+        together(committed_app, *[lambda n=n: sending.send_message(n) for n in ids])
         assert Counter(db.session.scalars(select(Message.state))) == {"sent": 1, "void": 2}
     assert len(channel.sent) == 1
 

@@ -13,12 +13,11 @@ from clinic.audit import AuditEvent
 from clinic.db import db
 from clinic.locations.models import Location
 from clinic.patients.models import Patient
-from clinic.reminders import operations
+from clinic.reminders import ledger, sending
 from clinic.reminders.channels import ChannelRefused
 from clinic.reminders.models import Message
 from clinic.scheduling.models import Course
 from clinic.tasks.models import Task
-from tests.builders import course_sessions
 
 TOMORROW = datetime(2026, 11, 24, 18, tzinfo=UTC)
 AT_FOUR = datetime(2026, 11, 24, 0, tzinfo=UTC)
@@ -27,8 +26,8 @@ Booked = Callable[..., Any]
 
 def send_all() -> None:
     with clock.frozen(AT_FOUR):
-        for message_id in operations.collect_due():
-            operations.send_message(message_id)
+        for message_id in ledger.collect_due():
+            sending.send_message(message_id)
 
 
 def patient_of(course: Course) -> Patient:
@@ -65,7 +64,9 @@ def test_the_desk_sees_initials_record_number_and_why(failed: Course, sign_in: A
         ("state=sent", False),
         ("channel=sms", False),
         ("purpose=day_before&channel=email", True),
-        ("record=1", False),
+        ("q=D-1", False),
+        ("q=ZZ", False),
+        ("q=7145550000", False),
         ("state=nonsense&before=999999999", True),
     ],
 )
@@ -107,10 +108,10 @@ def test_the_desk_never_sees_a_link_that_opens_a_patients_page(
     course = booked([TOMORROW])
     send_all()
     [row] = db.session.scalars(select(Message))
-    token = str(row.body).split("/l/")[1].split()[0]
+    token = str(row.body).split("/r/")[1].split()[0]
     desk(course, sign_in)
     page = client.get(f"/staff/messages/{row.id}").text
-    assert "/l/…" in page
+    assert "/r/…" in page
     assert token not in page
 
 
@@ -121,72 +122,6 @@ def test_the_failed_message_leads_from_its_task(failed: Course, sign_in: Any, cl
     assert "/staff/messages/" in client.get(f"/staff/tasks/{task.id}").text
 
 
-# -- the patient's answer ---------------------------------------------------------------------------------------------
-
-
-def test_i_will_be_there_confirms_without_a_birth_date(
-    booked: Booked, sign_in_patient: Any, client: Any, post: Any, now: datetime
-) -> None:
-    course = booked([TOMORROW])
-    [visit] = course_sessions(course)
-    sign_in_patient(patient_of(course), "visit", checked=False, session_id=visit.id)
-    page = client.get("/visit").text
-    assert "Tue, Nov 24, 10:00 am" in page
-    assert post(f"/visit/{visit.id}/confirm").location.endswith("/visit")
-    assert visit.state == "confirmed"
-    assert "You said that you" in client.get("/visit").text
-
-
-def test_i_cannot_come_tells_the_desk_once_and_keeps_the_place(
-    booked: Booked, sign_in_patient: Any, client: Any, post: Any, now: datetime
-) -> None:
-    course = booked([TOMORROW])
-    [visit] = course_sessions(course)
-    sign_in_patient(patient_of(course), "visit", checked=False, session_id=visit.id)
-    post(f"/visit/{visit.id}/cannot-come")
-    post(f"/visit/{visit.id}/cannot-come")
-    [task] = db.session.scalars(select(Task).filter_by(kind="cannot_come"))
-    assert (task.level, task.subject["session_id"], visit.state) == ("same_day", visit.id, "booked")
-    assert "You told us that you can" in client.get("/visit").text
-    post(f"/visit/{visit.id}/confirm")
-    assert task.closed_at is not None
-
-
-def test_opening_the_page_changes_nothing(booked: Booked, sign_in_patient: Any, client: Any, now: datetime) -> None:
-    course = booked([TOMORROW])
-    [visit] = course_sessions(course)
-    sign_in_patient(patient_of(course), "visit", checked=False, session_id=visit.id)
-    client.get("/visit")
-    assert client.get(f"/visit/{visit.id}/confirm").status_code == 405
-    assert visit.state == "booked"
-
-
-def test_the_link_answers_for_the_week_and_not_beyond(
-    booked: Booked, sign_in_patient: Any, client: Any, post: Any, now: datetime
-) -> None:
-    course = booked([TOMORROW, TOMORROW + timedelta(days=6), TOMORROW + timedelta(days=7)])
-    first, within, beyond = course_sessions(course)
-    sign_in_patient(patient_of(course), "visit", checked=False, session_id=first.id)
-    assert post(f"/visit/{within.id}/confirm").status_code == 302
-    assert post(f"/visit/{beyond.id}/confirm").status_code == 404
-
-
-def test_a_strangers_visit_is_not_found(booked: Booked, sign_in_patient: Any, post: Any, now: datetime) -> None:
-    course, other = booked([TOMORROW]), booked([TOMORROW])
-    [visit], [strange] = course_sessions(course), course_sessions(other)
-    sign_in_patient(patient_of(course), "visit", checked=False, session_id=visit.id)
-    assert post(f"/visit/{strange.id}/confirm").status_code == 404
-
-
-def test_a_visit_that_is_over_has_nothing_to_answer(
-    booked: Booked, sign_in_patient: Any, client: Any, now: datetime
-) -> None:
-    course = booked([datetime(2026, 11, 23, 17, tzinfo=UTC)])
-    [visit] = course_sessions(course)
-    sign_in_patient(patient_of(course), "visit", checked=False, session_id=visit.id)
-    assert "This visit is over" in client.get("/visit").text
-
-
 # -- development ------------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +130,7 @@ def test_the_outbox_shows_what_was_kept(booked: Booked, client: Any, now: dateti
     send_all()
     page = client.get("/dev/outbox").text
     assert "Tue, Nov 24, 10:00 am" in page
-    assert "/l/" in page
+    assert "/r/" in page
 
 
 def test_the_outbox_does_not_exist_in_production_or_from_elsewhere(
@@ -210,31 +145,6 @@ def test_the_record_lists_the_messages(failed: Course, sign_in: Any, client: Any
     desk(failed, sign_in)
     page = client.get(f"/staff/patients/{failed.patient_id}").text
     assert "Day before" in page
-
-
-def test_a_yes_holds_for_all_sessions_of_the_day(
-    booked: Booked, sign_in_patient: Any, post: Any, now: datetime
-) -> None:
-    course = booked([TOMORROW, TOMORROW + timedelta(minutes=50), TOMORROW + timedelta(days=1)])
-    visits = course_sessions(course)
-    sign_in_patient(patient_of(course), "visit", checked=False, session_id=visits[0].id)
-    post(f"/visit/{visits[0].id}/confirm")
-    assert [visit.state for visit in visits] == ["confirmed", "confirmed", "booked"]
-
-
-def test_the_link_in_a_reminder_opens_the_visit_and_nothing_else(
-    booked: Booked, channel: Any, client: Any, post: Any, now: datetime
-) -> None:
-    course = booked([TOMORROW])
-    send_all()
-    token = channel.sent[0].body.split("/l/")[1].split()[0]
-    with clock.frozen(AT_FOUR + timedelta(minutes=5)):
-        assert "Continue" in client.get(f"/l/{token}").text
-        assert post(f"/l/{token}").location.endswith("/visit")
-        assert "Tue, Nov 24, 10:00 am" in client.get("/visit").text
-        assert client.get("/me").status_code == 302
-    [visit] = course_sessions(course)
-    assert visit.state == "booked"
 
 
 def test_the_link_of_a_check_in_asks_the_birth_date_once_and_opens_the_first_question(
@@ -257,8 +167,8 @@ def test_the_link_of_a_check_in_asks_the_birth_date_once_and_opens_the_first_que
         )
     )
     db.session.flush()
-    for message_id in operations.collect_due():
-        operations.send_message(message_id)
+    for message_id in ledger.collect_due():
+        sending.send_message(message_id)
     [sent] = [sent for sent in channel.sent if "check-in" in sent.body]
     token = sent.body.split("/l/")[1].split()[0]
     asked = client.get(post(f"/l/{token}").location)
