@@ -16,3 +16,7 @@ def next_starts(location: Location) -> dict[str, date]:
         for treatment, on in ask(location).items():
             found[treatment] = min(on, found.get(treatment, on))
     return found
+
+
+# What a closure that was just added hits, by site and date: a sentence and the page where it is put right, or None.
+CLOSURE_EFFECTS: list[Callable[[int, date], tuple[str, str] | None]] = []

@@ -11,6 +11,7 @@ from clinic import clock
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.locations import operations, presenter, queries, zips
 from clinic.locations.forms import WEEKDAYS, ClosureForm, HoursForm, ProfileForm, YearForm
+from clinic.locations.front import CLOSURE_EFFECTS
 from clinic.locations.models import Location
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff
@@ -169,7 +170,12 @@ def add_closure(location_id: int) -> Any:
     except Conflict as error:
         form.on_date.errors = [error.message]
         return _site_page(found, closure=form), 409
-    flash("Closed on that date.")
+    for effect in CLOSURE_EFFECTS:
+        hit = effect(found.id, form.on_date.data)
+        if hit is not None:
+            flash(hit[0], "error")
+            return redirect(hit[1])
+    flash("Closed on that date. Nobody is booked then.")
     return redirect(url_for(".site", location_id=found.id, year=form.on_date.data.year))
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from clinic.locations import queries as locations
 from clinic.patients import chart
 from clinic.patients import queries as patients
-from clinic.reminders import dead, measures, operations, queries
+from clinic.reminders import dead, measures, operations, previewing, queries  # noqa: F401 - previewing registers its words
 from clinic.reminders.forms import (
     ANSWER_WORDS,
     CHANNEL_WORDS,

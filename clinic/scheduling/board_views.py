@@ -12,7 +12,7 @@ from clinic.errors import Conflict, Invalid, NotFound, Refused
 from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.patients import queries as patients
-from clinic.scheduling import appointments, board, board_presenter, presenter, queries, undoing
+from clinic.scheduling import appointments, board, board_presenter, outages, presenter, queries, undoing
 from clinic.scheduling.blueprint import DESK, FLOOR, bp
 from clinic.scheduling.course_views import course_page, place
 from clinic.scheduling.models import TreatmentSession
@@ -104,6 +104,8 @@ def _day_page(site: Location, on: date, problem: str = "", status: int = 200) ->
         "scheduling/day.html",
         **_board_values(site, on, shown),
         chosen=_panel(block, site) if block is not None else None,
+        waiting=[row for row in outages.open_outages({site.id}) if site.id in outages.sites(row)],
+        may_report=current_staff().has(*DESK),
         problem=problem,
         site_choices=site_choices(site),
         site_url=url_for(".today"),

@@ -1,13 +1,15 @@
 """Forms of booking: shape only."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import DateField, SelectField, SelectMultipleField, StringField
+from wtforms import DateField, SelectField, SelectMultipleField, StringField, TimeField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from clinic.scheduling.planner.calendar import to_utc
 from clinic.scheduling.wishes import CourseWish
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
@@ -82,3 +84,33 @@ class StartsForm(FlaskForm):
         if not (self.after.data or self.before.data):
             return None
         return int(self.after.data or 0), int(self.before.data or 1440)
+
+
+class OutageForm(FlaskForm):
+    """A device down or a person away, from one wall time of the site to another."""
+
+    subject = SelectField("Which", validators=[InputRequired("Choose one.")])
+    from_day = DateField("From", validators=[InputRequired("Choose the day.")])
+    from_time = TimeField("At", validators=[InputRequired("Write the time.")])
+    to_day = DateField("Until", validators=[InputRequired("Choose the day. A best guess is fine.")])
+    to_time = TimeField("At", validators=[InputRequired("Write the time.")])
+    reason = StringField("What happened", validators=[InputRequired("Say what happened."), Length(max=200)])
+
+    def __init__(self, *args: Any, subjects: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.subject.choices = list(subjects)
+
+    def span(self, tz: str) -> tuple[datetime, datetime]:
+        """Both ends as instants."""
+        return tuple(  # type: ignore[return-value]
+            to_utc(day.data, time.data.hour * 60 + time.data.minute, tz)
+            for day, time in ((self.from_day, self.from_time), (self.to_day, self.to_time))
+        )
+
+
+class ClosedForm(FlaskForm):
+    """A site closed on whole days, both included."""
+
+    first = DateField("First day", validators=[InputRequired("Choose the day.")])
+    last = DateField("Last day", validators=[InputRequired("Choose the day.")])
+    reason = StringField("Why", validators=[InputRequired("Say why."), Length(max=100)])

@@ -171,4 +171,4 @@ TARGETS[TaskKind.BOOK_COURSE] = _to_book
 TARGETS[TaskKind.CANNOT_COME] = _to_move
 
 
-from clinic.scheduling import board_views, capacity_views, course_views, feed_views, patient_views  # noqa: E402,F401 - their routes belong to the same blueprint
+from clinic.scheduling import board_views, capacity_views, course_views, feed_views, outage_views, patient_views  # noqa: E402,F401 - their routes belong to the same blueprint

@@ -4,6 +4,7 @@ Positions become SVG attributes, never styles: pages carry a policy that allows 
 
 from clinic.web.charts.comparing import Shift, best, shift
 from clinic.web.charts.courses import CoursePath, Mark, PathDay, PathSession, PathWeek, Strip, course_path, strip
+from clinic.web.charts.replans import Moved, Replan, ReplanLane, ReplanMove, replan
 from clinic.web.charts.timelines import (
     DRAWN_PERCENT,
     NARROWEST,
@@ -36,10 +37,14 @@ __all__ = [
     "Goal",
     "Level",
     "Mark",
+    "Moved",
     "PathDay",
     "PathSession",
     "PathWeek",
     "Rail",
+    "Replan",
+    "ReplanLane",
+    "ReplanMove",
     "Score",
     "Segment",
     "Shift",
@@ -52,6 +57,7 @@ __all__ = [
     "WatchCheck",
     "best",
     "course_path",
+    "replan",
     "shift",
     "strip",
     "timeline",
