@@ -8,10 +8,13 @@ from clinic.scheduling.planner.course import explained
 from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.facts import CostParts, CoursePlan, CourseRequest, NoCourse
 from clinic.scheduling.planner.occupancy import Occupancy
+from clinic.scheduling.planner.prices import Market
 from clinic.scheduling.planner.roster import Roster
 from clinic.scheduling.planner.shuffle import Budget, improve
 
 ROUNDS = 200  # where neither seconds nor rounds are given
+NODES = 50  # of the programme over all courses seen, where rounds are given
+MOST_PRICED = 60  # longer lists are bounded by each patient's optimum alone: prices cost them more than they give
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,27 @@ def plan_batch(
     look for what would open one.
     """
     begin = time.monotonic()
-    budget = Budget(seconds, ROUNDS if rounds is None and seconds is None else rounds)
+    if rounds is None and seconds is None:
+        rounds = ROUNDS
     roster = Roster(requests, occupancy)
     alone = {name: roster.best(name) for name in requests}
-    improve(roster, alone, budget, seed)
+    bound = sum(_least(roster, name, plan) for name, plan in alone.items())
+    priced = len(requests) <= MOST_PRICED
+
+    def budget(until: float, share: float) -> Budget:
+        left = None if seconds is None else max(0.0, seconds * until - (time.monotonic() - begin))
+        return Budget(left, None if rounds is None else int(rounds * share))
+
+    improve(roster, alone, budget(0.25 if priced else 0.96, 0.5 if priced else 1.0), seed)
+    if priced and roster.cost > bound:
+        market = Market(roster)
+        for name, plan in roster.plans.items():
+            market.add(name, plan)
+        market.trade(budget(0.55, 1.0))
+        bound = max(bound, market.bound)
+        _combine(roster, market, budget(0.62, 0.0).seconds, None if rounds is None else NODES)
+        if roster.cost > bound:
+            improve(roster, alone, budget(0.96, 1.0), seed + 1, bound=bound, considerate=market.considerate)
     plans = {
         name: _explained(roster.plans[name], request, roster) if name in roster.plans else None
         for name, request in requests.items()
@@ -69,9 +89,6 @@ def plan_batch(
         if plans[name] is None:
             hurried = seconds is not None and time.monotonic() - begin > seconds
             refusals[name] = explain_no_course(request, roster.occupancy, relax=relax and not hurried)
-    bound = sum(
-        min(roster.unplaced_price(x), roster.unplaced_price(x) if a is None else a.cost) for x, a in alone.items()
-    )
     return BatchPlan(
         plans=plans,
         refusals=refusals,
@@ -80,6 +97,23 @@ def plan_batch(
         unplaced_cost=sum(roster.unplaced_price(x) for x in refusals),
         bound=min(bound, roster.cost),
     )
+
+
+def _least(roster: Roster, name: str, alone: CoursePlan | None) -> int:
+    """What a patient costs at least, whatever the others do."""
+    return roster.unplaced_price(name) if alone is None else min(alone.cost, roster.unplaced_price(name))
+
+
+def _combine(roster: Roster, market: Market, seconds: float | None, nodes: int | None) -> None:
+    """Take the best combination of all courses seen, if it is better than what the roster holds."""
+    if seconds is not None and seconds <= 0:
+        return
+    found = market.combined(seconds, nodes)
+    if found is None:
+        return
+    cost = sum(found[x].cost if x in found else roster.unplaced_price(x) for x in roster.requests)
+    if cost < roster.cost:
+        roster.restore(found, roster.requests)
 
 
 def _explained(plan: CoursePlan, request: CourseRequest, roster: Roster) -> CoursePlan:

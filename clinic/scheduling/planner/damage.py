@@ -98,6 +98,36 @@ def hits(
     return [hit for _, hit in sorted(found, key=lambda x: x[0])]
 
 
+def left_over(
+    courses: Sequence[RunningCourse], struck: Sequence[Hit], occupancy: Occupancy, events: Sequence[Event], now: int
+) -> tuple[str, ...]:
+    """What the events take from bookings that belong to no course here: nothing in `courses` can mend it."""
+    free = occupancy.copy()
+    for hit in struck:
+        if hit.rule != MISSED:
+            course, k = courses[hit.course], hit.position
+            visit = course.placed[k]
+            free.change(removed=sessions_of(course.request.visits[k], visit.day, visit.device, visit.start))
+    found: list[tuple[str, int]] = []
+    for event in events:
+        match event:
+            case DeviceOut():
+                i = free.device_index[event.device]
+                gone = (free.bookings_on[i] > 0) & (free.device_up_run[i] == 0)
+                found.extend((event.device, int(day)) for day in np.flatnonzero(gone.any(axis=1)))
+            case SiteClosed():
+                here = free.device_location == free.location_index[event.location]
+                booked = (free.bookings_on[here] > 0).any(axis=(0, 2))
+                found.extend((event.location, day) for day in sorted(event.days) if day < free.days and booked[day])
+            case PersonOut():
+                crowded = _Crowded(free)
+                short = np.any([crowded.staff[need].any(axis=2) for need in crowded.staff], axis=0)
+                sites = {free.location_index[x.location] for x in free.staff if x.id in event.people}
+                days = sorted({day for day, _, _ in event.absent if 0 <= day < free.days})
+                found.extend((free.locations[i].id, day) for i in sorted(sites) for day in days if short[i, day])
+    return tuple(f"{name} on {free.date_of(day).isoformat()}: other bookings stay" for name, day in found if day >= now)
+
+
 def _broken_rule(course: RunningCourse, spec: VisitSpec, visit: PlannedVisit, occupancy: Occupancy) -> str | None:
     """The rule about place or person that the visit no longer keeps. The patient's hours do not undo what is booked."""
     if not 0 <= visit.day < occupancy.days:

@@ -202,7 +202,7 @@ class Instance(_Part):
     start_days: Annotated[int, Field(strict=True, ge=0, le=MOST_DAYS)]
     now: Day = 0
     now_minute: Minute = 0
-    notice: Annotated[int, Field(strict=True, ge=0)] = 0
+    notice: Annotated[int, Field(strict=True, ge=0)] = 60
     obs_cap: Annotated[int, Field(strict=True, ge=0, le=1000)]
     weights: WeightsIn = WeightsIn()
     locations: tuple[LocationIn, ...]

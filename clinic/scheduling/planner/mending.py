@@ -4,18 +4,21 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, partial
+from itertools import combinations, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clinic.scheduling.planner.changes import BEFORE_ALL, Changes, breaks_gap
 from clinic.scheduling.planner.damage import MAKES_ROOM, MISSED, Hit, sessions_of
 from clinic.scheduling.planner.facts import PlannedVisit
 from clinic.scheduling.planner.occupancy import Occupancy
-from clinic.scheduling.planner.options import Now, Option, Places, minutes_between
-from clinic.scheduling.planner.programme import Programme
+from clinic.scheduling.planner.options import STARTS_SAME_DAY, Now, Option, Places, minutes_between
+from clinic.scheduling.planner.programme import Block, Programme
 from clinic.scheduling.planner.repair_facts import RepairWeights, RunningCourse
 
-PATTERNS = 200  # day patterns of one course that enter the programme, cheapest first
+PATTERNS = 120  # day patterns of one course that enter the programme, cheapest first
 BEAM = 2000  # and that are looked at on the way
 
 Days = tuple[int | None, ...]
@@ -69,16 +72,20 @@ class Mending:
 
     # -- columns ------------------------------------------------------------------------------------------------------
 
-    def solve(self, start: Changes, *, seconds: float | None, nodes: int | None) -> Found:
-        """The cheapest choice; `start` is a plan to begin with."""
+    def solve(self, start: Changes, *, seconds: float | None, nodes: int | None, prove: bool = True) -> Found:
+        """The cheapest choice; `start` is a plan to begin with. prove: go on until nothing can be cheaper."""
         for hit in self.freed:
             self._add_options(hit, start)
-        for c, mine in self.moving.items():
-            self._add_patterns(c, [h.position for h in mine if h.rule != MAKES_ROOM], start)
+        for c in self.moving:
+            self._add_patterns(c, self._choosing(c), start)
         self._add_use_rows()
         self._add_hours_rows()
         outcome = self.programme.solve(
-            seconds=float("inf") if seconds is None else seconds, nodes=nodes, start=self._columns_of(start)
+            seconds=float("inf") if seconds is None else seconds,
+            nodes=nodes,
+            start=self._columns_of(start),
+            blocks=self._blocks(),
+            prove=prove,
         )
         changes: dict[tuple[int, int], PlannedVisit | None] = {
             key: None for key, hit in self._by_key.items() if hit.rule != MAKES_ROOM
@@ -92,6 +99,30 @@ class Mending:
                     changes[key] = option.visit
         self._prefer_later(changes)
         return Found(changes, outcome.bound)
+
+    def _blocks(self) -> list[Block]:
+        """Parts to be searched in turn: the visits of each old day, then of each two of them."""
+        days = sorted({self.courses[c].placed[k].day for c, k in self.options})
+        groups = [(day,) for day in days] + list(combinations(days, 2))
+        return [partial(self._columns_of_days, frozenset(group)) for group in groups if len(group) < len(days)]
+
+    def _columns_of_days(self, days: frozenset[int], chosen: Sequence[int]) -> NDArray[np.intp]:
+        """Everything about the visits of these days; all else as chosen."""
+        best = set(chosen)
+        columns = set(chosen)
+        for (c, k), options in self.options.items():
+            if self.courses[c].placed[k].day in days:
+                columns.update(column for column, _ in options)
+        for c, patterns in self.patterns.items():
+            positions = self._choosing(c)
+            present = next(pattern for column, pattern in patterns if column in best)
+            fixed = [j for j, k in enumerate(positions) if self.courses[c].placed[k].day not in days]
+            columns.update(x for x, pattern in patterns if all(pattern[j] == present[j] for j in fixed))
+        return np.array(sorted(columns), dtype=np.intp)
+
+    def _choosing(self, c: int) -> list[int]:
+        """Positions of a course that may take another day."""
+        return [h.position for h in self.moving[c] if h.rule != MAKES_ROOM]
 
     def _prefer_later(self, changes: dict[tuple[int, int], PlannedVisit | None]) -> None:
         """An earlier time needs the patient's yes: where a later one of the day costs the same and is free, take that."""
@@ -141,8 +172,8 @@ class Mending:
             own = {course.placed[j].day for j in moving if j not in course.missed}
             taken = {v.day for v in fixed} | own
             if hit.rule != MISSED:
-                found = self.places.on_day(course, hit.position, old.day, fixed)
-            choosing = sum(h.rule != MAKES_ROOM for h in self.moving[hit.course])
+                found = self.places.on_day(course, hit.position, old.day, fixed)[:STARTS_SAME_DAY]
+            choosing = len(self._choosing(hit.course))
             for options in self.places.elsewhere(course, hit.position, fixed, taken, more=choosing - 1).values():
                 found.extend(options)
         known = {o.visit for o in found}
@@ -307,7 +338,7 @@ class Mending:
             wanted = start.get((c, k), self.courses[c].placed[k] if not self._by_key[c, k].certain else None)
             columns.extend([column for column, option in options if option.visit == wanted][:1])
         for c, patterns in self.patterns.items():
-            positions = [h.position for h in self.moving[c] if h.rule != MAKES_ROOM]
+            positions = self._choosing(c)
             visits = [start.get((c, k), self._kept(c, k)) for k in positions]
             days = tuple(None if v is None else v.day for v in visits)
             columns.extend(column for column, pattern in patterns if pattern == days)

@@ -11,8 +11,9 @@ from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.repair_facts import RepairWeights, RunningCourse
 from clinic.scheduling.planner.rules import Block, possible_starts, usable_devices
 
-STARTS_A_DAY = 6  # on another day only so many cheapest places are looked at
-DAYS_INSIDE = 6  # free days inside the course, nearest first
+STARTS_SAME_DAY = 60  # on its own day so many cheapest places are looked at
+STARTS_A_DAY = 4  # on another day only so many cheapest places are looked at
+DAYS_INSIDE = 4  # free days inside the course, nearest first
 DAYS_AFTER = 5  # days with a place after its last visit
 
 

@@ -1,7 +1,7 @@
 """A 0/1 programme and its solver. HiGHS is loaded when the first one is solved: planning one course never pays for it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -10,14 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 NO_LIMIT = float("inf")
-WIDTHS = (10, 20, 40, 80, 160, 640, 1 << 40)  # reduced costs up to which columns are searched, one after the other
-SHARE = 0.5  # of the time left that one search may take
+FIRST_WIDTHS = (10,)  # reduced costs up to which columns are searched first, and after the blocks
+LAST_WIDTHS = (40, 160, 1 << 40)
+SHARE = 0.4  # of the time left that one search may take
+BLOCK_GAP = 0.002  # a block is searched only so far
+
+Block = Callable[[Sequence[int]], NDArray[np.intp]]
+
 OPTIONS = {
     "output_flag": False,
     "log_to_console": False,
     "threads": 1,
     "random_seed": 0,
-    "mip_rel_gap": 0.0,
     "mip_abs_gap": 0.999,
 }
 
@@ -67,12 +71,19 @@ class Programme:
         self._upper.append(upper)
 
     def solve(
-        self, *, seconds: float = NO_LIMIT, nodes: int | None = None, start: Sequence[int] | None = None
+        self,
+        *,
+        seconds: float = NO_LIMIT,
+        nodes: int | None = None,
+        start: Sequence[int] | None = None,
+        blocks: Sequence[Block] = (),
+        prove: bool = True,
     ) -> Outcome:
         """Solve to proven optimality, or to the limits. `start`: columns of a known choice to begin with.
 
-        The linear relaxation comes first. A column whose reduced cost exceeds what a better choice may cost more than
-        the relaxation cannot be part of it: only the others are searched, more of them if that proves too few.
+        The linear relaxation comes first; then only columns with a small reduced cost are searched, more of them if
+        that proves too few. blocks: parts of the programme to be searched in turn, the rest as it is in the best
+        choice, until none gets better; each answers its columns for a choice. prove: go on to all columns.
         The same programme with the same `nodes` gives the same answer, unless `seconds` cuts in.
         """
         if not self.costs:
@@ -84,10 +95,14 @@ class Programme:
             return Outcome(best, None if best is None else self.cost(best), 0)
         value, reduced = relaxed
         bound = max(0, ceil(value - 1e-6))
-        for width in WIDTHS:
+        for width in (*FIRST_WIDTHS, None, *(LAST_WIDTHS if prove else ())):
             left = until - time.monotonic()
             if left <= 0 or (best is not None and self.cost(best) <= bound):
                 break
+            if width is None:
+                if best is not None:
+                    best = self._block_by_block(best, blocks, until, nodes)
+                continue
             allowed = reduced <= width
             allowed[list(best or ())] = True
             whole = bool(allowed.all())
@@ -95,10 +110,32 @@ class Programme:
             best = found or best
             # whoever takes a column left out pays its reduced cost on top of the relaxation
             bound = max(bound, proven if whole else min(proven, ceil(value + width - 1e-6)))
-            if whole:
-                break
         objective = None if best is None else self.cost(best)
         return Outcome(best, objective, bound if objective is None else min(bound, objective))
+
+    def _block_by_block(
+        self, best: tuple[int, ...], blocks: Sequence[Block], until: float, nodes: int | None
+    ) -> tuple[int, ...]:
+        """Search every block in turn, from the first one again after a gain, until none of them gets better."""
+        since, i = 0, 0
+        while since < len(blocks):
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            found, _ = self._searched(blocks[i](best), best, left * SHARE, nodes, gap=BLOCK_GAP)
+            better = found is not None and self.cost(found) < self.cost(best)
+            best, since = (found, 0) if found is not None and better else (best, since + 1)
+            i = (i + 1) % len(blocks)
+        return best
+
+    def row_prices(self, rows: Sequence[int]) -> NDArray[np.float64] | None:
+        """What one more of each row's limit would change in the linear relaxation; None if it was not solved."""
+        solver = _solver(NO_LIMIT)
+        solver.passModel(self._model(np.arange(len(self.costs)), whole=False))
+        solver.run()
+        if solver.getModelStatus() != _highs().HighsModelStatus.kOptimal:
+            return None
+        return np.array(solver.getSolution().row_dual)[list(rows)]
 
     def cost(self, chosen: Sequence[int]) -> int:
         """Sum of the costs of these columns."""
@@ -114,10 +151,17 @@ class Programme:
         return float(solver.getInfo().objective_function_value), np.array(solver.getSolution().col_dual)
 
     def _searched(
-        self, columns: NDArray[np.intp], start: Sequence[int] | None, seconds: float, nodes: int | None
+        self,
+        columns: NDArray[np.intp],
+        start: Sequence[int] | None,
+        seconds: float,
+        nodes: int | None,
+        *,
+        gap: float = 0.0,
     ) -> tuple[tuple[int, ...] | None, int]:
         """The best choice among these columns, and a bound of all choices among them."""
         solver = _solver(seconds)
+        solver.setOptionValue("mip_rel_gap", gap)
         if nodes is not None:
             solver.setOptionValue("mip_max_nodes", nodes)
         solver.passModel(self._model(columns, whole=True))

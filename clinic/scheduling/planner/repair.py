@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from clinic.scheduling.planner.changes import Changes, as_plan
-from clinic.scheduling.planner.damage import MAKES_ROOM, Hit, after, hits, is_past
+from clinic.scheduling.planner.damage import MAKES_ROOM, Hit, after, hits, is_past, left_over
 from clinic.scheduling.planner.mending import Mending
 from clinic.scheduling.planner.nearest import nearest_places
 from clinic.scheduling.planner.occupancy import Occupancy
@@ -74,24 +74,28 @@ def repair(
         return as_plan(courses, {}, struck, occupancy, weights, stage="unchanged", bound=None)
     start = nearest_places(courses, struck, Places(occupancy, present, weights))
     best = as_plan(courses, start, struck, occupancy, weights, stage="nearest")
-    bound: int | None = None
+    bound = sum(hit.certain for hit in struck) * min(weights.device, weights.location, weights.touch, weights.drop)
     changes: Changes = start
-    for shift in (0, SHIFT):
+    for shift, prove in ((0, False), (0, True), (SHIFT, True)):
         left = None if seconds is None else seconds - (time.monotonic() - begin)
-        if shift and not (best.dropped or any(b.is_new for b in best.breaches)):
-            break
+        needed = bool(best.dropped or any(b.is_new for b in best.breaches))
+        # stage 0 is searched to the end only where it is the last word
         if left is not None and left <= 0:
             break
+        if (prove and not shift and (needed or best.is_proven)) or (shift and not needed):
+            continue
         freed = [*struck, *_neighbours(courses, struck, occupancy, present)] if shift else struck
         mending = Mending(courses, freed, occupancy, present, weights, shift=shift)
-        found = mending.solve(changes, seconds=left if shift or left is None else left * FIRST_SHARE, nodes=nodes)
+        share = left if prove or left is None else left * FIRST_SHARE
+        found = mending.solve(changes, seconds=share, nodes=nodes, prove=prove)
         plan = as_plan(
             courses, found.changes, struck, occupancy, weights, stage="shifted" if shift else "frozen", shift=shift
         )
         bound = found.bound + mending.constant
         if plan.cost < best.cost or best.stage == "nearest":
-            best, changes = plan, found.changes
-    return replace(best, bound=None if bound is None else min(bound, best.cost))
+            best, changes = replace(plan, bound=min(bound, plan.cost)), found.changes
+    unresolved = left_over(courses, struck, occupancy, events, now)
+    return replace(best, bound=min(bound, best.cost), unresolved=unresolved)
 
 
 def _neighbours(courses: Sequence[RunningCourse], struck: Sequence[Hit], occupancy: Occupancy, now: Now) -> list[Hit]:

@@ -149,7 +149,7 @@ class RepairPlan:
     breaches: gap rules that the plan does not keep.
     stage: how it was found: "nearest" = each visit to its nearest free place; "frozen" = all affected visits together,
     everyone else untouched; "shifted" = neighbours may give way by `shift` minutes; "unchanged" = nothing to do.
-    bound: no plan made of the moves that the stage considers costs less. None for "nearest": it proves nothing.
+    bound: no plan made of the moves that the stage considers costs less. None for a preview: it proves nothing.
     unresolved: bookings that stay impossible because nothing in `courses` can be moved to resolve them.
     """
 

@@ -35,6 +35,7 @@ class Roster:
         self.requests = requests
         self.free, self.occupancy = occupancy, occupancy.copy()
         self.plans: Plans = {}
+        self.seen: dict[str, dict[tuple[object, ...], CoursePlan]] = {x: {} for x in requests}
         self.held: dict[tuple[str, int], dict[str, list[tuple[int, int]]]] = defaultdict(dict)
         self.cost = sum(self.unplaced_price(x) for x in requests)
 
@@ -49,8 +50,11 @@ class Roster:
         return self.unplaced_price(patient) if plan is None else plan.cost
 
     def best(self, patient: str) -> CoursePlan | None:
-        """The cheapest course on what is free now."""
-        return optimum(Table(self.requests[patient], self.occupancy))
+        """The cheapest course on what is free now; remembered in `seen`."""
+        plan = optimum(Table(self.requests[patient], self.occupancy))
+        if plan is not None:
+            self.seen[patient][tuple((v.day, v.device, v.start) for v in plan.visits)] = plan
+        return plan
 
     def insert(self, patient: str, plan: CoursePlan | None) -> None:
         """Book a plan; None leaves the patient unplaced, as does one dearer than that."""

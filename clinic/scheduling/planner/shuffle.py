@@ -7,7 +7,7 @@ at patients who cost more than they would alone, first of all those without a co
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from clinic.scheduling.planner.facts import CoursePlan
 from clinic.scheduling.planner.roster import Roster, optimum
@@ -16,8 +16,13 @@ from clinic.scheduling.planner.table import Table
 MOST_REMOVED = 8
 CLASH_PRICES = (5, 15, 40, 100, 300)  # what a visit on someone else's place may cost, in search of few clashes
 FIRST_HEAT = 30.0
+CONSIDERATE = 0.5  # share of the moves that put courses back with a thought for others
+PRICE_SHARES = (0.3, 0.6, 1.0, 1.4)  # how much of the prices they pay
 MOVES = ("blockers", "few_clashes", "others")
 MOVE_WEIGHTS = (3, 4, 2)
+
+
+Choose = Callable[[str, float], CoursePlan | None]
 
 
 class Budget:
@@ -47,12 +52,25 @@ def greedy(roster: Roster) -> None:
         roster.insert(name, roster.best(name))
 
 
-def improve(roster: Roster, alone: Mapping[str, CoursePlan | None], budget: Budget, seed: int) -> None:
-    """Leave the best plans found within the budget in the roster. `alone`: the optimum of each patient alone."""
-    greedy(roster)
-    search = _Search(roster, alone, random.Random(seed))
+def improve(
+    roster: Roster,
+    alone: Mapping[str, CoursePlan | None],
+    budget: Budget,
+    seed: int,
+    *,
+    bound: int = 0,
+    considerate: Choose | None = None,
+) -> None:
+    """Leave the best plans found within the budget in the roster. `alone`: the optimum of each patient alone.
+
+    An empty roster is first filled greedily. bound: where to stop. considerate: chooses a course that leaves to others
+    what they want most; it takes turns with the plain optimum.
+    """
+    if not roster.plans:
+        greedy(roster)
+    search = _Search(roster, alone, random.Random(seed), considerate)
     best, cost = dict(roster.plans), roster.cost
-    while cost > search.bound and budget.step():
+    while cost > max(bound, search.bound) and budget.step():
         search.move(FIRST_HEAT * budget.left)
         if roster.cost < cost:
             best, cost = dict(roster.plans), roster.cost
@@ -60,8 +78,14 @@ def improve(roster: Roster, alone: Mapping[str, CoursePlan | None], budget: Budg
 
 
 class _Search:
-    def __init__(self, roster: Roster, alone: Mapping[str, CoursePlan | None], rng: random.Random) -> None:
-        self.roster, self.alone, self.rng = roster, alone, rng
+    def __init__(
+        self,
+        roster: Roster,
+        alone: Mapping[str, CoursePlan | None],
+        rng: random.Random,
+        considerate: Choose | None,
+    ) -> None:
+        self.roster, self.alone, self.rng, self.considerate = roster, alone, rng, considerate
         self.names = list(roster.requests)
         self.least = {
             x: roster.unplaced_price(x) if (plan := alone[x]) is None else min(plan.cost, roster.unplaced_price(x))
@@ -76,8 +100,17 @@ class _Search:
         roster, before = self.roster, {x: self.roster.plans[x] for x in group if x in self.roster.plans}
         cost = roster.cost
         roster.remove(group)
-        for name in self._order(group):
-            roster.insert(name, roster.best(name))
+        order = self._order(group)
+        if self.considerate is not None and self.rng.random() < CONSIDERATE:
+            for name in order:
+                roster.insert(name, self.considerate(name, self.rng.choice(PRICE_SHARES)))
+            order = self.rng.sample(group, len(group))
+            for name in order:
+                roster.remove([name])
+                roster.insert(name, roster.best(name))
+        else:
+            for name in order:
+                roster.insert(name, roster.best(name))
         worse = roster.cost - cost
         if worse > 0 and self.rng.random() >= math.exp(-worse / max(heat, 1e-9)):
             roster.restore(before, group)
