@@ -93,12 +93,19 @@ def tool(path: str) -> Any:
 
 def by_hand(request: CourseRequest, occupancy: Occupancy) -> int | None:
     """Cost of the course a scheduler finds by hand; None if none is found."""
+    visits = visits_by_hand(request, occupancy)
+    if visits is None:
+        return None
+    consistent = [v for spec, v in zip(request.visits, visits, strict=True) if spec.consistent]
+    return cost_parts(request, occupancy, tuple(visits), consistent[0].start, consistent[0].device).total
+
+
+def visits_by_hand(request: CourseRequest, occupancy: Occupancy) -> list[PlannedVisit] | None:
+    """The course itself."""
     for day in range(request.release, min(request.latest_start + 1, occupancy.days)):
         visits = _filled(request, occupancy, day)
         if visits is not None:
-            consistent = [v for spec, v in zip(request.visits, visits, strict=True) if spec.consistent]
-            first = consistent[0]
-            return cost_parts(request, occupancy, tuple(visits), first.start, first.device).total
+            return visits
     return None
 
 
