@@ -8,18 +8,16 @@ at random unless given, and printed.
 """
 
 import argparse
-import importlib.util
 import random
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.planner_online import by_hand, generator, visits_by_hand  # noqa: E402
+from benchmarks.planner_online import by_hand, tool, visits_by_hand  # noqa: E402
 from clinic.scheduling.planner import CourseRequest, Occupancy, plan_batch  # noqa: E402
 from clinic.scheduling.planner.damage import sessions_of  # noqa: E402
 from clinic.scheduling.planner.instance import course_as_json, from_instance, parse_instance  # noqa: E402
@@ -60,17 +58,6 @@ class Result:
         return self.ratio <= MOST_OF_HAND.get(self.size, 1.0) and self.gap <= MOST_GAP.get(self.size, 1.0)
 
 
-def referee() -> Any:
-    """The independent checker that the tests use too."""
-    path = ROOT / "tests" / "data" / "planner" / "checker.py"
-    spec = importlib.util.spec_from_file_location("planner_checker", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def list_by_hand(requests: dict[str, CourseRequest], occupancy: Occupancy) -> tuple[int, int]:
     """Cost of the list as a scheduler fills it in, and how many have no course."""
     calendar, cost, unplaced = occupancy.copy(), 0, 0
@@ -90,7 +77,7 @@ def list_by_hand(requests: dict[str, CourseRequest], occupancy: Occupancy) -> tu
 
 def measure(size: int, seed: int, seconds: float) -> Result:
     """Plan one list both ways; an error of the referee ends the run."""
-    raw = generator().make("batch", seed=seed, patients=size)
+    raw = tool("data/planner/instances.py").make("batch", seed=seed, patients=size)
     question = from_instance(parse_instance(raw))
     begin = time.perf_counter()
     hand, hand_unplaced = list_by_hand(question.requests, question.occupancy)
@@ -98,7 +85,7 @@ def measure(size: int, seed: int, seconds: float) -> Result:
     plan = plan_batch(question.requests, question.occupancy, seconds=seconds)
     end = time.perf_counter()
     patients = {x: None if c is None else course_as_json(c) for x, c in plan.plans.items()}
-    verdict = referee().check(raw, {"patients": patients})
+    verdict = tool("data/planner/checker.py").check(raw, {"patients": patients})
     if verdict["errors"] or verdict["cost"] != plan.cost:
         sys.exit(f"the referee refuses the plan of seed {seed}: {verdict['errors']}")
     return Result(

@@ -17,8 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.planner_batch import referee  # noqa: E402
-from benchmarks.planner_online import generator  # noqa: E402
+from benchmarks.planner_online import tool  # noqa: E402
 from clinic.scheduling.planner import preview, repair  # noqa: E402
 from clinic.scheduling.planner.instance import parse_instance  # noqa: E402
 from clinic.scheduling.planner.running import repair_as_json, repair_question  # noqa: E402
@@ -52,7 +51,7 @@ class Result:
 
 def measure(seed: int, event: str, seconds: float) -> Result:
     """Repair one outage both ways; an error of the referee ends the run."""
-    raw = generator().make("repair", seed=seed, event=event)
+    raw = tool("data/planner/instances.py").make("repair", seed=seed, event=event)
     instance = parse_instance(raw)
     question = repair_question(instance)
     times = [time.perf_counter()]
@@ -62,7 +61,7 @@ def measure(seed: int, event: str, seconds: float) -> Result:
     plan = repair(question.courses, question.occupancy, now=now, notice=notice, weights=weights, seconds=seconds)
     times.append(time.perf_counter())
     for found in (quick, plan):
-        verdict = referee().check(raw, repair_as_json(found, instance))
+        verdict = tool("data/planner/checker.py").check(raw, repair_as_json(found, instance))
         if verdict["errors"] or verdict["cost"] != found.cost:
             sys.exit(f"the referee refuses the plan of seed {seed}: {verdict['errors']}")
     assert plan.bound is not None

@@ -81,10 +81,10 @@ class Market:
         if request.min_hours is not None:
             return self.roster.best(patient)
         prices = {n: (share * p).astype(np.int32) for n, p in self.centre.items()}
-        found = solve(table := _priced(Table(self.relaxed[patient], self.roster.occupancy), prices))
+        found = solve(_priced(Table(self.relaxed[patient], self.roster.occupancy), prices))
         if found is None:
             return None
-        plan = place(table, *found)
+        plan = place(*found)
         parts = cost_parts(request, self.free, plan.visits, plan.anchor, plan.home)
         return replace(plan, parts=parts, cost=parts.total)
 
@@ -127,7 +127,7 @@ class Market:
             if found is not None and found[0].cost < price:
                 price = found[0].cost
             if found is not None:
-                self._keep(patient, place(table, *found))
+                self._keep(patient, place(*found))
             total += price
         self.bound = max(self.bound, ceil(total / SCALE))
         return total
