@@ -131,6 +131,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.surveys import staff_views as staff_surveys
     from clinic.surveys import views as surveys
     from clinic.tasks import views as tasks
+    from clinic.treatment import views as treatment
 
     return [
         health.bp,
@@ -151,6 +152,7 @@ def _blueprints() -> list[Blueprint]:
         policies.bp,
         tasks.bp,
         scheduling.bp,
+        treatment.bp,
         surveys.bp,
         staff_surveys.bp,
         care.bp,

@@ -352,6 +352,21 @@ def course_sessions(course: Course) -> Sequence[TreatmentSession]:
     return db.session.scalars(statement.order_by(TreatmentSession.number)).all()
 
 
+def permit_esketamine(patient: Patient, site: Location) -> None:
+    """What booking asks for: the site is certified, the person enrolled and authorized."""
+    from clinic.scheduling import authorising
+    from clinic.treatment import permits, queries
+
+    staff_id = make_staff("nurse").id
+    day = date(2026, 1, 1)
+    if queries.certification(site.id, "spravato_rems") is None:
+        permits.certify_site(
+            site.id, "spravato_rems", number="C", certified_on=day, expires_on=None, staff_id=staff_id, by=TESTER
+        )
+    permits.enroll(patient.id, "spravato_rems", number="E", enrolled_on=day, staff_id=staff_id, by=TESTER)
+    authorising.agree_self_pay(patient.id, pathway="esketamine", what="agreed", agreed_on=day, by=TESTER)
+
+
 def phq9_answers(value: int, item9: int | None = 0) -> dict[str, Any]:
     """Answers of a check-in: this value for the first eight items of the PHQ-9, and item 9."""
     return {f"phq9.{number}": value for number in range(1, 9)} | {"phq9.9": item9}

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from clinic import clock, jobs
 from clinic.audit import Actor, ActorKind, system
 from clinic.db import db
-from clinic.demo import care
+from clinic.demo import care, room
 from clinic.eligibility import operations as eligibility
 from clinic.eligibility.operations import Decide
 from clinic.errors import Conflict
@@ -101,8 +101,33 @@ def load(progress: Progress = lambda *_: None) -> int:
         with jobs.silence():
             _load_person(person, clinic)
         progress("people", done, len(people))
+    with jobs.silence():
+        watched = _load_room(clinic, len(people))
     care.write_notes(clinic.staff["manager"], clinic.actor("manager"), clock.today(TZ))
-    return len(people)
+    return len(people) + watched
+
+
+def _load_room(clinic: Clinic, loaded: int) -> int:
+    """People of the room: approved for esketamine, enrolled, and in a chair today, or on the next open day."""
+    today = clock.today(TZ)
+    first = today + timedelta(days=(7 - today.weekday()) % 7) if today.weekday() > 4 else today
+    sites = [clinic.sites["fullerton"], clinic.sites["beverly-hills"]]
+    room.certify(sites, clinic.staff["manager"], clinic.actor("manager"), today)
+    history = _read("people.yaml")["histories"]["eligible"]
+    for nth, (given, family) in enumerate(room.PEOPLE):
+        person = Person(loaded + nth + 1, given, family, "room", history, 0, "fullerton")
+        with clock.frozen(_office_hour(clock.now() - timedelta(days=4))):
+            patient_id = _register(person, clinic)
+            record = {**(person.history or {}), "as_of": clock.today(TZ).isoformat()}
+            eligibility.submit_record(patient_id, record, by=BY)
+            reason = "Two adequate trials in this episode, nothing against it."
+            command = Decide(patient_id=patient_id, pathway="esketamine", decision="approve", reason=reason)
+            eligibility.decide(command, staff_id=clinic.staff["prescriber"], by=clinic.actor("prescriber"))
+            room.enroll(patient_id, person.number, clinic.staff["nurse"], clinic.actor("nurse"), clock.today(TZ))
+            course_id = room.book(patient_id, sites[nth % 2], first, clinic.actor("desk"))
+        if course_id is not None:
+            room.live(course_id, nth, clinic.staff["nurse"], clinic.actor("nurse"))
+    return len(room.PEOPLE)
 
 
 def sign_ins() -> list[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """Public pages, and the settings of each site."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -18,6 +19,9 @@ from clinic.web.access import current_actor, current_staff
 
 START_URL = "/intake/start"  # the history form, a feature above this one
 MANAGER = "manager"
+
+# Pages of features above about one site: given its id, label and address. They register at import.
+SITE_LINKS: list[Callable[[int], tuple[str, str]]] = []
 
 bp = Blueprint("locations", __name__, template_folder="templates")
 context.NAV.append(("Settings", "locations.settings", frozenset({MANAGER})))
@@ -236,4 +240,5 @@ def _site_page(
             for item in range(today.year, today.year + 3)
         ],
         closures=queries.closures(found.id, date(shown, 1, 1), date(shown, 12, 31)),
+        links=[link(found.id) for link in SITE_LINKS],
     )

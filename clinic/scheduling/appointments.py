@@ -13,7 +13,7 @@ from clinic.errors import AlreadyOver, Conflict, Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.locations.models import Device
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, ledger, overriding, planning, queries, steps, visits, wishes
+from clinic.scheduling import booking, capacity, clearance, ledger, overriding, planning, queries, steps, visits, wishes
 from clinic.scheduling.booking import AfterCommit, Locked
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.ledger import Wanted
@@ -47,20 +47,28 @@ def _changing(
     session_id: int, action: str, *allowed: SessionState, by: Actor
 ) -> Iterator[tuple[TreatmentSession, Locked]]:
     """Lock patient, device and location; the schedule's version rises with the change, which can be taken back."""
-    with transaction() as after_commit:
-        row = queries.lock_session(session_id)
-        if row.state not in allowed:
-            raise AlreadyOver(f"this session is {row.state.replace('_', ' ')}", state=row.state)
-        locked = booking.lock_row(row)
-        course = queries.course(row.course_id) if row.course_id is not None else None
-        old, old_course = steps.before([row]), steps.course_before(course) if course is not None else {}
-        yield row, locked
-        if steps.before([row]) == old:
-            return
-        is_changed = course is not None and steps.course_before(course) != old_course
-        steps.remember(action, old, [row], course=(course, old_course) if course and is_changed else None, by=by)
-        db.session.flush()
-        booking.raise_versions(locked, after_commit)
+    with transaction() as after_commit, _change(after_commit, session_id, action, *allowed, by=by) as found:
+        yield found
+
+
+@contextmanager
+def _change(
+    after_commit: AfterCommit, session_id: int, action: str, *allowed: SessionState, by: Actor
+) -> Iterator[tuple[TreatmentSession, Locked]]:
+    """The same within the caller's transaction."""
+    row = queries.lock_session(session_id)
+    if row.state not in allowed:
+        raise AlreadyOver(f"this session is {row.state.replace('_', ' ')}", state=row.state)
+    locked = booking.lock_row(row)
+    course = queries.course(row.course_id) if row.course_id is not None else None
+    old, old_course = steps.before([row]), steps.course_before(course) if course is not None else {}
+    yield row, locked
+    if steps.before([row]) == old:
+        return
+    is_changed = course is not None and steps.course_before(course) != old_course
+    steps.remember(action, old, [row], course=(course, old_course) if course and is_changed else None, by=by)
+    db.session.flush()
+    booking.raise_versions(locked, after_commit)
 
 
 def confirm_session(session_id: int, *, by: Actor) -> None:
@@ -77,16 +85,24 @@ def arrive_session(session_id: int, *, by: Actor) -> None:
     """The patient is here. Raises NotFound, AlreadyOver, Conflict before the day."""
     with _changing(session_id, "arrived", *queries.AHEAD, by=by) as (row, _):
         _not_before_its_day(row)
+        clearance.refuse(clearance.ARRIVAL, row)
         row.state = SessionState.ARRIVED
         audit.record(row, "arrived", by=by)
 
 
 def start_session(session_id: int, *, by: Actor) -> None:
     """The treatment begins. Started once, it stays so. Raises NotFound, AlreadyOver, Conflict before the arrival."""
-    with _changing(session_id, "started", *PRESENT, by=by) as (row, _):
+    with transaction() as after_commit:
+        start_within_transaction(session_id, after_commit, by=by)
+
+
+def start_within_transaction(session_id: int, after_commit: AfterCommit, *, by: Actor) -> None:
+    """The same, as a step of another operation."""
+    with _change(after_commit, session_id, "started", *PRESENT, by=by) as (row, _):
         if row.state != SessionState.ARRIVED:
             raise Conflict("the patient has not arrived yet")
         if row.started_at is None:
+            clearance.refuse(clearance.START, row)
             row.started_at = clock.now()
             audit.record(row, "started", by=by)
 
@@ -97,8 +113,17 @@ def complete_session(session_id: int, *, patient_state: str | None = None, by: A
     A visit by video records in which state the patient was: the one of the booking, or `patient_state`.
     Raises NotFound, AlreadyOver, Conflict, Invalid.
     """
-    with _changing(session_id, "completed", *PRESENT, by=by) as (row, _):
+    with transaction() as after_commit:
+        complete_within_transaction(session_id, after_commit, patient_state=patient_state, by=by)
+
+
+def complete_within_transaction(
+    session_id: int, after_commit: AfterCommit, *, patient_state: str | None = None, by: Actor
+) -> None:
+    """The same, as a step of another operation."""
+    with _change(after_commit, session_id, "completed", *PRESENT, by=by) as (row, _):
         _not_before_its_day(row)
+        clearance.refuse(clearance.FINISH, row)
         if patient_state is not None:
             if row.mode != Mode.VIDEO or patient_state not in visits.STATES:
                 raise Invalid(

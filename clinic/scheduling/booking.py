@@ -21,7 +21,7 @@ from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.patients.sites import everyone
 from clinic.protocols.base import Protocol
-from clinic.scheduling import capacity, ledger, queries, wishes
+from clinic.scheduling import capacity, clearance, ledger, queries, wishes
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.ledger import Funds, Wanted
 from clinic.scheduling.mirror import Taken, taken
@@ -148,12 +148,13 @@ def _by_location(changes: Iterable[tuple[int, Booking]]) -> dict[int, set[Bookin
 
 
 def approval(patient_id: int, protocol: Protocol) -> int:
-    """Id of the present approving decision. Raises DecisionRequired."""
+    """Id of the present approving decision. Raises DecisionRequired; ClearanceRequired where safety rules ask for more."""
     decision = eligibility.approving_decision(patient_id, protocol.modality)
     if decision is None:
         raise DecisionRequired(
             "A prescriber has to approve this treatment before it can be booked.", pathway=protocol.modality
         )
+    clearance.refuse_booking(patient_id, protocol)
     return decision.id
 
 
@@ -230,7 +231,8 @@ def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCom
 
 
 def course_values(new: NewCourse, decision_id: int) -> dict[str, Any]:
-    """The columns of a course that is booked now."""
+    """The columns of a course that is booked now. Raises ClearanceRequired where a site may not give it."""
+    clearance.refuse_booking(new.patient_id, new.protocol, {session.location_id for session in new.sessions})
     return {
         "patient_id": new.patient_id,
         "decision_id": decision_id,

@@ -1,15 +1,15 @@
 """Reads of staff and tokens."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from clinic.audit import Actor, ActorKind
 from clinic.db import db
 from clinic.errors import NotFound
 from clinic.locations.models import Location
-from clinic.staff.models import ApiToken, ApiTokenLocation, StaffLocation, StaffUser
+from clinic.staff.models import ApiToken, ApiTokenLocation, Role, StaffLocation, StaffRole, StaffUser
 
 
 def hash_token(token: str) -> bytes:
@@ -60,6 +60,22 @@ def staff_names(ids: Sequence[int]) -> dict[int, str]:
     """Names by id, for pages that show who did something."""
     rows = db.session.execute(select(StaffUser.id, StaffUser.name).where(StaffUser.id.in_(set(ids))))
     return {key: value for key, value in rows}  # noqa: C416 - a Result is not a mapping
+
+
+def prescribers(location_ids: Collection[int]) -> list[tuple[int, str]]:
+    """Active prescribers of these sites by name: (id, name)."""
+    granted = select(StaffLocation.user_id).where(StaffLocation.location_id.in_(location_ids))
+    rows = db.session.execute(
+        select(StaffUser.id, StaffUser.name)
+        .join(StaffUser.roles)
+        .where(
+            StaffRole.name == Role.PRESCRIBER,
+            StaffUser.active,
+            or_(StaffUser.has_all_sites, StaffUser.id.in_(granted)),
+        )
+        .order_by(StaffUser.name)
+    )
+    return [(row.id, row.name) for row in rows]
 
 
 def tokens() -> Sequence[ApiToken]:

@@ -28,6 +28,7 @@ class TaskKind(StrEnum):
     PATIENT_QUESTION = "patient_question"  # about a line of the released summary, or "I want to discuss"
     PLAN_STEP = "plan_step"  # a decision date of the care plan has come
     REFERRAL = "referral"
+    SAFETY_FORM = "safety_form"  # a form that a safety program wants after a visit
     RESCHEDULE = "reschedule"  # a re-plan found no place, or the patient took none
     CALL_PATIENT = "call_patient"  # the person wants calls: say what a message would have said
     UNCLEAR_REPLY = "unclear_reply"  # a text came in that no rule reads

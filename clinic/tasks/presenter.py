@@ -38,6 +38,7 @@ TEXTS = {
     TaskKind.CLINICAL_REVIEW: "Waits for a clinician.",
     TaskKind.RUNNING_LATE: "The patient wrote: I am late.",
     TaskKind.MESSAGES_STUCK: "Messages that are due do not go out. Call those whose visit is near.",
+    TaskKind.SAFETY_FORM: "The form of a watched visit has to go out.",
 }
 FROM_PATIENT = {
     "medicines": "The patient wrote: my medicines changed.",

@@ -25,6 +25,7 @@ WORDS = {
     TaskKind.PATIENT_QUESTION: "A patient asks",
     TaskKind.PLAN_STEP: "Decision date",
     TaskKind.REFERRAL: "Referral",
+    TaskKind.SAFETY_FORM: "Safety form due",
     TaskKind.RESCHEDULE: "Plan dates anew",
     TaskKind.CALL_PATIENT: "Call the patient",
     TaskKind.UNCLEAR_REPLY: "A text came in",

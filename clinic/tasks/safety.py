@@ -166,6 +166,30 @@ def _raise(
     )
 
 
+def raise_observed_within_transaction(
+    level: TaskLevel,
+    *,
+    source_key: str,
+    note: str,
+    openings: Openings,
+    patient_id: int,
+    location_id: int | None,
+    by: Actor,
+) -> None:
+    """Open the safety task of what staff saw or heard themselves; a repeat of the same source adds nothing."""
+    operations.open_within_transaction(
+        kind=TaskKind.SAFETY,
+        level=level,
+        dedupe_key=_keys(source_key)[level],
+        for_role="prescriber",
+        due_at=due_at(level, clock.now(), openings),
+        by=by,
+        patient_id=patient_id,
+        location_id=location_id,
+        note=note,
+    )
+
+
 def _raise_plain(
     level: TaskLevel, *, source_key: str, patient_id: int | None, intake_id: int | None, by: Actor
 ) -> None:

@@ -18,6 +18,8 @@ Provider = Callable[[], Any]
 NAV: list[tuple[str, str, frozenset[str]]] = []  # label, endpoint, roles (empty: any staff)
 NAV_ORDER = ("Today", "Day board", "Courses", "Eligibility", "Observation", "Patients", "Reports", "Settings")
 BANNERS: list[Callable[[], Markup | None]] = []  # stand on top of every staff page
+# Links of features above beside one session of a course: label and address, given the session's id.
+SESSION_LINKS: list[Callable[[int], tuple[str, str] | None]] = []
 _PROVIDERS: dict[str, Provider] = {}
 
 
@@ -31,7 +33,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         day=day, clock12=clock12, clock24=clock24, long_day=long_day, short_day=short_day, megabytes=megabytes
     )
-    app.jinja_env.globals.update(staff_nav=staff_nav, staff_banners=staff_banners)
+    app.jinja_env.globals.update(staff_nav=staff_nav, staff_banners=staff_banners, session_links=session_links)
     app.before_request(_forget)
     app.context_processor(_values)
 
@@ -63,6 +65,11 @@ def staff_banners() -> list[Markup]:
     if g.get("staff") is None:
         return []
     return [shown for banner in BANNERS if (shown := _asked(banner))]
+
+
+def session_links(session_id: int) -> list[tuple[str, str]]:
+    """What other pages there are about a session, for this caller."""
+    return [found for link in SESSION_LINKS if (found := link(session_id)) is not None]
 
 
 def rendered(template: str, **values: Any) -> Markup:

@@ -27,6 +27,7 @@ from tests.builders import (
     make_patient,
     make_shifts,
     make_staff,
+    permit_esketamine,
 )
 from tests.clinic.scheduling.conftest import Scene
 
@@ -384,6 +385,7 @@ def test_an_observer_watches_no_more_chairs_than_the_site_allows(scene: Scene) -
     for _ in range(3):
         patient = make_patient()
         make_decision(patient, pathway="esketamine")
+        permit_esketamine(patient, site)
         queries.db.session.commit()
         offers.append(operations.propose_courses(patient.id, wish, by=TESTER))
         if offers[-1].proposal_ids:

@@ -189,6 +189,38 @@ function alerts() {
   document.addEventListener("visibilitychange", look);
 }
 
+/** [data-live="url"]: a part of a page that is fetched anew; not while somebody works in it. Its title is said when it changes. */
+function live() {
+  const box = document.querySelector("[data-live]");
+  if (!box) return;
+  const said = document.getElementById(`${box.id}-said`);
+  const title = () => box.querySelector("[data-title]")?.textContent ?? "";
+  const late = () => {
+    const mark = box.querySelector("[data-live-mark] .state");
+    if (mark) mark.dataset.is = "due";
+  };
+  let fresh = performance.now();
+  const look = async () => {
+    if (document.hidden) return;
+    if (performance.now() - fresh > 60000) late();
+    if (box.contains(document.activeElement)) return;
+    try {
+      const answer = await fetch(box.dataset.live, { headers: { Accept: "text/html" }, redirect: "error" });
+      if (!answer.ok) return;
+      const html = await answer.text();
+      if (box.contains(document.activeElement)) return;
+      const before = title();
+      box.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+      fresh = performance.now();
+      if (said && title() !== before) said.textContent = title();
+    } catch {
+      // no answer: what stands there stays, with its time
+    }
+  };
+  setInterval(look, (Number(box.dataset.every) || 15) * 1000);
+  document.addEventListener("visibilitychange", look);
+}
+
 function pickers() {
   document.addEventListener("change", (event) => {
     const form = event.target.closest?.("form[data-submit-on-change]");
@@ -223,6 +255,7 @@ tabs();
 document.addEventListener("htmx:after:process", (event) => event.target.querySelectorAll && tabs(event.target));
 problems();
 alerts();
+live();
 pickers();
 wideTables();
 addEventListener("resize", wideTables);
