@@ -11,8 +11,9 @@ from flask import Flask, current_app, g, request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from clinic.api import idempotency
+from clinic.api.answers import SCHEMAS
 from clinic.audit import Actor, ActorKind
-from clinic.errors import Invalid, Refused
+from clinic.errors import Invalid, NotFound, Refused
 from clinic.patients import sites
 from clinic.staff import queries as staff
 from clinic.staff.models import Role
@@ -29,6 +30,15 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 CREATED = bp.doc(responses={201: "Created"})  # what an answer of 201 says of itself in the description
 
+
+def answers(name: str, status: int = 200) -> Any:
+    """The call answers this shape of `answers.SCHEMAS`, and no other success."""
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    words = "Created" if status == 201 else "Answered"
+    response: Any = {"description": words, "content": {"application/json": {"schema": schema}}}
+    return bp.doc(responses={status: response})
+
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -42,6 +52,10 @@ class Body(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Nothing(Body):
+    """No body."""
 
 
 def _near(value: datetime) -> datetime:
@@ -105,6 +119,13 @@ def listed(items: list[dict[str, Any]], key: str = "id") -> dict[str, Any]:
         items = items[at + 1 :]
     more = len(items) > limit
     return {"items": items[:limit], "next_cursor": str(items[limit - 1][key]) if more else None}
+
+
+def within_reach(location_id: int | None) -> None:
+    """A place that this token was not granted does not exist for it. Raises NotFound."""
+    reach = g.get("reach")
+    if reach is not None and location_id is not None and location_id not in reach.location_ids:
+        raise NotFound("no such row")
 
 
 def page_limit() -> int:
@@ -203,18 +224,23 @@ PROBLEM = {
     },
 }
 REFUSALS = {
+    "400": "no such request can be read",
     "401": "no valid token",
     "403": "wrong role",
     "404": "no such row",
     "409": "the state forbids it",
+    "413": "too large",
     "422": "wrong input",
+    "429": "too many requests",
+    "503": "the database does not answer",
 }
 
 
 def _finished(spec: Any) -> Any:
     """Say what every call has in common: the token, the idempotency key, and problem details for every refusal."""
     described: dict[str, Any] = spec if isinstance(spec, dict) else spec.to_dict()
-    described.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
+    schemas = described.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(SCHEMAS, Problem=PROBLEM)
     described["security"] = [{"token": []}]
     for path in described.get("paths", {}).values():
         for method, call in path.items():
@@ -222,10 +248,30 @@ def _finished(spec: Any) -> Any:
     return described
 
 
+PAGING = (
+    {
+        "name": "cursor",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "`next_cursor` of the page before.",
+    },
+    {
+        "name": "limit",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": PAGE},
+    },
+)
+
+
 def _describe(method: str, call: Any) -> None:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for status, words in REFUSALS.items():
         call["responses"][status] = {"description": words, "content": content}
+    shown = call["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if str(shown.get("$ref", "")).endswith("Page"):
+        call.setdefault("parameters", []).extend(PAGING)
     if method == "post":
         call.setdefault("parameters", []).append(
             {

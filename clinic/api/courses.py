@@ -8,14 +8,15 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
-from clinic.api.blueprint import CREATED, DESK, Body, Key, Line, Moment, Prose, SmallKey, accepts, bp
+from clinic.api.blueprint import DESK, Body, Key, Line, Moment, Nothing, Prose, SmallKey, accepts, answers, bp
 from clinic.api.places import site
 from clinic.errors import Conflict, Expired, Invalid, SlotTaken
 from clinic.locations import queries as locations
-from clinic.scheduling import operations, queries
+from clinic.scheduling import holding, ledger, making_up, operations, queries
 from clinic.scheduling.models import Course, CourseProposal
 from clinic.scheduling.operations import AskedSession, Offer
 from clinic.scheduling.wishes import CourseWish
+from clinic.staff.models import Role
 from clinic.web.access import current_actor, token
 from clinic.web.errors import problem
 
@@ -60,6 +61,7 @@ class CourseQuestion(Body):
     daily_window: DailyWindow | None = None
     weekdays: list[Weekday] | None = Field(default=None, max_length=7)
     count: int = Field(default=3, ge=1, le=5)
+    hold: bool = False
 
 
 class SessionIn(Body):
@@ -80,6 +82,7 @@ class CourseIn(Body):
     proposal_id: UUID | None = None
     protocol: Line | None = None
     sessions: list[SessionIn] | None = Field(default=None, max_length=200)
+    self_pay: Key | None = None
 
 
 class Because(Body):
@@ -92,9 +95,29 @@ class ResumeIn(Body):
     """From which date on; today if left out."""
 
     from_: date | None = Field(default=None, alias="from")
+    self_pay: Key | None = None
+
+
+class ExtendIn(Body):
+    """Sessions past the end: a kind of the protocol and how many, `stage` for the next one, `maintenance` with weeks."""
+
+    kind: Line
+    count: int = Field(default=0, ge=0, le=40)
+    every_weeks: int | None = Field(default=None, ge=1, le=12)
+    from_: date | None = Field(default=None, alias="from")
+    self_pay: Key | None = None
+    reason: Prose
+
+
+class SwapIn(Body):
+    """Another device of the same site, from a date on."""
+
+    device: SmallKey
+    from_: date | None = Field(default=None, alias="from")
 
 
 @bp.post("/course-proposals")
+@answers("Proposals")
 @token(*DESK)
 @accepts(CourseQuestion)
 def propose(body: CourseQuestion) -> Any:
@@ -108,7 +131,29 @@ def propose(body: CourseQuestion) -> Any:
         weekdays=tuple(sorted(set(body.weekdays or ()))),
         count=body.count,
     )
-    return offered(operations.propose_courses(body.patient_id, wish, by=current_actor()))
+    return offered(operations.propose_courses(body.patient_id, wish, hold=body.hold, by=current_actor()))
+
+
+@bp.post("/course-proposals/<uuid:proposal_id>/hold")
+@answers("Proposals")
+@token(*DESK)
+@accepts(Nothing)
+def hold(proposal_id: UUID, body: Nothing) -> Any:
+    """Keep the places of this plan for ten minutes; another plan of the person is let go."""
+    kept = holding.hold_proposal(proposal_id, by=current_actor())
+    return offered(Offer((proposal_id,), held_until=kept.expires_at))
+
+
+@bp.post("/course-proposals/<uuid:proposal_id>/release")
+@answers("Proposals")
+@token(*DESK)
+@accepts(Nothing)
+def release(proposal_id: UUID, body: Nothing) -> Any:
+    """Let the places of this plan go. What was let go before stays so."""
+    hold_id = holding.hold_of(proposal_id)
+    if hold_id is not None:
+        holding.let_go(hold_id, by=current_actor())
+    return offered(Offer((proposal_id,)))
 
 
 def _minutes(window: DailyWindow | None) -> tuple[int, int] | None:
@@ -119,7 +164,7 @@ def _minutes(window: DailyWindow | None) -> tuple[int, int] | None:
 
 
 @bp.post("/courses")
-@CREATED
+@answers("Course", 201)
 @token(*DESK)
 @accepts(CourseIn)
 def book(body: CourseIn) -> Any:
@@ -134,6 +179,7 @@ def book(body: CourseIn) -> Any:
             proposal_id=body.proposal_id,
             protocol=body.protocol,
             sessions=[AskedSession(each.starts_at, each.device) for each in body.sessions or ()],
+            self_pay_id=body.self_pay,
             by=current_actor(),
         )
     except (SlotTaken, Expired) as refusal:
@@ -160,6 +206,7 @@ def _booked_before(course_id: int) -> Any:
 
 
 @bp.get("/courses/<int:course_id>")
+@answers("Course")
 @token()
 def show_course(course_id: int) -> Any:
     """A course and every session of it."""
@@ -167,6 +214,7 @@ def show_course(course_id: int) -> Any:
 
 
 @bp.post("/courses/<int:course_id>/cancel")
+@answers("Course")
 @token(*DESK)
 @accepts(Because)
 def cancel(course_id: int, body: Because) -> Any:
@@ -176,6 +224,7 @@ def cancel(course_id: int, body: Because) -> Any:
 
 
 @bp.post("/courses/<int:course_id>/pause")
+@answers("Course")
 @token(*DESK)
 @accepts(Because)
 def pause(course_id: int, body: Because) -> Any:
@@ -185,12 +234,72 @@ def pause(course_id: int, body: Because) -> Any:
 
 
 @bp.post("/courses/<int:course_id>/resume")
+@answers("Course")
 @token(*DESK)
 @accepts(ResumeIn)
 def resume(course_id: int, body: ResumeIn) -> Any:
     """Plan and book what is owed."""
-    resumed = operations.resume_course(course_id, on=body.from_, by=current_actor())
+    resumed = operations.resume_course(course_id, on=body.from_, self_pay_id=body.self_pay, by=current_actor())
     return {**course_shape(queries.course(course_id)), "needs_review": resumed.needs_review, "review": resumed.review}
+
+
+@bp.post("/courses/<int:course_id>/extend")
+@answers("Course")
+@token(Role.PRESCRIBER)
+@accepts(ExtendIn)
+def extend(course_id: int, body: ExtendIn) -> Any:
+    """Add sessions past the end, with a prescriber's reason."""
+    making_up.extend_course(
+        course_id,
+        kind=body.kind,
+        count=body.count,
+        every_weeks=body.every_weeks,
+        on=body.from_,
+        self_pay_id=body.self_pay,
+        reason=body.reason,
+        by=current_actor(),
+    )
+    return course_shape(queries.course(course_id))
+
+
+@bp.post("/courses/<int:course_id>/swap-device")
+@answers("Course")
+@token(*DESK)
+@accepts(SwapIn)
+def swap_device(course_id: int, body: SwapIn) -> Any:
+    """The same times on another device of the site, all or nothing."""
+    making_up.swap_device(course_id, body.device, from_on=body.from_, by=current_actor())
+    return course_shape(queries.course(course_id))
+
+
+@bp.get("/courses/<int:course_id>/funds")
+@answers("CourseFunds")
+@token(*DESK)
+def funds(course_id: int) -> Any:
+    """Who pays for the course, what is left, when it runs out and when to ask for more."""
+    found = ledger.of_course(course_id)
+    return {
+        "course_id": course_id,
+        "left": found.left,
+        "self_paid": found.self_paid,
+        "unfunded": found.unfunded,
+        "owed": found.owed,
+        "runs_out_on": found.runs_out_on.isoformat() if found.runs_out_on else None,
+        "ask_by": found.ask_by.isoformat() if found.ask_by else None,
+        "authorisations": [
+            {
+                "id": one.id,
+                "payer": one.payer,
+                "approved": one.approved,
+                "used": one.used,
+                "booked": one.booked,
+                "left": one.left,
+                "valid_from": one.valid_from.isoformat(),
+                "valid_until": one.valid_until.isoformat(),
+            }
+            for one in found.accounts
+        ],
+    }
 
 
 # -- answers --------------------------------------------------------------------------------------------------------
@@ -204,6 +313,9 @@ def offered(offer: Offer) -> dict[str, Any]:
     answer: dict[str, Any] = {"proposals": [_proposal(row, sites) for row in rows]}
     if not rows:
         answer["binding"] = list(offer.binding)
+    if offer.held_until is not None:
+        zone = ZoneInfo(sites[rows[0].plan["location_id"]].tz)
+        answer["held_until"] = offer.held_until.astimezone(zone).isoformat()
     return answer
 
 
@@ -266,12 +378,18 @@ def session_shape(row: Any, tz: str, slug: str) -> dict[str, Any]:
     return {
         "id": row.id,
         "course_id": row.course_id,
+        "patient_id": row.patient_id,
         "number": row.number,
         "kind": row.kind,
+        "mode": row.mode,
         "starts_at": row.starts_at.astimezone(zone).isoformat(),
         "ends_at": row.ends_at.astimezone(zone).isoformat(),
         "device": row.device_id,
+        "room": row.room_id,
+        "staff": row.staff_id,
         "location": slug,
+        "patient_state": row.patient_state,
         "state": row.state,
         "revision": row.revision,
+        "paid_by": "payer" if row.authorisation_id else "patient" if row.self_pay_id else "open",
     }

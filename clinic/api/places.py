@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from clinic.api.blueprint import Body, Line, accepts, bp, listed
+from clinic.api.blueprint import Body, Line, accepts, answers, bp, listed
 from clinic.errors import Invalid, NotFound
 from clinic.locations import queries as locations
 from clinic.locations.models import Location
@@ -23,6 +23,7 @@ def site(name: str) -> Location:
 
 
 @bp.get("/locations")
+@answers("LocationPage")
 @token()
 def list_locations() -> Any:
     """Sites in use, by name."""
@@ -55,6 +56,7 @@ def list_locations() -> Any:
 
 
 @bp.get("/devices")
+@answers("DevicePage")
 @token()
 def list_devices() -> Any:
     """Devices in use, by site and id."""
@@ -76,6 +78,7 @@ def list_devices() -> Any:
 
 
 @bp.get("/protocols")
+@answers("ProtocolPage")
 @token()
 def list_protocols() -> Any:
     """Protocols that can be booked."""
@@ -119,6 +122,7 @@ class OpenTimes(Body):
 
 
 @bp.get("/availability")
+@answers("OpenTimePage")
 @token()
 @accepts(OpenTimes, query=True)
 def availability(body: OpenTimes) -> Any:

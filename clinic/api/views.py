@@ -4,11 +4,11 @@ from typing import Any
 
 from flask import current_app
 
-from clinic.api import appointments, courses, intakes, patients, places
+from clinic.api import appointments, authorisations, courses, intakes, outages, patients, places
 from clinic.api.blueprint import bp
 from clinic.web.access import public
 
-__all__ = ["appointments", "bp", "courses", "intakes", "patients", "places"]
+__all__ = ["appointments", "authorisations", "bp", "courses", "intakes", "outages", "patients", "places"]
 
 
 @bp.get("/openapi.json")

@@ -105,6 +105,12 @@ def planned(row: CourseProposal) -> list[PlannedSession]:
     return [wishes.session_from_json(data) for data in row.plan["sessions"]]
 
 
+def hold_of(proposal_id: UUID) -> int | None:
+    """The live hold of a plan. Raises NotFound where there is no such plan."""
+    queries.proposal(proposal_id)
+    return db.session.scalar(select(Hold.id).where(Hold.proposal_id == proposal_id, Hold.ended_at.is_(None)))
+
+
 def live_holds(patient_id: int, purpose: HoldPurpose) -> Sequence[Hold]:
     """Holds of a person that were not ended, those that ran out too."""
     statement = select(Hold).where(Hold.patient_id == patient_id, Hold.purpose == purpose, Hold.ended_at.is_(None))

@@ -260,6 +260,7 @@ class ChangeState(StrEnum):
     LAPSED = "lapsed"  # no answer in time
 
 
+@sites.named("change_id")
 class ScheduleChange(Base):
     """One re-plan of one person: what one message tells, whatever the number of sessions it moved.
 
@@ -365,6 +366,7 @@ class ScheduleStep(Base):
     undone_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+@sites.named("authorisation_id")
 class Authorisation(Base):
     """What a payer approved. `sessions_taken` counts the sessions that hold a place under it, booked and given ones.
 
@@ -432,6 +434,7 @@ class RuleOverride(Base):
     created_at: Mapped[Instant]
 
 
+@sites.named("proposal_id")
 class CourseProposal(Base):
     """A whole course that was offered. It keeps no place unless a `Hold` does: booking checks again."""
 

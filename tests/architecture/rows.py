@@ -14,7 +14,7 @@ from clinic.eligibility.models import Assessment, Decision
 from clinic.eligibility.operations import submit_record
 from clinic.intake.models import Intake
 from clinic.patients.models import Patient
-from clinic.scheduling.models import Course, TreatmentSession
+from clinic.scheduling.models import Course, CourseProposal, TreatmentSession
 from clinic.tasks.models import Task
 from tests import builders
 
@@ -51,11 +51,31 @@ class Rows:
             submit_record(self.patient.id, record, by=builders.TESTER)
             self.made[Decision] = builders.make_decision(self.patient)
             self.made[Assessment] = db.session.get_one(Assessment, self.made[Decision].assessment_id)
+        elif model is CourseProposal:
+            self.made[CourseProposal] = self._proposal()
         elif model is Task:
             self.made[Task] = builders.make_task(patient_id=self.patient.id, location_id=self.site.id)
         elif model is Intake:
             self.made[Intake] = builders.make_intake(self.patient)
         return self.made.get(model)
+
+    def _proposal(self) -> CourseProposal:
+        device, at = builders.make_device(self.site), clock.now() + timedelta(days=3)
+        session = {"number": 1, "kind": "mapping", "need": "map", "device_id": device.id, "location_id": self.site.id}
+        times = {"starts_at": at.isoformat(), "ends_at": (at + timedelta(minutes=70)).isoformat()}
+        plan = {"location_id": self.site.id, "device_id": device.id, "anchor": 600, "cost": 0, "parts": {}, "why": []}
+        row = CourseProposal(
+            id=uuid.uuid4(),
+            patient_id=self.patient.id,
+            kind="earliest",
+            protocol="itbs_left",
+            request={},
+            plan={**plan, "notes": {}, "sessions": [session | times]},
+            created_at=clock.now(),
+            expires_at=clock.now() + timedelta(minutes=15),
+        )
+        db.session.add(row)
+        return row
 
     def _make(self, model: type[Base]) -> Any:
         words = _words(model)

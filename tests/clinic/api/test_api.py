@@ -1,8 +1,10 @@
 """The JSON API: what it promises for every call, and the calls of scheduling."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -11,9 +13,18 @@ from flask.testing import FlaskClient
 from clinic import clock
 from clinic.api import idempotency
 from clinic.scheduling import queries
+from clinic.staff.operations import create_token
+from tests.builders import TESTER, make_location, make_staff
 from tests.clinic.api.conftest import Scene
 
 Call = Callable[..., Any]
+
+
+def days_on(days: int) -> datetime:
+    """So many days after the frozen clock."""
+    return datetime(2026, 11, 23, 18, 0, tzinfo=UTC) + timedelta(days=days)
+
+
 PATIENT = {"given_name": "Ana", "family_name": "Lopez", "birth_date": "1981-04-02"}
 
 
@@ -71,7 +82,7 @@ def test_the_description_names_every_call(call: Call, app: Flask) -> None:
     spec = call("GET", "/openapi.json").json
     assert spec["openapi"] == "3.1.0"
     served = {
-        str(rule).replace("<int:", "{").replace(">", "}")
+        re.sub("<(?:int|uuid):", "{", str(rule)).replace(">", "}")
         for rule in app.url_map.iter_rules()
         if str(rule).startswith("/api/")
     }
@@ -329,3 +340,115 @@ def test_broken_json_is_a_problem(call: Call, client: FlaskClient, scene: Scene)
     response = client.post("/api/v1/patients", data=b"{", headers={"Authorization": "Bearer nope"})
     assert response.status_code == 401
     assert queries.courses_of(scene.patient_id) == []
+
+
+# -- holds, visits, money, outages ----------------------------------------------------------------------------------
+
+
+def test_a_plan_is_held_let_go_and_held_again(call: Call, scene: Scene, now: datetime) -> None:
+    answer = proposals(call, scene, hold=True)
+    assert datetime.fromisoformat(answer["held_until"]) == now + timedelta(minutes=10)
+    path = f"/course-proposals/{answer['proposals'][1]['id']}"
+    assert call("POST", f"{path}/hold").json["held_until"]
+    assert "held_until" not in call("POST", f"{path}/release").json
+    assert call("POST", f"/course-proposals/{uuid4()}/hold").status_code == 404
+
+
+def a_visit(scene: Scene, **more: Any) -> dict[str, Any]:
+    staff = make_staff("therapist", licensed_in=["CA"])
+    return {
+        "patient_id": scene.patient_id,
+        "kind": "consult",
+        "staff": staff.id,
+        "location": scene.location,
+        "starts_at": "2026-11-24T11:00:00-08:00",
+        "minutes": 30,
+        **more,
+    }
+
+
+def test_a_visit_is_booked_moved_and_cancelled_under_one_kind_of_id(call: Call, scene: Scene) -> None:
+    booked = call("POST", "/appointments", a_visit(scene))
+    assert (booked.status_code, booked.json["course_id"], booked.json["device"]) == (201, None, None)
+    path = f"/appointments/{booked.json['id']}"
+    moved = call("POST", f"{path}/move", {"starts_at": "2026-11-24T12:00:00-08:00"}).json
+    assert (moved["starts_at"], moved["revision"]) == ("2026-11-24T12:00:00-08:00", 1)
+    cancelled = call("POST", f"{path}/cancel", {"reason": "ill"}).json
+    assert (cancelled["state"], cancelled["proposals"], cancelled["beyond"]) == ("cancelled", [], [])
+
+
+def test_a_soft_rule_is_named_and_given_way_to_a_reason(call: Call, scene: Scene) -> None:
+    body = a_visit(scene, mode="video", patient_state="NV")
+    refused = call("POST", "/appointments", body)
+    assert is_problem(refused, 409, "reason_needed")
+    assert refused.json["rules"][0]["rule"] == "licensed_in_state"
+    assert call("POST", "/appointments", {**body, "reason": "licence on its way"}).status_code == 201
+
+
+def test_what_a_payer_approved_bounds_the_booking(call: Call, scene: Scene) -> None:
+    body = {
+        "payer": "aetna",
+        "number": "A-1",
+        "pathway": "tms",
+        "sessions_approved": 30,
+        "valid_from": "2026-11-01",
+        "valid_until": "2027-03-01",
+    }
+    path = f"/patients/{scene.patient_id}"
+    assert call("POST", f"{path}/authorisations", body).json["sessions_left"] == 30
+    plan = {"patient_id": scene.patient_id, "proposal_id": proposals(call, scene)["proposals"][0]["id"]}
+    refused = call("POST", "/courses", plan)
+    assert is_problem(refused, 409, "not_authorised")
+    assert len(refused.json["sessions"]) == 6
+    agreed = {"pathway": "tms", "what": "6 at 300 dollars", "agreed_on": "2026-11-20"}
+    self_pay = call("POST", f"{path}/self-pay-agreements", agreed).json["id"]
+    course = call("POST", "/courses", {**plan, "self_pay": self_pay}).json
+    assert [one["paid_by"] for one in course["sessions"]] == ["payer"] * 30 + ["patient"] * 6
+    funds = call("GET", f"/courses/{course['id']}/funds").json
+    assert (funds["left"], funds["self_paid"], funds["authorisations"][0]["booked"]) == (0, 6, 30)
+    (listed,) = call("GET", f"{path}/authorisations").json["items"]
+    assert "number" not in listed
+    assert call("POST", f"/authorisations/{listed['id']}/end", {"reason": "plan ended"}).json["ended"]
+
+
+def test_an_outage_is_previewed_applied_once_and_answered(call: Call, scene: Scene) -> None:
+    book(call, scene)
+    body = {"from": "2026-12-02T00:00:00-08:00", "to": "2026-12-02T23:00:00-08:00", "reason": "coil"}
+    opened = call("POST", f"/devices/{scene.device_id}/outages", body)
+    assert opened.status_code == 201
+    preview = opened.json["preview"]
+    assert {"moved", "unplaced", "cost", "bound"} <= set(preview)
+    assert len(preview["moved"]) == 1
+    path = f"/outages/{opened.json['id']}"
+    assert is_problem(call("POST", f"{path}/apply", {"revision": 7}), 409, "stale")
+    applied = call("POST", f"{path}/apply")
+    assert (applied.json["state"], len(applied.json["applied"])) == ("applied", 1)
+    assert is_problem(call("POST", f"{path}/apply"), 409, "already_over")
+    (change,) = call("GET", f"/patients/{scene.patient_id}/changes").json["items"]
+    assert call("POST", f"/changes/{change['id']}/accept").json["state"] == "accepted"
+
+
+def test_an_outage_that_did_not_happen_is_withdrawn(call: Call, scene: Scene) -> None:
+    body = {"from": "2026-12-02T00:00:00-08:00", "to": "2026-12-02T23:00:00-08:00", "reason": "coil"}
+    path = f"/outages/{call('POST', f'/devices/{scene.device_id}/outages', body).json['id']}"
+    assert call("POST", f"{path}/withdraw").json["state"] == "withdrawn"
+    assert call("GET", path).json["state"] == "withdrawn"
+    assert is_problem(call("POST", f"{path}/preview"), 409, "already_over")
+
+
+def test_a_course_is_extended_by_a_prescriber_and_swaps_its_device(call: Call, scene: Scene) -> None:
+    course = book(call, scene).json
+    path, body = f"/courses/{course['id']}", {"kind": "daily", "count": 2, "reason": "partial response"}
+    assert is_problem(call("POST", f"{path}/extend", body), 403, "refused")
+    extended = call("POST", f"{path}/extend", body, role="prescriber").json
+    assert (extended["planned_sessions"], len(extended["sessions"])) == (38, 38)
+    assert call("POST", f"{path}/swap-device", {"device": scene.device_id}).status_code == 200
+
+
+def test_places_that_a_token_was_not_granted_do_not_exist_for_it(client: FlaskClient, scene: Scene) -> None:
+    token = create_token(name="t", role="service", location_ids=[make_location().id], by=TESTER)
+    body = {"from": "2026-12-02T00:00:00-08:00", "to": "2026-12-02T23:00:00-08:00", "reason": "coil"}
+    answer = client.post(
+        f"/api/v1/devices/{scene.device_id}/outages", json=body, headers={"Authorization": f"Bearer {token}"}
+    )
+    assert answer.status_code == 404
