@@ -14,6 +14,7 @@ PREFIX = "CLINIC_"
 SECRETS_FILE = "secrets.env"
 RUNNING_FILE = "running.env"
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+|\+[1-9][0-9]{6,14}")  # email or E.164
+ROLES = ("front_desk", "operator", "nurse", "therapist", "prescriber", "manager")
 INSTANT_WANTED = "give an instant with its offset, e.g. 2026-03-07T08:00:00-08:00"
 
 
@@ -86,6 +87,13 @@ class Settings:
         "",
         "Folder with payer policies of the clinic's own, one YAML file each. Default: policies in INSTANCE.",
     )
+    mfa_roles: tuple[str, ...] = _setting(
+        "MFA_ROLES",
+        (),
+        "Roles that sign in with more than a password, comma separated; none: nobody. Default: all in production.",
+    )
+    idle_minutes: int = _setting("IDLE_MINUTES", 30, "Minutes without anyone there after which staff are signed out.")
+    session_hours: int = _setting("SESSION_HOURS", 12, "Hours after which staff sign in again in any case.")
     audit_anchor: str = _setting(
         "AUDIT_ANCHOR",
         "",
@@ -101,6 +109,13 @@ class Settings:
     @property
     def is_production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def second_step_roles(self) -> frozenset[str]:
+        """Whom this clinic asks for more than a password."""
+        if not self.mfa_roles:
+            return frozenset(ROLES if self.is_production else ())
+        return frozenset(self.mfa_roles) - {"none"}
 
     @property
     def base_url(self) -> str:
@@ -142,6 +157,10 @@ class Settings:
         ):
             if any(values) and not all(values):
                 problems.append(f"{prefix}URL, ACCOUNT, TOKEN and FROM go together: set all four or none")
+        if unknown := set(self.mfa_roles) - {*ROLES, "none"}:
+            problems.append(f"CLINIC_MFA_ROLES has {', '.join(sorted(unknown))}: use {', '.join(ROLES)}, or none")
+        if not (1 <= self.idle_minutes <= 720 and 1 <= self.session_hours <= 168):
+            problems.append("CLINIC_IDLE_MINUTES is 1 to 720, CLINIC_SESSION_HOURS 1 to 168")
         if self.is_production:
             if not (self.secret_keys and self.data_keys):
                 problems.append("production needs CLINIC_SECRET_KEYS and CLINIC_DATA_KEYS of its own")

@@ -195,14 +195,18 @@ def project_root() -> Path:
 @pytest.fixture
 def sign_in(client: FlaskClient) -> Callable[..., Any]:
     """`sign_in(role, ...)` makes a staff member of all sites, or of `locations=`, and signs the client in."""
+    from clinic.staff import sessions
     from tests.builders import make_staff
 
     def do(*roles: str, **overrides: Any) -> Any:
         user = make_staff(*roles, **overrides)
+        token = sessions.open_within_transaction(user.id, methods=["password"], address="127.0.0.1", browser="tests")
+        db.session.flush()
         with client.session_transaction() as cookie:
             cookie["_user_id"] = user.fs_uniquifier
             cookie["_fresh"] = True
             cookie["fs_cc"] = "set"
+            cookie["staff_session"] = token
             cookie["fs_paa"] = clock.now().timestamp()
             cookie["identity.id"] = user.fs_uniquifier
         return user

@@ -194,6 +194,7 @@ def _load_staff(person: dict[str, Any], clinic: Clinic) -> None:
         roles=person["roles"],
         location_ids=[] if has_all_sites else [clinic.sites[slug] for slug in person["sites"]],
         has_all_sites=has_all_sites,
+        is_demo=True,
         skills=person.get("skills", ()),
         by=BY,
     )

@@ -136,7 +136,7 @@ def _board_values(site: Location, on: date, shown: board.BoardDay) -> dict[str, 
 
 
 @bp.get("/staff/day/<slug>/<on>/changes")
-@access.staff(*FLOOR)
+@access.staff(*FLOOR, background=True)
 def day_changes(slug: str, on: str) -> Any:
     """The table again if the site's schedule changed since version `v`, with who changed what; else nothing."""
     site, shown_on = own_site(slug), date_of(on)

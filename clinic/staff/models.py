@@ -3,12 +3,24 @@
 from datetime import datetime
 from enum import StrEnum
 
-from flask_security import RoleMixin, UserMixin
-from sqlalchemy import Boolean, ForeignKey, LargeBinary, String, text
+from flask_security import RoleMixin, UserMixin, WebAuthnMixin
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from clinic.db import Base, Encrypted, Instant, SmallKey, UTCDateTime, Word, one_of
+from clinic.db import (
+    Base,
+    Encrypted,
+    EncryptedJSON,
+    Instant,
+    PrimaryKey,
+    SecretJSON,
+    SmallKey,
+    UTCDateTime,
+    Word,
+    one_of,
+)
 
 
 class Role(StrEnum):
@@ -71,7 +83,85 @@ class StaffUser(Base, UserMixin):
     )
     licensed_in: Mapped[list[str]] = mapped_column(ARRAY(String(2)), server_default=text("'{}'"))  # states, e.g. CA
     morning_mail: Mapped[bool] = mapped_column(server_default=text("true"))  # what the day holds, at seven
+    fs_webauthn_user_handle: Mapped[str | None] = mapped_column(String(64), unique=True)  # type: ignore[assignment]
+    mf_recovery_codes: Mapped[list[str] | None] = mapped_column(  # type: ignore[assignment]
+        MutableList.as_mutable(EncryptedJSON)
+    )
     roles: Mapped[list[StaffRole]] = relationship(secondary="staff_user_roles", lazy="selectin")  # type: ignore[assignment]
+    webauthn: Mapped[list["Passkey"]] = relationship(  # type: ignore[assignment]
+        back_populates="user", cascade="all, delete-orphan", order_by="Passkey.id"
+    )
+
+
+class Passkey(Base, WebAuthnMixin):
+    """A passkey or security key of a staff member (WebAuthn). The private half never leaves the person's device."""
+
+    __tablename__ = "staff_passkeys"
+    __table_args__ = (Index("staff_passkeys_user_idx", "user_id"),)
+
+    id: Mapped[SmallKey]
+    user_id: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary(1024), unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    name: Mapped[str] = mapped_column(String(64))
+    usage: Mapped[str] = mapped_column(String(64))  # "first": instead of a password; "secondary": besides it
+    sign_count: Mapped[int] = mapped_column(Integer)
+    transports: Mapped[list[str] | None] = mapped_column(ARRAY(String(40)))
+    backup_state: Mapped[bool] = mapped_column(Boolean)
+    device_type: Mapped[str] = mapped_column(String(64))
+    extensions: Mapped[str | None] = mapped_column(String(255))
+    lastuse_datetime: Mapped[Instant]
+    user: Mapped[StaffUser] = relationship(back_populates="webauthn")
+
+
+class StaffSession(Base):
+    """A signed-in browser of a staff member. Ends by signing out, by a revocation, or by itself when idle or too old."""
+
+    __tablename__ = "staff_sessions"
+    __table_args__ = (
+        CheckConstraint("created_at <= last_seen_at", name="order"),
+        Index("staff_sessions_open_idx", "user_id", postgresql_where=text("ended_at IS NULL")),
+    )
+
+    id: Mapped[PrimaryKey]
+    user_id: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    methods: Mapped[list[str]] = mapped_column(ARRAY(String(20)))  # how the person proved who they are
+    address: Mapped[str] = mapped_column(Encrypted)
+    browser: Mapped[str] = mapped_column(Encrypted)  # as it calls itself
+    created_at: Mapped[Instant]
+    last_seen_at: Mapped[Instant]
+    verified_at: Mapped[Instant]  # when the person last proved who they are
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class SignInFailure(Base):
+    """A sign-in that did not work. Kept a day; who and from where are keyed digests."""
+
+    __tablename__ = "sign_in_failures"
+    __table_args__ = (
+        Index("sign_in_failures_account_idx", "account", "occurred_at"),
+        Index("sign_in_failures_address_idx", "address", "occurred_at"),
+    )
+
+    id: Mapped[PrimaryKey]
+    account: Mapped[bytes] = mapped_column(LargeBinary(32))
+    address: Mapped[bytes] = mapped_column(LargeBinary(32))
+    device: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # a browser that this account signed in with before
+    occurred_at: Mapped[Instant]
+
+
+class HeldForm(Base):
+    """What a staff member had typed when the session ended, until they are back. One a page."""
+
+    __tablename__ = "held_forms"
+    __table_args__ = (Index("held_forms_page_key", "user_id", "path", unique=True),)
+
+    id: Mapped[PrimaryKey]
+    user_id: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
+    path: Mapped[str] = mapped_column(String(500))
+    content: Mapped[SecretJSON]  # {"action", "fields": [[name, value], ...], "focus": name}
+    held_at: Mapped[Instant]
 
 
 class ApiToken(Base):

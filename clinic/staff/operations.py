@@ -10,10 +10,11 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
+from clinic.staff import sessions
 from clinic.staff.models import ApiToken, ApiTokenLocation, Role, StaffLocation, StaffRole, StaffUser
+from clinic.staff.passwords import faults
 from clinic.staff.queries import hash_token
 
-MIN_PASSWORD = 12
 SKILLS = ("tms", "map", "obs")
 TOKEN_PREFIX = "dbk_"  # noqa: S105 - marks our tokens for secret scanners
 
@@ -27,9 +28,10 @@ def create_staff_user(
     location_ids: Iterable[int] = (),
     has_all_sites: bool = False,
     skills: Iterable[str] = (),
+    is_demo: bool = False,
     by: Actor,
 ) -> int:
-    """Create a staff member and answer the id. Raises Invalid, or Conflict where the email is taken."""
+    """Create a staff member and answer the id. `is_demo`: with the password that is printed on the screen. Raises Invalid, or Conflict where the email is taken."""
     with transaction():
         user = _create_staff_user(
             email=email,
@@ -39,6 +41,7 @@ def create_staff_user(
             location_ids=location_ids,
             has_all_sites=has_all_sites,
             skills=skills,
+            is_demo=is_demo,
             by=by,
         )
         return user.id
@@ -53,6 +56,7 @@ def _create_staff_user(
     location_ids: Iterable[int],
     has_all_sites: bool,
     skills: Iterable[str],
+    is_demo: bool,
     by: Actor,
 ) -> StaffUser:
     email = email.strip().casefold()
@@ -64,10 +68,10 @@ def _create_staff_user(
         raise Invalid(f"roles are {', '.join(sorted(known))}")
     if not set(skills) <= set(SKILLS):
         raise Invalid(f"skills are {', '.join(SKILLS)}")
-    if len(password) < MIN_PASSWORD:
-        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
     if not name.strip():
         raise Invalid("a staff member needs a name")
+    if not is_demo:
+        _check_password(password, name, email)
     if db.session.scalar(select(StaffUser.id).where(StaffUser.email == email)):
         raise Conflict(f"{email} already has an account")
     user = StaffUser(
@@ -90,14 +94,20 @@ def _create_staff_user(
     return user
 
 
+def _check_password(password: str, name: str, email: str) -> None:
+    found = faults(password, (name, email))
+    if found:
+        raise Invalid(found[0], fields=["password"])
+
+
 def set_password(email: str, password: str, *, by: Actor) -> None:
     """Set a new password and sign the person out everywhere. Raises Invalid, NotFound."""
-    if len(password) < MIN_PASSWORD:
-        raise Invalid(f"a password has at least {MIN_PASSWORD} characters")
     with transaction():
         user = _lock(email)
+        _check_password(password, user.name, user.email)
         user.password = hash_password(password)
         user.fs_uniquifier = secrets.token_hex(32)  # what every signed-in browser holds
+        sessions.end_all_within_transaction(user.id, by=by)
         audit.record(user, "password_set", by=by)
 
 
@@ -107,6 +117,9 @@ def switch_off_second_step(email: str, *, by: Actor) -> None:
         user = _lock(email)
         user.tf_primary_method = None
         user.tf_totp_secret = None
+        user.mf_recovery_codes = None
+        user.webauthn.clear()
+        sessions.end_all_within_transaction(user.id, by=by)
         audit.record(user, "second_step_off", by=by)
 
 
@@ -116,6 +129,7 @@ def deactivate(email: str, *, by: Actor) -> None:
         user = _lock(email)
         user.active = False
         user.fs_uniquifier = secrets.token_hex(32)
+        sessions.end_all_within_transaction(user.id, by=by)
         audit.record(user, "deactivated", by=by)
 
 

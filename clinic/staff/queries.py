@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from clinic.audit import Actor, ActorKind
 from clinic.db import db
 from clinic.errors import NotFound
 from clinic.locations.models import Location
-from clinic.staff.models import ApiToken, ApiTokenLocation, Role, StaffLocation, StaffRole, StaffUser
+from clinic.staff.models import ApiToken, ApiTokenLocation, Role, StaffLocation, StaffRole, StaffSession, StaffUser
 
 
 def hash_token(token: str) -> bytes:
@@ -24,11 +25,25 @@ def active_token(token: str) -> ApiToken | None:
     )
 
 
-def granted_sites(user: StaffUser) -> frozenset[int]:
-    """Ids of the sites whose patients this person may see."""
+class SessionAndSites(NamedTuple):
+    """A session and the sites of its person, in one statement: it is asked on every page."""
+
+    row: StaffSession
+    location_ids: frozenset[int]
+
+
+def session_and_sites(token: str, user: StaffUser) -> SessionAndSites | None:
+    """The session of a cookie, open or not, if it is this person's."""
     if user.has_all_sites:
-        return frozenset(db.session.scalars(select(Location.id)))
-    return frozenset(db.session.scalars(select(StaffLocation.location_id).where(StaffLocation.user_id == user.id)))
+        granted = select(func.array_agg(Location.id))
+    else:
+        granted = select(func.array_agg(StaffLocation.location_id)).where(StaffLocation.user_id == user.id)
+    found = db.session.execute(
+        select(StaffSession, granted.scalar_subquery()).where(
+            StaffSession.token_hash == hash_token(token), StaffSession.user_id == user.id
+        )
+    ).one_or_none()
+    return None if found is None else SessionAndSites(found[0], frozenset(found[1] or ()))
 
 
 def token_sites(token_id: int) -> frozenset[int]:

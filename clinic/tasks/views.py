@@ -189,7 +189,7 @@ def _alerts() -> dict[str, Any]:
 
 
 @bp.get("/staff/alerts")
-@access.staff()
+@access.staff(background=True)
 def alerts() -> Any:
     """What the banner shows now, for pages that stay open."""
     return render_template("tasks/_alerts.html", **_alerts())

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 
+from clinic import clock
 from clinic.audit import Actor
 from clinic.errors import NotFound, Refused
+from clinic.web import visit
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -33,6 +36,8 @@ class Access:
     roles: frozenset[str] = frozenset()
     purposes: frozenset[str] = frozenset()
     birth_date: bool = False
+    fresh: bool = False  # the caller proved lately who they are
+    background: bool = False  # asked for by the page itself: nobody need be there
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class StaffCaller:
     roles: frozenset[str]
     location_ids: frozenset[int]
     has_all_sites: bool = False
+    session_id: int = 0
+    verified_at: datetime | None = None  # when this person last proved who they are
+    needs_second_step: bool = False  # signed in by password alone where more is asked for
 
     def has(self, *roles: str) -> bool:
         return not self.roles.isdisjoint(roles)
@@ -74,6 +82,15 @@ LIBRARY_ROUTES = {
     "security.two_factor_setup_validate": Access(Audience.STAFF),
     "security.two_factor_token_validation": Access(Audience.PUBLIC),
     "security.two_factor_rescue": Access(Audience.PUBLIC),
+    "security.mf_recovery": Access(Audience.PUBLIC),
+    "security.mf_recovery_codes": Access(Audience.STAFF, fresh=True),
+    "security.wan_signin": Access(Audience.PUBLIC),
+    "security.wan_signin_response": Access(Audience.PUBLIC),
+    "security.wan_register": Access(Audience.STAFF),
+    "security.wan_register_response": Access(Audience.STAFF),
+    "security.wan_delete": Access(Audience.STAFF, fresh=True),
+    "security.wan_verify": Access(Audience.STAFF),
+    "security.wan_verify_response": Access(Audience.STAFF),
     "security.tf_select": Access(Audience.PUBLIC),
     "security.change_password": Access(Audience.STAFF),
     "security.static": Access(Audience.PUBLIC),
@@ -98,9 +115,12 @@ def development(view: View) -> View:
     return _declare(Access(Audience.DEVELOPMENT))(view)
 
 
-def staff(*roles: str) -> Callable[[View], View]:
-    """Signed-in staff with one of the roles; without roles, any staff."""
-    return _declare(Access(Audience.STAFF, roles=frozenset(map(str, roles))))
+def staff(*roles: str, fresh: bool = False, background: bool = False) -> Callable[[View], View]:
+    """Signed-in staff with one of the roles; without roles, any staff.
+
+    `fresh`: who has not proved lately who they are does it again first. `background`: a page asks by itself.
+    """
+    return _declare(Access(Audience.STAFF, roles=frozenset(map(str, roles)), fresh=fresh, background=background))
 
 
 def patient(*purposes: str, birth_date: bool = True) -> Callable[[View], View]:
@@ -172,16 +192,80 @@ def _on_this_machine() -> bool:
     )
 
 
+FRESH_FOR = timedelta(minutes=10)
+# Pages for who has to set a second step up first.
+SETTING_UP = frozenset(
+    {
+        "staff.account",
+        "staff.still",
+        "security.two_factor_setup",
+        "security.two_factor_setup_validate",
+        "security.wan_register",
+        "security.wan_register_response",
+        "security.verify",
+        "security.wan_verify",
+        "security.wan_verify_response",
+        "security.change_password",
+    }
+)
+Hold = Callable[[int, str, dict[str, Any]], None]
+_hold: Hold | None = None
+
+
+def hold_with(hold: Hold) -> None:
+    """`hold` keeps what a staff member had typed, by the page that it was typed on."""
+    global _hold
+    _hold = hold
+
+
 def _staff_only(access: Access) -> Any:
     caller: StaffCaller | None = g.get("staff")
     if caller is None:
-        if request.method == "GET":
-            return redirect(url_for("security.login", next=request.full_path.rstrip("?")))
-        flash(_("Please sign in again. Nothing was lost; go back and send it once more."), "due")
-        return redirect(url_for("security.login"))
+        return ("", 401) if access.background else _sign_in_first()
+    if caller.needs_second_step and request.endpoint not in SETTING_UP:
+        return redirect(url_for("staff.account"))
     if access.roles and not caller.has(*access.roles):
         raise Refused("your role does not open this page")
-    return None
+    return confirm_again() if access.fresh else None
+
+
+def _sign_in_first() -> Any:
+    ran_out: int | None = g.get("ran_out")
+    if request.method == "GET":
+        return redirect(url_for("security.login", next=request.full_path.rstrip("?")))
+    back = _kept(ran_out) if ran_out is not None else None
+    if back is not None:
+        flash("You were signed out because nobody was here. What you typed is kept until you are back.", "due")
+        return redirect(url_for("security.login", next=back))
+    flash(_("Please sign in again. Nothing was lost; go back and send it once more."), "due")
+    return redirect(url_for("security.login"))
+
+
+def confirm_again() -> Any:
+    """None where the caller proved lately who they are, else the way to do it, with what was typed kept."""
+    caller = current_staff()
+    if caller.verified_at is not None and caller.verified_at > clock.now() - FRESH_FOR:
+        return None
+    back = request.full_path.rstrip("?") if request.method == "GET" else _kept(caller.id)
+    if request.method != "GET":
+        visit.flag_held(True)
+    return redirect(url_for("security.verify", next=back or "/staff/"))
+
+
+def _kept(user_id: int) -> str | None:
+    """Keep the form that was sent; answers the page that it was typed on."""
+    page = urlsplit(request.referrer or "")
+    is_ours = page.netloc == request.host and page.path.startswith("/staff/")
+    path = (f"{page.path}?{page.query}" if page.query else page.path) if is_ours else request.path
+    fields = [[name, value] for name, values in request.form.lists() for value in values if _may_be_kept(name)]
+    if _hold is None or not fields or request.endpoint is None or request.endpoint.startswith("security."):
+        return path if is_ours else None
+    _hold(user_id, path, {"action": request.path, "fields": fields, "focus": fields[0][0]})
+    return path
+
+
+def _may_be_kept(name: str) -> bool:
+    return name != "csrf_token" and "password" not in name and "code" not in name
 
 
 def _patient_only(access: Access) -> Any:

@@ -35,12 +35,11 @@ def open_page(chromium: Browser, stack: Stack) -> Iterator[OpenPage]:
 
     def do(width: int = PHONE, scheme: str = "light", **more: object) -> Page:
         context = chromium.new_context(
-            base_url=stack.url,
             viewport={"width": width, "height": 844 if width < 600 else 900},
             color_scheme=scheme,  # type: ignore[arg-type]
             has_touch=width < 600,
             reduced_motion="reduce",
-            **more,  # type: ignore[arg-type]
+            **{"base_url": stack.url, **more},  # type: ignore[arg-type]
         )
         context.set_default_timeout(30_000)
         contexts.append(context)

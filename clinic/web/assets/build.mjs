@@ -10,7 +10,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 const here = dirname(fileURLToPath(import.meta.url));
 const target = join(here, "..", "static", "dist");
 const fresh = `${target}.new`;
-const entries = ["js/patient.js", "js/staff.js", "js/board.js", "css/app.css", "css/staff.css", "css/voice.css", "css/calendar.css"];
+const entries = ["js/patient.js", "js/staff.js", "js/board.js", "js/passkey.js", "css/app.css", "css/staff.css", "css/voice.css", "css/calendar.css"];
 
 const present = entries.map((entry) => join(here, entry)).filter((path) => existsSync(path));
 await rm(fresh, { recursive: true, force: true });

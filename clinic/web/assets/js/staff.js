@@ -2,6 +2,7 @@
 import "htmx.org/dist/htmx.esm.js";
 import { focusErrors, guardSends, oneTapFixes, printing, repeatedRows } from "./page.js";
 import { suggestions } from "./suggest.js";
+import { visit } from "./visit.js";
 
 const typing = (element) => element?.closest?.("input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]");
 
@@ -258,4 +259,5 @@ alerts();
 live();
 pickers();
 wideTables();
+visit();
 addEventListener("resize", wideTables);

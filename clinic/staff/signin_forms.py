@@ -1,0 +1,129 @@
+"""The forms of sign-in, with what Flask-Security leaves to us: waits after failures, one answer for every account."""
+
+import math
+from typing import Any
+
+from flask import g, request
+from flask_login import current_user
+from flask_security import WebauthnUtil
+from flask_security.forms import LoginForm, TwoFactorVerifyCodeForm, VerifyForm
+from flask_security.recovery_codes import MfRecoveryForm
+from flask_security.webauthn import WebAuthnSigninResponseForm
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from clinic.db import db
+from clinic.staff import lockout, sessions
+from clinic.staff.passwords import MAX_LENGTH
+
+
+def too_soon(email: str) -> str:
+    """A sentence where this caller has to wait before the next try; the same for an account that does not exist."""
+    wait = lockout.wait(email, request.remote_addr or "", request.cookies.get(lockout.DEVICE_COOKIE))
+    if not wait:
+        return ""
+    minutes = math.ceil(wait.total_seconds() / 60)
+    return f"Too many tries. Wait {'a minute' if minutes == 1 else f'{minutes} minutes'}, then try again."
+
+
+def failed(email: str) -> None:
+    """Note a try that did not work."""
+    lockout.failed(email, request.remote_addr or "", request.cookies.get(lockout.DEVICE_COOKIE))
+    db.session.commit()
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]
+    """Email and password. There is no "stay signed in": a session ends when nobody is there."""
+
+    remember = None
+
+    def validate(self, **kwargs: Any) -> bool:
+        """As Flask-Security does, after the wait and before the count."""
+        email, password = str(self.email.data or ""), self.password.data
+        if words := too_soon(email):
+            self.form_errors.append(words)
+            return False
+        if isinstance(password, str) and len(password) > MAX_LENGTH * 4:
+            self.password.data = password[: MAX_LENGTH * 4]  # hashing more of it would only cost time
+        if super().validate(**kwargs):
+            return True
+        if email and password:
+            failed(email)
+        return False
+
+
+class PasswordAgainForm(VerifyForm):  # type: ignore[misc]
+    """The password once more, before something that matters."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Counted like a sign-in: an open browser is no place to guess at."""
+        if words := too_soon(self.user.email):
+            self.form_errors.append(words)
+            return False
+        if super().validate(**kwargs):
+            sessions.verified(g.staff_session)
+            return True
+        failed(self.user.email)
+        return False
+
+
+class CodeForm(TwoFactorVerifyCodeForm):  # type: ignore[misc]
+    """Six digits of an app."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Six digits can be guessed, so tries are counted."""
+        return _counted(self, self.user, super().validate, **kwargs)
+
+
+class RecoveryForm(MfRecoveryForm):  # type: ignore[misc]
+    """One of the codes that were written down."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Counted too; written as people write them."""
+        self.code.data = "".join(str(self.code.data or "").split()).lower()
+        return _counted(self, self.user, super().validate, **kwargs)
+
+
+def _counted(form: Any, user: Any, validate: Any, **kwargs: Any) -> bool:
+    if user is None:
+        return bool(validate(**kwargs))
+    if words := too_soon(user.email):
+        form.form_errors.append(words)
+        return False
+    if validate(**kwargs):
+        return True
+    failed(user.email)
+    return False
+
+
+class PasskeyForm(WebAuthnSigninResponseForm):  # type: ignore[misc]
+    """The answer of a passkey, at sign-in or to prove again who one is."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Flask-Security says of an inactive account that it is; that is no way in."""
+        if not super().validate(**kwargs) or self.user is None or not self.user.is_active:
+            return False
+        if self.is_verify and self.user == current_user:
+            sessions.verified(g.staff_session)
+        return True
+
+
+class PasskeyRules(WebauthnUtil):  # type: ignore[misc]
+    """A passkey instead of a password proves the person too (fingerprint, face or PIN), and is found without a name."""
+
+    def authenticator_selection(self, user: Any, usage: str) -> AuthenticatorSelectionCriteria:
+        """What kind of key may be added."""
+        is_first = usage == "first"
+        return AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.REQUIRED if is_first else ResidentKeyRequirement.DISCOURAGED,
+            user_verification=UserVerificationRequirement.REQUIRED
+            if is_first
+            else UserVerificationRequirement.DISCOURAGED,
+        )
+
+    def user_verification(self, user: Any, usage: list[str]) -> UserVerificationRequirement:
+        """Instead of a password: always."""
+        return UserVerificationRequirement.DISCOURAGED if "secondary" in usage else UserVerificationRequirement.REQUIRED
