@@ -57,7 +57,7 @@ def _visit() -> dict[str, Any] | None:
         "idle": current_app.config["SETTINGS"].idle_minutes * 60,
         "hold_url": url_for("staff.hold"),
         "still_url": url_for("staff.still"),
-        "over_url": url_for("staff.over", next=""),
+        "over_url": url_for("staff.over"),
         "is_held": visit.is_held(),
     }
 
@@ -184,15 +184,12 @@ def _held_content(body: Any) -> tuple[str, dict[str, Any]]:
     return str(path), {"action": action, "fields": fields, "focus": focus}
 
 
-@bp.get("/staff/over")
-@access.public
+@bp.post("/staff/over")
+@access.staff(background=True)
 def over() -> Any:
-    """The page's time is over: sign out, and in again on the same page."""
-    target = request.args.get("next")
-    target = target if access.is_safe_next(target) and str(target).startswith("/staff/") else "/staff/"
-    if g.staff is not None:
-        sessions.end(g.staff.session_id, of=g.staff.id, by=current_actor())
-    return redirect(url_for("security.login", next=target))
+    """The page's time is over: this browser is signed out."""
+    sessions.end(current_staff().session_id, of=current_staff().id, by=current_actor())
+    return "", 204
 
 
 @bp.post("/staff/account/morning-mail")

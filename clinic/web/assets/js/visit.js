@@ -98,8 +98,9 @@ function watch() {
       isOver = true;
       try {
         await hold();
+        await post(body.dataset.over, {});
       } finally {
-        location.assign(body.dataset.over + encodeURIComponent(here()));
+        location.assign(`${body.dataset.signIn}?next=${encodeURIComponent(here())}`);
       }
     }
   }, 1000);
