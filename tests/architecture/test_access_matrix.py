@@ -20,7 +20,17 @@ from tests.architecture.test_routes import SAMPLES, _kind
 from tests.builders import TESTER, make_location, make_patient
 
 STAFF = [role for role in Role if role is not Role.SERVICE]
-NO_SUBJECT = {"step", "number", "device_id", "staff_session_id", "closure_id", "shift_id", "room_id", "outage_id", "subject_id"}
+NO_SUBJECT = {
+    "step",
+    "number",
+    "device_id",
+    "staff_session_id",
+    "closure_id",
+    "shift_id",
+    "room_id",
+    "outage_id",
+    "subject_id",
+}
 # Pages that refuse a role by the row itself, with their own words.
 NARROWER = {"eligibility.decide", "packets.download", "tasks.close"}
 
