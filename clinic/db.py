@@ -70,7 +70,8 @@ class Keyring:
         if not keys:
             raise ValueError("no data keys: set CLINIC_DATA_KEYS")
         self._keys = tuple(keys)
-        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key, b"column"))) for key in keys])
+        self._each = [Fernet(base64.urlsafe_b64encode(_derive(key, b"column"))) for key in keys]
+        self._fernet = MultiFernet(self._each)
         self._blind = [_derive(key, b"blind") for key in keys]
 
     def encrypt(self, text: str) -> bytes:
@@ -87,6 +88,20 @@ class Keyring:
             return self._fernet.decrypt(token)
         except InvalidToken:
             raise ValueError("no data key opens this value: is CLINIC_DATA_KEYS complete?") from None
+
+    def place_of(self, token: bytes) -> int:
+        """Which key opens the value: 0 is the newest; -1: none."""
+        for place, fernet in enumerate(self._each):
+            try:
+                fernet.decrypt(bytes(token))
+            except InvalidToken:
+                continue
+            return place
+        return -1
+
+    def names(self) -> list[str]:
+        """A short name of each key, newest first, that tells nothing about it."""
+        return [_derive(key, b"name").hex()[:8] for key in self._keys]
 
     def rotate(self, token: bytes) -> bytes:
         """The same value under the newest key."""

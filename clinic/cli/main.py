@@ -18,6 +18,7 @@ COMMANDS = {
     "location": "clinic.cli.location:location",
     "db": "clinic.cli.database:database",
     "audit": "clinic.cli.audit:audit",
+    "keys": "clinic.cli.keys:keys",
     "backup": "clinic.cli.backup:backup",
     "restore": "clinic.cli.backup:restore",
 }
