@@ -40,6 +40,7 @@ class Job(StrEnum):
     SWEEP_STARTS = "scheduling.sweep_starts"
     REFRESH_STARTS = "scheduling.refresh_starts"
     SWEEP_SCHEDULE = "scheduling.sweep"
+    PROVE_SCHEDULE = "scheduling.prove"
 
 
 OTHER_QUEUES = {

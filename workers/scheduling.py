@@ -1,15 +1,20 @@
-"""The calendar: what ran out is let go, and each site's next possible starts are kept. Rows are the queue."""
+"""The calendar: what ran out is let go, it is proven sound once a day, and each site's next possible starts are kept. Rows are the queue."""
 
 from celery import shared_task
 
 from clinic import jobs
 from clinic.jobs import Job
-from clinic.scheduling import starts, sweeping
+from clinic.scheduling import proving, starts, sweeping
 
 
 @shared_task(name=Job.SWEEP_SCHEDULE)
 def sweep() -> None:
     sweeping.sweep()
+
+
+@shared_task(name=Job.PROVE_SCHEDULE)
+def prove() -> None:
+    proving.prove_if_due()
 
 
 @shared_task(name=Job.SWEEP_STARTS)

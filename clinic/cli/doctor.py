@@ -15,6 +15,7 @@ from clinic.config import Settings, SettingsError, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ENOUGH_SPACE = 1_000_000_000  # bytes
+MOST_TO_PROVE_NOW = 200_000  # appointments
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _behind_the_web(settings: Settings) -> Iterator[Finding]:
         is_whole = found == wanted
         yield Finding("schema", ", ".join(sorted(found)) or "empty", "" if is_whole else "run `clinic db upgrade`")
         try:
-            yield from _rules() if is_whole else ()
+            yield from (*_rules(), *_calendar()) if is_whole else ()
         finally:
             db.session.remove()
             db.engine.dispose()
@@ -184,6 +185,22 @@ def _rules() -> Iterator[Finding]:
     yield Finding("rules", state, rule_versions.advice(changed) if changed else "")
     for fault in rule_versions.refused_policies():
         yield Finding("policies", "a file was left out", fault)
+
+
+def _calendar() -> Iterator[Finding]:
+    """No physical rule and no authorisation broken, looked at now; a very large calendar was looked at last night."""
+    from clinic.scheduling import proving
+
+    last = proving.last_proof()
+    if last is not None and last.appointments > MOST_TO_PROVE_NOW:
+        wrong, pending, when = last.violations, last.pending, f"{last.made_at:%Y-%m-%d %H:%M} UTC"
+        first = next((one["text"] for one in last.found if not one["pending"]), "")
+    else:
+        found = list(proving.prove())
+        bad = [one for one in found if not one.pending]
+        wrong, pending, when, first = len(bad), len(found) - len(bad), "now", bad[0].text if bad else ""
+    state = f"{wrong} rules broken, {pending} appointments wait for a re-plan, looked at {when}"
+    yield Finding("calendar", state, f"first: {first}. Do not edit rows by hand; report it" if wrong else "")
 
 
 def _newest_migrations() -> set[str]:

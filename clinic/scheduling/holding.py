@@ -156,19 +156,24 @@ def let_go(hold_id: int, *, outcome: str = LET_GO, by: Actor) -> bool:
         hold = lock_hold(hold_id)
         if hold.ended_at is not None:
             return False
-        rows = rows_of([hold])
-        if rows:
-            locked = booking.lock_places(
-                {row.device_id for row in rows if row.device_id is not None},
-                {row.location_id for row in rows},
-                rows[-1].starts_at.date(),
-                patient_ids={hold.patient_id},
-            )
-            let_go_within_transaction([hold], outcome, locked)
-            booking.raise_versions(locked, after_commit)
-        hold.ended_at, hold.outcome = clock.now(), outcome
+        end_within_transaction(hold, outcome, after_commit=after_commit)
         audit.record(hold, outcome, by=by)
         return True
+
+
+def end_within_transaction(hold: Hold, outcome: str, *, after_commit: AfterCommit) -> None:
+    """Lock what is left of a hold and free it; the patient is locked already."""
+    rows = rows_of([hold])
+    if rows:
+        locked = booking.lock_places(
+            {row.device_id for row in rows if row.device_id is not None},
+            {row.location_id for row in rows},
+            rows[-1].starts_at.date(),
+            patient_ids={hold.patient_id},
+        )
+        let_go_within_transaction([hold], outcome, locked)
+        booking.raise_versions(locked, after_commit)
+    hold.ended_at, hold.outcome = clock.now(), outcome
 
 
 def lock_hold(hold_id: int) -> Hold:

@@ -343,6 +343,94 @@ class Outage(Base):
     previewed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class WaitState(StrEnum):
+    """States of somebody on the waiting list; transitions in docs/states.md."""
+
+    WAITING = "waiting"
+    OFFERED = "offered"
+    BOOKED = "booked"
+    LEFT = "left"
+
+
+class OfferState(StrEnum):
+    """States of an offer off the waiting list; transitions in docs/states.md."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+
+
+@sites.named("entry_id")
+class WaitlistEntry(Base):
+    """Somebody who waits for a course: what they wish, how urgent it is, and when the list was last looked through."""
+
+    __tablename__ = "waitlist_entries"
+    __table_args__ = (
+        one_of("state", [*WaitState]),
+        CheckConstraint("priority BETWEEN 0 AND 2", name="priority"),
+        CheckConstraint("(state IN ('booked', 'left')) = (ended_at IS NOT NULL)", name="ended"),
+        Index(
+            "waitlist_entries_open_key",
+            "patient_id",
+            "protocol",
+            unique=True,
+            postgresql_where=text("state IN ('waiting', 'offered')"),
+        ),
+        Index("waitlist_entries_waiting_idx", "priority", "created_at", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[PrimaryKey]
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    protocol: Mapped[str] = mapped_column(String(60))
+    wish: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    priority: Mapped[int] = mapped_column(SmallInteger)  # 2 is most urgent
+    state: Mapped[Word]
+    created_at: Mapped[Instant]
+    looked_at: Mapped[Instant]  # what was freed since then may help
+    quiet_until: Mapped[Instant]  # after a no, others come first
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+@sites.named("offer_id")
+class WaitlistOffer(Base):
+    """A course that somebody on the list could have, held until `expires_at`. Answered once."""
+
+    __tablename__ = "waitlist_offers"
+    __table_args__ = (
+        one_of("state", [*OfferState]),
+        CheckConstraint("(state = 'open') = (answered_at IS NULL)", name="answered"),
+        Index("waitlist_offers_one_open_key", "entry_id", unique=True, postgresql_where=text("state = 'open'")),
+        Index("waitlist_offers_open_idx", "expires_at", postgresql_where=text("state = 'open'")),
+        Index("waitlist_offers_answered_idx", "answered_at", postgresql_where=text("state IN ('declined', 'expired')")),
+        Index("waitlist_offers_patient_idx", "patient_id"),
+    )
+
+    id: Mapped[PrimaryKey]
+    entry_id: Mapped[int] = mapped_column(ForeignKey("waitlist_entries.id"))
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    proposal_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("course_proposals.id"))
+    gain: Mapped[int] = mapped_column(Integer)  # by how much the planner's objective falls
+    state: Mapped[Word]
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class ScheduleProof(Base):
+    """One look through the whole calendar: what was checked and what was found."""
+
+    __tablename__ = "schedule_proofs"
+
+    id: Mapped[PrimaryKey]
+    made_at: Mapped[Instant]
+    appointments: Mapped[int] = mapped_column(Integer)
+    violations: Mapped[int] = mapped_column(Integer)
+    pending: Mapped[int] = mapped_column(Integer)  # hit by an outage or closure whose re-plan waits
+    seconds: Mapped[int] = mapped_column(Integer)
+    found: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)  # the first hundred
+
+
 class ScheduleStep(Base):
     """What one operation changed, so that it can be taken back within two minutes.
 

@@ -86,11 +86,11 @@ def _propose(patient_id: int, wish: CourseWish, *, by: Actor) -> Offer:
         wish = wishes.checked(wish)
         protocol = wishes.protocol_of(wish.protocol)
         approval(patient_id, protocol)
-        full = _with_defaults(patient_id, wish)
+        full = with_defaults(patient_id, wish)
         state = _state_for(full)
         if state is None:
             return Offer((), (_nowhere(protocol),))
-        request = wishes.course_request(full, protocol, state, _busy(patient_id, state))
+        request = wishes.course_request(full, protocol, state, busy(patient_id, state))
     found = planning.choices(request, state, wish.count)  # between two transactions: thinking holds no connection
     if isinstance(found, NoCourse):
         return Offer((), tuple(planning.binding_of(found, request, protocol)))
@@ -105,25 +105,34 @@ def _propose(patient_id: int, wish: CourseWish, *, by: Actor) -> Offer:
 def _stored(
     choice: planning.Choice, patient_id: int, wish: CourseWish, protocol: Protocol, state: Snapshot
 ) -> CourseProposal:
-    plan = choice.plan
+    row = stored_plan(choice.plan, choice.kind, patient_id, wish, protocol, state)
+    notes = {str(number): note for number, note in choice.notes.items()}
+    row.plan = {**row.plan, "labels": list(choice.labels), "why": list(choice.why), "notes": notes}
+    return row
+
+
+def stored_plan(
+    plan: CoursePlan, kind: str, patient_id: int, wish: CourseWish, protocol: Protocol, state: Snapshot
+) -> CourseProposal:
+    """A course of the planner as a proposal of somebody; the caller adds it."""
     sessions = wishes.sessions_of(plan, protocol, state)
     home = state.device_ids[plan.home]
     return CourseProposal(
         id=uuid4(),
         patient_id=patient_id,
-        kind=choice.kind,
+        kind=kind,
         protocol=protocol.key,
         request=wish.as_json(),
         plan={
-            "labels": list(choice.labels),
+            "labels": [kind],
             "location_id": state.site_of_device[home].id,
             "device_id": home,
             "anchor": plan.anchor,
             "cost": plan.cost,
             "parts": plan.parts.as_dict(),
-            "why": list(choice.why),
+            "why": list(plan.why),
             "gaps": [gap_as_json(gap) for gap in plan.gaps],
-            "notes": {str(number): note for number, note in choice.notes.items()},
+            "notes": {},
             "sessions": [session.as_json() for session in sessions],
         },
         created_at=clock.now(),
@@ -131,7 +140,7 @@ def _stored(
     )
 
 
-def _with_defaults(patient_id: int, wish: CourseWish) -> CourseWish:
+def with_defaults(patient_id: int, wish: CourseWish) -> CourseWish:
     """Where the wish is silent, what the intake says; where that is silent, the nearest sites."""
     known = intake.availability(patient_id)
     away = tuple(known["away"])
@@ -179,7 +188,7 @@ def _nowhere(protocol: Protocol) -> dict[str, Any]:
     return {"rule": "device_has_capability", "visit": 1, "text": text, "days": [], "opens": []}
 
 
-def _busy(patient_id: int, state: Snapshot) -> list[tuple[int, int, int]]:
+def busy(patient_id: int, state: Snapshot) -> list[tuple[int, int, int]]:
     """The patient's other appointments and the past, as the planner counts days."""
     held = wishes.busy_spans(queries.held_by_patient(patient_id), state)
     return [*wishes.in_the_past(state), *(span for _, span in held)]
@@ -230,22 +239,26 @@ def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, 
             return Booked(row.course_id, is_new=False)
         if row.expires_at <= clock.now():
             raise Expired("This plan is older than 15 minutes. Nothing was booked.")
-        plan = row.plan
-        new = NewCourse(
-            patient_id=patient_id,
-            protocol=wishes.protocol_of(row.protocol),
-            sessions=holding.planned(row),
-            location_id=plan["location_id"],
-            device_id=plan["device_id"],
-            anchor_minute=plan["anchor"],
-            cost=plan["cost"],
-            proposal_id=proposal_id,
-            self_pay_id=self_pay_id,
-        )
+        new = new_course(row, self_pay_id)
         course_id = holding.confirm_within_transaction(new, by=by, after_commit=after_commit)
         if course_id is None:
             course_id = book_within_transaction(new, by=by, after_commit=after_commit)
         return Booked(course_id, is_new=True)
+
+
+def new_course(row: CourseProposal, self_pay_id: int | None = None) -> NewCourse:
+    """What a proposal becomes when it is booked."""
+    return NewCourse(
+        patient_id=row.patient_id,
+        protocol=wishes.protocol_of(row.protocol),
+        sessions=holding.planned(row),
+        location_id=row.plan["location_id"],
+        device_id=row.plan["device_id"],
+        anchor_minute=row.plan["anchor"],
+        cost=row.plan["cost"],
+        proposal_id=row.id,
+        self_pay_id=self_pay_id,
+    )
 
 
 def _wish_of(proposal_id: UUID) -> CourseWish:
@@ -421,7 +434,7 @@ def _rest_of(course_id: int, on: date | None) -> _Rest:
     protocol = wishes.protocol_of(course.protocol)
     approval(course.patient_id, protocol)
     wish = wishes.checked(CourseWish(course.protocol, earliest_start=on))
-    full = replace(_with_defaults(course.patient_id, wish), location_ids=(course.location_id,))
+    full = replace(with_defaults(course.patient_id, wish), location_ids=(course.location_id,))
     state = _state_for(full)
     if state is None:
         raise Conflict(f"no site gives {protocol.name} now")
@@ -433,7 +446,7 @@ def _rest_of(course_id: int, on: date | None) -> _Rest:
     release = wishes.first_day(wish, state)
     days_since = release - last[0] if last is not None else None
     rest = rest_of(protocol, delivered=done, planned=course.planned_sessions, days_since=days_since)
-    request = wishes.course_request(full, protocol, state, _busy(course.patient_id, state), rest.part)
+    request = wishes.course_request(full, protocol, state, busy(course.patient_id, state), rest.part)
     if last is not None and rest.follows:
         request = replace(request, previous_day=last[0], previous_start=last[1])
     return _Rest(protocol, state, request, rest.part, rest.review)

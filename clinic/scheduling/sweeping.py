@@ -8,18 +8,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from clinic.audit import system
 from clinic.db import db
 from clinic.errors import ClinicError
-from clinic.scheduling import answering, holding, undoing
+from clinic.scheduling import answering, holding, undoing, waiting
 
 log = logging.getLogger(__name__)
 BY = system("scheduling")
 
 
 def sweep() -> int:
-    """End what ran out: holds, and re-plans that nobody answered. Answers how many rows that were."""
+    """End what ran out: holds, offers, re-plans that nobody answered; offer what came free. Answers how many that were."""
     undoing.forget_old()
     count = _each("change", answering.unanswered(), lambda x: answering.lapse_change(x, by=BY))
+    count += _each("offer", waiting.run_out(), lambda x: waiting.lapse(x, by=BY))
     holds = [hold_id for hold_id, _ in holding.run_out()]
-    return count + _each("hold", holds, lambda x: holding.let_go(x, outcome=holding.EXPIRED, by=BY))
+    count += _each("hold", holds, lambda x: holding.let_go(x, outcome=holding.EXPIRED, by=BY))
+    return count + len(waiting.offer_freed(by=BY))
 
 
 def _each(what: str, ids: Iterable[int], do: Callable[[int], object]) -> int:
