@@ -97,6 +97,20 @@ class Path:
         return tuple(reversed(found))
 
 
+def _moves(table: Table, mode: Mode) -> Moves:
+    if (Moves, mode) not in table.kept:
+        table.kept[Moves, mode] = Moves(table, mode)
+    moves: Moves = table.kept[Moves, mode]
+    return moves
+
+
+def _lanes(table: Table, mode: Mode) -> Lanes:
+    if (Lanes, mode) not in table.kept:
+        table.kept[Lanes, mode] = Lanes(table, mode)
+    lanes: Lanes = table.kept[Lanes, mode]
+    return lanes
+
+
 def _limits(table: Table, begin: int, end: int | None) -> tuple[int, int]:
     first, last = start_limits(table)
     return max(first, begin), last if end is None else min(last, end)
@@ -124,12 +138,12 @@ def _solve(table: Table, begin: int, end: int | None) -> tuple[Solution, int] | 
     later_costs_more = bool((np.diff(costs) >= 0).all())  # not so after a gap to a visit already delivered
     windows = START_WINDOWS if later_costs_more else ()
     for mode in modes_for(table.request.min_hours):
-        moves = Moves(table, mode)
+        moves = _moves(table, mode)
         whole = Reach(moves, first, last)
         if not whole.exists:
             continue
         earliest = whole.first_day if earliest is None else min(earliest, whole.first_day)
-        lanes, path = Lanes(table, mode), Path(table, mode, costs)
+        lanes, path = _lanes(table, mode), Path(table, mode, costs)
         begin = first
         for end in (*(w for w in windows if w < last), last):
             # a later start costs at least its own waiting: stop as soon as that alone reaches the best course
@@ -153,7 +167,7 @@ def earliest_day(table: Table, begin: int = 0, end: int | None = None) -> int | 
     if first >= last or not table.request.visits:
         return None
     reaches = (
-        Reach(Moves(part, mode), first, last)
+        Reach(_moves(part, mode), first, last)
         for part in table.by_zone()
         if part.homes
         for mode in modes_for(table.request.min_hours)
@@ -172,10 +186,10 @@ def best_by_start(table: Table, begin: int = 0, end: int | None = None) -> Ints:
         if not part.homes:
             continue
         for mode in modes_for(part.request.min_hours):
-            reach = Reach(Moves(part, mode), first, last)
+            reach = Reach(_moves(part, mode), first, last)
             if not reach.exists:
                 continue
-            lanes, path = Lanes(part, mode), Path(part, mode, costs)
+            lanes, path = _lanes(part, mode), Path(part, mode, costs)
             for begin in range(0, lanes.homes * lanes.anchors, LANES_AT_ONCE):
                 which = np.arange(begin, min(begin + LANES_AT_ONCE, lanes.homes * lanes.anchors))
                 prices = [lanes.picked(p, which) for p in lanes.by_class]

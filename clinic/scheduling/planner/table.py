@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,7 @@ class Table:
         self.homes = self._homes()
         self.forbidden: NDArray[np.bool_] | None = None  # usual times that are not wanted
         self._gap_costs: dict[tuple[Span | None, Span | None, Mode], tuple[range, Ints]] = {}
+        self.kept: dict[object, Any] = {}  # what searches of this table share
 
     def _start_range(self) -> tuple[int, int]:
         occupancy, request = self.occupancy, self.request
@@ -139,6 +141,12 @@ class Table:
         """The question split so that no course with hours between starts crosses from one time zone to another."""
         if self.request.min_hours is None:
             return [self]
+        if "zones" not in self.kept:
+            self.kept["zones"] = self._split()
+        parts: list[Table] = self.kept["zones"]
+        return parts
+
+    def _split(self) -> "list[Table]":
         zones: dict[str | None, list[str]] = {}
         for location in self.request.locations:
             if location in self.occupancy.location_index:
@@ -165,6 +173,7 @@ class Table:
     def _copy(self) -> "Table":
         other = object.__new__(Table)
         other.__dict__.update(self.__dict__)
+        other.kept = {}
         return other
 
     def _homes(self) -> list[int]:
