@@ -84,7 +84,7 @@ def another_device(occupancy: Occupancy, like: str, *, people: int = 1, skills: 
     able = frozenset(skills) if skills is not None else frozenset({"obs" if model.kind == "chair" else "tms"})
     location = occupancy.locations[occupancy.location_index[model.location]]
     open_on = [location.special.get(day, location.hours[occupancy.weekday[day]]) for day in range(occupancy.days)]
-    shifts = tuple((day, a, b) for day, spans in enumerate(open_on) if day not in location.closed for a, b in spans)
+    shifts = tuple((day, a, b) for day, spans in enumerate(open_on) for a, b in spans)
     device = model.__class__(
         _fresh(occupancy.device_index, f"{like}, another"),
         model.location,

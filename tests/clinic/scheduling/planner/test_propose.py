@@ -94,6 +94,22 @@ def test_the_other_time_lies_an_hour_away_in_every_session():
     assert min(abs(v.start - first.plan.anchor) for v in other.plan.visits) >= 60
 
 
+def test_sessions_on_both_sides_of_the_usual_time_are_no_other_time():
+    free = {0: (500, 600), 1: (600, 690)}  # 8:20 and 10:00 on Monday, 10:00 and 11:30 on Tuesday
+    taken = [
+        Booking("north-1", day, start, 5, None)
+        for day, starts in free.items()
+        for start in range(480, 720, 10)
+        if not any(at <= start < at + 30 for at in starts)
+    ]
+    visits = (make_visit(), make_visit(gap=(1, 1)))
+    request = make_request(visits=visits, latest_start=0, min_hours=20)
+    (best,) = propose(request, make_occupancy(bookings=taken))
+    assert (best.plan.anchor, best.plan.cost) == (600, 0)
+    (_, other) = propose(replace(request, min_hours=None), make_occupancy(bookings=taken))
+    assert [v.start for v in other.plan.visits] == [500, 690]
+
+
 @pytest.mark.parametrize(("seed", "grid"), [(105, 15), (109, 10)])
 def test_the_curve_is_the_optimum_of_each_first_day(seed, grid):
     question = from_instance(parse_instance(tool("instances").make("online", seed=seed, grid=grid, util=0.9)))
