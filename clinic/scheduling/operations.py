@@ -91,6 +91,8 @@ def _propose(patient_id: int, wish: CourseWish, *, by: Actor) -> Offer:
         if state is None:
             return Offer((), (_nowhere(protocol),))
         request = wishes.course_request(full, protocol, state, busy(patient_id, state))
+        if protocol.follows:
+            request = wishes.after_last(request, queries.last_delivered(patient_id, protocol.gives), state)
     found = planning.choices(request, state, wish.count)  # between two transactions: thinking holds no connection
     if isinstance(found, NoCourse):
         return Offer((), tuple(planning.binding_of(found, request, protocol)))

@@ -80,6 +80,16 @@ def courses_of(patient_id: int) -> Sequence[Course]:
     return db.session.scalars(select(Course).where(Course.patient_id == patient_id).order_by(Course.id.desc())).all()
 
 
+def last_delivered(patient_id: int, gives: str) -> date | None:
+    """Local date of the person's last delivered session of a protocol, in whatever shape it was counted out."""
+    same = or_(Course.protocol == gives, Course.protocol.startswith(f"{gives}.", autoescape=True))
+    return db.session.scalar(
+        select(func.max(TreatmentSession.local_on))
+        .join(Course, Course.id == TreatmentSession.course_id)
+        .where(TreatmentSession.patient_id == patient_id, TreatmentSession.state == SessionState.COMPLETED, same)
+    )
+
+
 # -- locks: patients, devices, rooms, staff, locations; each by id ---------------------------------------------------
 
 

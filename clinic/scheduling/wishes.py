@@ -125,6 +125,15 @@ def course_request(
     )
 
 
+def after_last(request: CourseRequest, last_on: date | None, state: Snapshot) -> CourseRequest:
+    """The question of a maintenance visit: its weeks count from the last session, while they have not run out."""
+    gap = request.visits[0].gap
+    if last_on is None or gap is None:
+        return request
+    day = state.occupancy.day_of(last_on)
+    return request if request.release - day > gap[1] else replace(request, previous_day=day)
+
+
 def first_day(wish: CourseWish, state: Snapshot) -> int:
     """The first day that is asked for, or today."""
     return max(_today(state), state.occupancy.day_of(wish.earliest_start) if wish.earliest_start else 0)

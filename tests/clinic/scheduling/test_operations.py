@@ -285,6 +285,18 @@ def test_a_payers_shape_is_booked_on_the_devices_of_its_protocol(scene: Scene) -
     assert [s.number for s in queries.sessions(course_id)] == list(range(1, 26))
 
 
+def test_a_maintenance_visit_keeps_its_weeks_after_the_last_session(scene: Scene) -> None:
+    course_id = book(scene, CourseWish("itbs_left", latest_start=date(2026, 11, 24)))
+    sessions = queries.sessions(course_id)
+    with clock.frozen(sessions[-1].starts_at):
+        for row in sessions:
+            appointments.complete_session(row.id, by=TESTER)
+        visit_id = book(scene, CourseWish("itbs_left.maintenance"))
+    (visit,) = queries.sessions(visit_id)
+    assert 5 <= (visit.local_on - sessions[-1].local_on).days <= 9  # the first week that is wanted, and no sooner
+    assert (visit.kind, visit.ends_at - visit.starts_at) == ("maintenance", timedelta(minutes=10))
+
+
 def test_an_accelerated_day_that_was_broken_off_is_resumed_as_a_shorter_one(scene: Scene) -> None:
     scene.device.protocols = ["saint_snt"]
     queries.db.session.flush()
