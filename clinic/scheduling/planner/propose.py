@@ -14,7 +14,7 @@ from clinic.scheduling.planner.table import INF, Table, waiting_costs
 
 STEADIEST_FACTOR = 5
 OTHER_TIME_MINUTES = 60
-LATER_WEEKS = (1, 2, 3)
+LATER_BY_DAYS = (7, 14, 21, 1)
 
 
 def propose(request: CourseRequest, occupancy: Occupancy, count: int = 3) -> list[Proposal] | NoCourse:
@@ -22,7 +22,7 @@ def propose(request: CourseRequest, occupancy: Occupancy, count: int = 3) -> lis
 
     Labels: best, earliest (the cheapest on the first day any can start), steadiest (least change of time and device),
     preferred_place (only locations with the least penalty), other_time (at least an hour from the optimum's usual time),
-    later_start (the cheapest that starts a week later, or two, or three; where the others are too few).
+    later_start (the cheapest that starts a week later, or two, or three, or else a day; where the others are too few).
     """
     table = Table(request, occupancy)
     best = _planned(table)
@@ -37,10 +37,10 @@ def propose(request: CourseRequest, occupancy: Occupancy, count: int = 3) -> lis
         if plan is not None:
             plans.setdefault(_identity(plan), plan)
             labels.setdefault(_identity(plan), []).append(label)
-    for weeks in LATER_WEEKS:
+    for days in LATER_BY_DAYS:
         later = None
         if len(plans) < count:
-            later = _planned(table, best.visits[0].day + 7 * weeks - table.first_day)
+            later = _planned(table, best.visits[0].day + days - table.first_day)
         if later is not None and _identity(later) not in plans:
             later = replace(later, earliest_day=best.earliest_day)
             plans[_identity(later)], labels[_identity(later)] = later, ["later_start"]

@@ -94,6 +94,12 @@ def test_the_other_time_lies_an_hour_away_in_every_session():
     assert min(abs(v.start - first.plan.anchor) for v in other.plan.visits) >= 60
 
 
+def test_a_day_later_is_offered_where_a_week_later_is_too_late():
+    request = make_request(2, latest_start=3, windows=(((480, 510),),) * 7)
+    (first, later) = propose(request, make_occupancy())
+    assert (first.plan.visits[0].day, later.labels, later.plan.visits[0].day) == (0, ("later_start",), 1)
+
+
 def test_sessions_on_both_sides_of_the_usual_time_are_no_other_time():
     free = {0: (500, 600), 1: (600, 690)}  # 8:20 and 10:00 on Monday, 10:00 and 11:30 on Tuesday
     taken = [
