@@ -1,5 +1,9 @@
 """Staff: who has no next step, outcomes, and what the clinic says of treatments."""
 
+import csv
+import io
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
@@ -16,9 +20,11 @@ from clinic.care.blueprint import bp
 from clinic.care.staff_pages import LANGUAGE_WORDS, lay_fault
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.locations import queries as locations
+from clinic.protocols.base import catalogue
 from clinic.staff.models import Role
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff
+from clinic.web.pdf import attachment
 
 READERS = (Role.MANAGER, Role.PRESCRIBER, Role.NURSE)
 PAGE = 50
@@ -49,14 +55,121 @@ def next_steps() -> Any:
     )
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet's formula begins
+# What a treatment is called in the catalog of options, whose published figures stand beside.
+FIGURES_OF = {"tms": "tms", "esketamine": "esketamine", "iv_ketamine": "iv_ketamine"}
+
+
 @bp.get("/staff/reports/outcomes")
 @access.staff(*READERS)
 def outcomes() -> Any:
     """The clinic's own response and remission, with how many are missing, beside the published figures."""
-    tms = next(option for option in options.catalogue(["tms"]))
+    found = _outcomes()
     return render_template(
-        "care/outcomes.html", own=rates.clinic_rates(clock.now()), published=tms.figures, few=rates.PUBLIC_FROM
+        "care/outcomes.html",
+        **found,
+        few=rates.FEW,
+        public_from=rates.PUBLIC_FROM,
+        csv_url=url_for(".outcomes_csv") + (f"?{request.query_string.decode()}" if request.query_string else ""),
     )
+
+
+@bp.get("/staff/reports/outcomes.csv")
+@access.staff(*READERS)
+def outcomes_csv() -> Any:
+    """The same as a file: one line a group, small groups without a rate."""
+    found = _outcomes()
+    lines = io.StringIO()
+    table = csv.writer(lines)
+    table.writerow(
+        [
+            "group",
+            "ended_from",
+            "ended_until",
+            "courses",
+            "known",
+            "missing",
+            "response",
+            "response_percent",
+            "remission",
+            "remission_percent",
+        ]
+    )
+    for shown in found["groups"]:
+        own = shown.rates
+        counts = (
+            ["suppressed"] * 4
+            if shown.is_suppressed
+            else [own.response, shown.response, own.remission, shown.remission]
+        )
+        row = [shown.label, found["since"], found["until"], own.courses, own.known, own.missing, *counts]
+        table.writerow(["" if cell is None else _plain(cell) for cell in row])
+    return attachment(lines.getvalue().encode(), "outcomes.csv", "text/csv")
+
+
+def _plain(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def _outcomes() -> dict[str, Any]:
+    """Groups of ended courses by what was asked for: all, then each site and protocol."""
+    staff, tz = current_staff(), locations.clinic_tz()
+    today = clock.today(tz)
+    names = {key: name for key, name in locations.names().items() if key in staff.location_ids}
+    site = request.args.get("site", type=int)
+    site = site if site in names else None
+    protocols = dict(catalogue())
+    protocol = request.args.get("protocol") if request.args.get("protocol") in protocols else None
+    since, until = _day("from", None), _day("to", None)
+    which = rates.Which(
+        location_ids=frozenset({site}) if site else frozenset(names),
+        protocol=protocol,
+        ended_from=since,
+        ended_until=until,
+        tz=tz,
+    )
+    now = clock.now()
+    everything = rates.Shown("All that was asked for", rates.clinic_rates(now, which))
+    groups = [everything]
+    if site is None and len(names) > 1:
+        groups += rates.hidden(
+            [
+                rates.Shown(name, rates.clinic_rates(now, replace(which, location_ids=frozenset({key}))))
+                for key, name in names.items()
+            ]
+        )
+    if protocol is None:
+        groups += rates.hidden(
+            [
+                rates.Shown(one.name, rates.clinic_rates(now, replace(which, protocol=key)))
+                for key, one in protocols.items()
+            ]
+        )
+    modality = protocols[protocol].modality if protocol else "tms"
+    option = next(iter(options.catalogue([FIGURES_OF[modality]])), None)
+    return {
+        "groups": [everything, *(group for group in groups[1:] if group.rates.courses)],
+        "own": everything,
+        "published": option.figures if option is not None else (),
+        "published_of": option.name if option is not None else "",
+        "sites": [("", "All my sites"), *((str(key), name) for key, name in names.items())],
+        "protocols": [("", "All protocols"), *((key, one.name) for key, one in protocols.items())],
+        "site": str(site or ""),
+        "protocol": protocol or "",
+        "since": since.isoformat() if since else "",
+        "until": until.isoformat() if until else "",
+        "today": today,
+    }
+
+
+def _day(name: str, fallback: date | None) -> date | None:
+    """A date of the address; anything else is no limit."""
+    try:
+        found = date.fromisoformat(request.args.get(name, ""))
+    except ValueError:
+        return fallback
+    return found if 2000 <= found.year <= 2200 else fallback
 
 
 @bp.get("/staff/settings/options")

@@ -8,7 +8,7 @@ from clinic import clock
 from clinic.audit import Actor
 from clinic.instruments import scoring
 from clinic.intake import queries as intake
-from clinic.surveys import plans, queries
+from clinic.surveys import charting, plans, queries
 from clinic.surveys.flow import key_of
 from clinic.surveys.models import Score, Survey
 from clinic.surveys.plans import Flag
@@ -70,7 +70,7 @@ def _tell_worse(survey: Survey, row: Score, *, by: Actor) -> None:
         return
     others = [other for other in queries.scores(survey.patient_id) if other.id != row.id]
     before = [other for other in others if other.taken_at < row.taken_at and other.result.get("total") is not None]
-    base = queries.baseline_of(survey.course_id) if survey.course_id is not None else None
+    base = charting.baseline_of(survey.course_id) if survey.course_id is not None else None
     told = []
     if before and total - before[-1].result["total"] >= WORSE_BY:
         told.append(f"from {before[-1].result['total']} the last time")
@@ -92,7 +92,7 @@ def _tell_flags(survey: Survey, row: Score, *, by: Actor) -> None:
     if survey.course_id is None or row.result["total"] is None or row.delivered_sessions is None:
         return
     rhythm = queries.rhythm_of(queries.course(survey.course_id))
-    base = queries.baseline_of(survey.course_id)
+    base = charting.baseline_of(survey.course_id)
     if rhythm is None or base is None or base.total is None or row.taken_at <= base.taken_at:
         return
     percent = scoring.response(base.total, row.result["total"], row.instrument).percent

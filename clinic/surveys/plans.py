@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from clinic.instruments import keys as catalogued
 from clinic.instruments import scoring
-from clinic.protocols.base import Protocol, catalogue
+from clinic.protocols.base import Protocol
+from clinic.protocols.shapes import bookable
 
 FILE = Path(__file__).with_name("cadence.yaml")
 COURSE = "course"
@@ -124,8 +125,8 @@ def plans() -> Plans:
 
 @cache
 def plan_of(protocol: str) -> Plan | None:
-    """The plan of a protocol; None for one that no plan names."""
-    return next((plan for plan in plans().plans if protocol in plan.protocols), None)
+    """The plan of a protocol, in whatever shape it is counted out; None for one that no plan names."""
+    return next((plan for plan in plans().plans if protocol.partition(".")[0] in plan.protocols), None)
 
 
 @cache
@@ -142,7 +143,7 @@ def ordered(instruments: Iterable[str]) -> tuple[str, ...]:
 @cache
 def rhythm_of(protocol: str, planned: int) -> Rhythm | None:
     """The plan over a course of so many planned sessions; None for a protocol without a plan."""
-    plan, found = plan_of(protocol), catalogue().get(protocol)
+    plan, found = plan_of(protocol), bookable().get(protocol)
     if plan is None or found is None:
         return None
     at: dict[int, list[str]] = {}
@@ -198,7 +199,8 @@ def _phase_ends(protocol: Protocol, phase: Any, planned: int) -> int:
     """
     if phase == COURSE:
         return planned
-    kinds = [visit.kind for visit in protocol.visits for _ in visit.offsets if counts(protocol, visit.kind)]
+    given = [visit.kind for visit in protocol.visits for _ in visit.offsets if counts(protocol, visit.kind)]
+    kinds = given[:planned]  # the first stages, where a payer approved no more
     last = max((n for n, kind in enumerate(kinds, 1) if kind in phase), default=0)
     return planned if last == len(kinds) else min(last, planned)
 
@@ -210,4 +212,4 @@ def counts(protocol: Protocol, kind: str) -> bool:
 
 def session_count(protocol: str) -> int:
     """Treatment sessions of a whole course of a protocol."""
-    return catalogue()[protocol].session_count
+    return bookable()[protocol].session_count

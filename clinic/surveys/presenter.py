@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from clinic.instruments import scoring
 from clinic.surveys import plans
+from clinic.surveys.charting import Chart
 from clinic.surveys.models import Survey, SurveyState
+from clinic.treatment.queries import Mark
+from clinic.web import charts
+from clinic.web.context import short_day
 
 STATES = {
     SurveyState.OPEN: ("due", "Waits for an answer"),
@@ -43,6 +48,32 @@ def occasion_words(occasion: str) -> str:
         "week": f"Week {number} of the course",
         "after": f"{number} days after the last session",
     }.get(kind, "Asked by the clinic")
+
+
+def trend(found: Chart, *, is_broad: bool = False) -> charts.Trend | None:
+    """The picture of a chart; broad for the page that is about it alone. None for an instrument without a total."""
+    instrument = scoring.load(found.instrument)
+    if instrument.high is None:
+        return None
+    base, points = found.progress.baseline, found.points
+    scores = [
+        charts.Score(point.session, point.total, short_day(point.taken_at, found.tz), point.is_late, point.after_days)
+        for point in points
+        if point.session > 0 or point == (base or points[-1])
+    ]
+    return charts.trend(
+        scores,
+        maximum=instrument.high,
+        remission_below=instrument.remission_at_most,
+        sessions=found.planned,
+        mark_sessions=found.rhythm.plan.noticed_sessions if found.rhythm is not None else None,
+        happenings=[charts.Happening(mark.session, _kind(mark), mark.text) for mark in found.marks],
+        width=640 if is_broad else 310,
+    )
+
+
+def _kind(mark: Mark) -> Literal["event", "dose"]:
+    return "event" if mark.kind == "event" else "dose"
 
 
 @dataclass(frozen=True)

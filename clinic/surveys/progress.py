@@ -17,6 +17,7 @@ class Point:
     session: int
     is_late: bool = False
     is_baseline_survey: bool = False
+    after_days: int | None = None  # days after the last session of a whole course
 
 
 @dataclass(frozen=True)

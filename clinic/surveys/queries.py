@@ -14,11 +14,10 @@ from clinic.errors import NotFound
 from clinic.intake.models import Intake, IntakeState
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
-from clinic.protocols.base import catalogue
-from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
+from clinic.protocols.shapes import bookable
+from clinic.scheduling.models import Course, CourseState, SessionState, TreatmentSession
 from clinic.surveys import plans
 from clinic.surveys.cadence import (
-    BASELINE,
     BASELINE_LASTS,
     CATCH_UP_WITHIN,
     FOLLOW_UP_LASTS,
@@ -28,7 +27,6 @@ from clinic.surveys.cadence import (
     CourseFacts,
 )
 from clinic.surveys.models import Score, Survey, SurveyState, WeeklyAsk
-from clinic.surveys.progress import Point, Progress, progress
 from clinic.tasks import safety
 from clinic.tasks.models import Task
 
@@ -111,7 +109,7 @@ def delivered(course_id: int, by: datetime | None = None) -> int:
     given = [
         TreatmentSession.course_id == course_id,
         TreatmentSession.state == SessionState.COMPLETED,
-        TreatmentSession.kind.not_in(_not_counted(row.protocol)),
+        TreatmentSession.kind.not_in(not_counted(row.protocol)),
     ]
     if by is not None:
         given.append(TreatmentSession.ended_at <= by)
@@ -139,9 +137,9 @@ def rhythm_of(row: Course) -> plans.Rhythm | None:
 
 
 @cache
-def _not_counted(protocol: str) -> tuple[str, ...]:
+def not_counted(protocol: str) -> tuple[str, ...]:
     """Kinds of visits of a protocol that are no treatment."""
-    found = catalogue().get(protocol)
+    found = bookable().get(protocol)
     if found is None:
         return ()
     return tuple({visit.kind for visit in found.visits if not plans.counts(found, visit.kind)})
@@ -149,7 +147,7 @@ def _not_counted(protocol: str) -> tuple[str, ...]:
 
 @cache
 def _visits_without_treatment(protocol: str) -> int:
-    found = catalogue().get(protocol)
+    found = bookable().get(protocol)
     if found is None:
         return 0
     return sum(len(visit.offsets) for visit in found.visits if not plans.counts(found, visit.kind))
@@ -226,15 +224,14 @@ _COURSES = f"""
 def _plan_parameters() -> dict[str, Any]:
     """The plans as the query's arrays. A follow-up is looked for by the end of its course; points but those of the end."""
     points, after, hours, weekly = [], [], [], []
-    for plan in plans.plans().plans:
-        for protocol in plan.protocols:
-            found = plans.rhythm_of(protocol, plans.session_count(protocol))
-            assert found is not None
+    for protocol in bookable():
+        found = plans.rhythm_of(protocol, plans.session_count(protocol))
+        if found is not None:
             points += [(protocol, point) for point in found.at_session]
             after += [(protocol, days) for days in found.after_days]
             hours += [protocol] if found.hours else []
             weekly += [protocol] if found.weekly and found.is_always_weekly else []
-    bare = [(protocol, kind) for protocol in catalogue() for kind in _not_counted(protocol)]
+    bare = [(protocol, kind) for protocol in bookable() for kind in not_counted(protocol)]
     return {
         "point_protocols": [protocol for protocol, _ in points],
         "points": [point for _, point in points],
@@ -423,84 +420,3 @@ def asked_before(patient_id: int, occasion: str) -> Survey:
     if found is None:
         raise NotFound("no such check-in")
     return found
-
-
-# -- the chart --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Scores of a patient over the course that was booked last."""
-
-    course_id: int | None
-    planned: int | None
-    tz: str
-    progress: Progress
-    rows: Sequence[Score]
-    late: frozenset[int]  # scores whose check-in was answered late
-    open: Sequence[Survey]
-
-
-def chart_of(patient_id: int) -> Chart | None:
-    """The scores, ready to draw; None for a patient without any."""
-    found = [row for row in scores(patient_id) if any(value is not None for value in row.items)]
-    waiting = open_of_patient(patient_id)
-    if not found and not waiting:
-        return None
-    last = present_course(patient_id)
-    first = _first_session_at(last.id) if last is not None else None
-    surveys = {survey.id: survey for survey in of_patient(patient_id)}
-    late = frozenset(row.id for row in found if row.survey_id is not None and surveys[row.survey_id].is_late)
-    shown = [row for row in found if _belongs(row, last, first)] if last is not None else found[-1:]
-    points = [
-        Point(
-            taken_at=row.taken_at,
-            total=row.result.get("total"),
-            session=row.delivered_sessions or 0,
-            is_late=row.id in late,
-            is_baseline_survey=row.survey_id is not None and surveys[row.survey_id].occasion == BASELINE,
-        )
-        for row in shown
-    ]
-    return Chart(
-        course_id=last.id if last is not None else None,
-        planned=last.planned_sessions if last is not None else None,
-        tz=locations.get(last.location_id).tz if last is not None else patients.get(patient_id).tz,
-        progress=progress(points, first, clock.now()),
-        rows=found,
-        late=late,
-        open=waiting,
-    )
-
-
-def _belongs(row: Score, last: Course, first: datetime | None) -> bool:
-    if row.course_id is not None:
-        return row.course_id == last.id
-    return first is None or row.taken_at >= first - BASELINE_LASTS
-
-
-def _first_session_at(course_id: int) -> datetime | None:
-    return db.session.scalar(
-        select(func.min(TreatmentSession.starts_at)).where(
-            TreatmentSession.course_id == course_id, TreatmentSession.state.in_(HOLDS_PLACE)
-        )
-    )
-
-
-def baseline_of(course_id: int) -> Point | None:
-    """The baseline of a course as its chart has it: frozen when the first session begins; None without one."""
-    row, first = course(course_id), _first_session_at(course_id)
-    baseline_ids = set(
-        db.session.scalars(select(Survey.id).where(Survey.course_id == course_id, Survey.occasion == BASELINE))
-    )
-    points = [
-        Point(
-            taken_at=score.taken_at,
-            total=score.result.get("total"),
-            session=score.delivered_sessions or 0,
-            is_baseline_survey=score.survey_id in baseline_ids,
-        )
-        for score in scores(row.patient_id)
-        if _belongs(score, row, first)
-    ]
-    return progress(points, first, clock.now()).baseline

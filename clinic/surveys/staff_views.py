@@ -8,11 +8,12 @@ from wtforms import Form
 
 from clinic import clock
 from clinic.errors import AlreadyOver, Conflict, Invalid
+from clinic.instruments import scoring
 from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
 from clinic.staff.models import Role
-from clinic.surveys import flow, operations, plans, presenter, queries
+from clinic.surveys import charting, flow, operations, plans, presenter, queries
 from clinic.surveys.forms import AskForm, WeeklyForm, name_of, paper_answers, paper_form
 from clinic.surveys.models import Survey
 from clinic.tasks.models import Task, TaskKind
@@ -172,6 +173,38 @@ def _patient_of(course_id: int) -> Patient:
     return patients.get_for(current_staff(), queries.course(course_id).patient_id)
 
 
+@bp.get("/staff/patients/<int:patient_id>/progress")
+@access.staff(*CLINICAL)
+def progress(patient_id: int) -> Any:
+    """Scores against delivered sessions, with response and remission, what is missing, events and doses on one axis."""
+    patient = patients.get_for(current_staff(), patient_id)
+    patient_operations.note_view(patient.id, part="progress", by=current_actor())
+    choices = charting.instruments_of(patient.id)
+    wanted = request.args.get("instrument", charting.LEAD)
+    instrument = wanted if wanted in choices else charting.LEAD
+    found = charting.chart_of(patient.id, instrument, with_marks=True)
+    return render_template(
+        "surveys/staff_progress.html",
+        patient=patient,
+        found=found,
+        trend=presenter.trend(found, is_broad=True) if found is not None else None,
+        instrument=scoring.load(instrument),
+        short=presenter.short_name(instrument),
+        items=[
+            {
+                "label": presenter.short_name(key),
+                "url": url_for(".progress", patient_id=patient.id, instrument=key),
+                "current": key == instrument,
+            }
+            for key in choices
+        ],
+        judged=charting.judged(found) if found is not None else [],
+        plan=plans.plans(),
+        sources=plans.plans().sources,
+        sleep=charting.sleep_of(patient.id),
+    )
+
+
 # -- where tasks lead -------------------------------------------------------------------------------------------------
 
 
@@ -186,4 +219,16 @@ def _to_check_ins(task: Task) -> Target | None:
     )
 
 
+def _to_progress(task: Task) -> Target | None:
+    """A review that a score called for opens the chart; one that a session called for, the session's record."""
+    if task.patient_id is None:
+        return None
+    if "survey_id" in task.subject:
+        return Target(url_for("staff_surveys.progress", patient_id=task.patient_id), "Progress")
+    if "session_id" in task.subject:
+        return Target(url_for("treatment.record", session_id=task.subject["session_id"]), "Session")
+    return None
+
+
+TARGETS[TaskKind.CLINICAL_REVIEW] = _to_progress
 TARGETS[TaskKind.SURVEY_OVERDUE] = _to_check_ins

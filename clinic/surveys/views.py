@@ -13,12 +13,12 @@ from clinic import clock
 from clinic.eligibility.packet_parts import ScoreFact
 from clinic.eligibility.packets import OUTSIDE
 from clinic.errors import AlreadyOver, Invalid, NotFound
-from clinic.instruments import scoring
 from clinic.patients import chart
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
-from clinic.surveys import flow, judging, operations, presenter, queries
+from clinic.surveys import charting, flow, judging, operations, presenter, queries
+from clinic.surveys.charting import Chart
 from clinic.surveys.flow import CSSRS, ITEM9, SCREENER_PAGES, Page
 from clinic.surveys.forms import AfterSafetyForm, answers_in, name_of, page_form, screener_form
 from clinic.surveys.models import Survey, SurveyState
@@ -44,7 +44,7 @@ def listing() -> Any:
     if caller.purpose == LinkPurpose.SURVEY:
         return redirect(url_for(".start", survey_id=caller.survey_id))
     assert caller.patient_id is not None
-    found = queries.chart_of(caller.patient_id)
+    found = charting.chart_of(caller.patient_id)
     return render_template(
         "surveys/list.html",
         found=found,
@@ -290,24 +290,13 @@ def _after(survey: Survey, number: int) -> str:
 # -- parts of other pages ---------------------------------------------------------------------------------------------
 
 
-def _trend(found: queries.Chart | None) -> charts.Trend | None:
-    if found is None:
-        return None
-    instrument = scoring.load(LEAD)
-    assert instrument.high is not None
-    scores = [
-        charts.Score(point.session, point.total, context.short_day(point.taken_at, found.tz), point.is_late)
-        for point in found.progress.points
-        if point.session > 0 or point == (found.progress.baseline or found.progress.points[-1])
-    ]
-    return charts.trend(
-        scores, maximum=instrument.high, remission_below=instrument.remission_at_most, sessions=found.planned
-    )
+def _trend(found: Chart | None) -> charts.Trend | None:
+    return presenter.trend(found) if found is not None else None
 
 
 def _section(template: str) -> Callable[[int], Markup | None]:
     def render(patient_id: int) -> Markup | None:
-        found = queries.chart_of(patient_id)
+        found = charting.chart_of(patient_id)
         if found is None:
             return None
         bands = {row.id: (row.result.get("band") or "").replace("_", " ") for row in found.rows}
@@ -320,6 +309,7 @@ def _section(template: str) -> Callable[[int], Markup | None]:
             bands=bands,
             waiting=waiting,
             minutes=minutes,
+            judged=charting.judged(found),
             patient_id=patient_id,
         )
 

@@ -69,9 +69,9 @@ def _breakable(found: re.Match[str]) -> str:
     return _MAY_BREAK.join(run[start : start + _PIECE] for start in range(0, len(run), _PIECE))
 
 
-def attachment(data: bytes, name: str) -> Response:
+def attachment(data: bytes, name: str, mimetype: str = "application/pdf") -> Response:
     """The file as a download, never shown inside a page and never kept by a cache. `name` names nobody."""
-    response = Response(data, mimetype="application/pdf")
+    response = Response(data, mimetype=mimetype)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     return response

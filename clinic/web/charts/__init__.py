@@ -20,7 +20,7 @@ from clinic.web.charts.timelines import (
     Timeline,
     timeline,
 )
-from clinic.web.charts.trends import TREND_FLOOR, TREND_TOP, Goal, Score, Trend, TrendPoint, trend
+from clinic.web.charts.trends import TREND_FLOOR, TREND_TOP, Goal, Happening, Score, Trend, TrendPoint, trend
 from clinic.web.charts.watches import Watch, WatchCheck, watch
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "CoursePath",
     "Ending",
     "Goal",
+    "Happening",
     "Level",
     "Mark",
     "Moved",

@@ -10,12 +10,25 @@ Scale = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Score:
-    """One check-in. `session` counts the sessions delivered before it; `total` is None when it was not answered."""
+    """One check-in. `session` counts the sessions delivered before it; `total` is None when it was not answered.
+
+    `after_days`: days after the last session of a whole course; such scores stand to the right of the course.
+    """
 
     session: int
     total: int | None
     label: str
     is_late: bool = False
+    after_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something at a session: an adverse event, or a change of dose or threshold. `session`: delivered until then."""
+
+    session: int
+    kind: Literal["event", "dose"]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,17 @@ class TrendPoint:
     has_figure: bool
     is_late: bool
     is_last: bool
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A drawn happening; `number` names it in the list beside the picture."""
+
+    x: float
+    kind: Literal["event", "dose"]
+    number: int
+    text: str
+    session: int
 
 
 @dataclass(frozen=True)
@@ -57,6 +81,9 @@ class Trend:
     gaps: tuple[str, ...]
     goals: tuple[Goal, ...]
     mark: tuple[float, float] | None
+    signs: tuple[Sign, ...] = ()
+    signs_y: float = 0.0
+    course_ends_x: float | None = None  # where the days after the course begin
 
     @property
     def answered(self) -> tuple[TrendPoint, ...]:
@@ -73,6 +100,8 @@ class Trend:
 
 TREND_TOP = 28.0  # room for the figure above the highest dot
 TREND_FLOOR = 154.0
+SIGN_ROOM, SIGNS_BELOW, SIGNS_HEIGHT = 13.0, 36.0, 26.0
+AFTER_PART = 0.26  # of the width for the days after a course, where there are scores of them
 LABEL_ROOM, FIGURE_ROOM = 42.0, 21.0  # widths of "Nov 20" and of "20" with the air around them
 
 
@@ -83,6 +112,7 @@ def trend(
     remission_below: int | None = None,
     sessions: int | None = None,
     mark_sessions: tuple[int, int] | None = (10, 15),
+    happenings: Sequence[Happening] = (),
     width: int = 310,
     height: int = 182,
 ) -> Trend:
@@ -90,29 +120,37 @@ def trend(
 
     The scale runs from 0 at the floor to `maximum`, cropped to the highest score in steps of a third of the
     instrument, so that a change can be seen and the floor is always 0. A missing score opens a gap in the line.
-    `sessions` is the length of the course; `mark_sessions` is the span of weeks 2 to 3 of a daily course.
+    `sessions` is the length of the course; `mark_sessions` is the span of weeks 2 to 3 of a daily course. `happenings`
+    stand in a lane of their own below the scores, on the same axis.
     """
     if maximum <= 0:
         raise ValueError("maximum must be positive")
-    ordered = sorted(scores, key=lambda score: score.session)
+    ordered = sorted(scores, key=lambda score: (score.after_days is not None, score.session, score.after_days or 0))
     left, right = 24.0, width - 22.0
     longest = max([1, sessions or 0, *(score.session for score in ordered)])
+    last_day = max((score.after_days or 0 for score in ordered), default=0)
+    course_right = right - (right - left) * AFTER_PART if last_day else right
     totals = [score.total for score in ordered if score.total is not None]
     top = _crop(max(totals, default=maximum), maximum)
 
     def x_of(session: float) -> float:
-        return round(left + (right - left) * min(session, longest) / longest, 1)
+        return round(left + (course_right - left) * min(session, longest) / longest, 1)
+
+    def x_at(score: Score) -> float:
+        if score.after_days is None:
+            return x_of(score.session)
+        return round(course_right + (right - course_right) * score.after_days / last_day, 1)
 
     def y_of(total: float) -> float:
         return round(TREND_FLOOR - (TREND_FLOOR - TREND_TOP) * total / top, 1)
 
     last_answered = max((n for n, score in enumerate(ordered) if score.total is not None), default=-1)
-    xs = [x_of(score.session) for score in ordered]
+    xs = [x_at(score) for score in ordered]
     labelled = _spaced(xs, LABEL_ROOM, keep=last_answered)
     figured = _spaced(xs, FIGURE_ROOM, keep=last_answered)
     points = tuple(
         TrendPoint(
-            x=x_of(score.session),
+            x=xs[n],
             y=y_of(score.total) if score.total is not None else TREND_FLOOR,
             total=score.total,
             label=score.label,
@@ -127,7 +165,7 @@ def trend(
     lines, gaps = _runs(points)
     return Trend(
         width=width,
-        height=height,
+        height=height + (round(SIGNS_HEIGHT) if happenings else 0),
         left=left,
         right=right,
         floor=TREND_FLOOR,
@@ -136,6 +174,23 @@ def trend(
         gaps=gaps,
         goals=_goals(totals, remission_below, top, y_of),
         mark=_mark(mark_sessions, longest, x_of),
+        signs=_signs(happenings, x_of, right),
+        signs_y=TREND_FLOOR + SIGNS_BELOW,
+        course_ends_x=course_right if last_day else None,
+    )
+
+
+def _signs(happenings: Sequence[Happening], x_of: Scale, right: float) -> tuple[Sign, ...]:
+    """Side by side where they would lie on each other, never past the right edge."""
+    ordered = sorted(happenings, key=lambda each: each.session)
+    xs: list[float] = []
+    for one in ordered:
+        xs.append(max(x_of(one.session), xs[-1] + SIGN_ROOM) if xs else x_of(one.session))
+    for n in range(len(xs) - 1, -1, -1):
+        xs[n] = min(xs[n], right if n == len(xs) - 1 else xs[n + 1] - SIGN_ROOM)
+    return tuple(
+        Sign(round(x, 1), one.kind, number, one.text, one.session)
+        for number, (x, one) in enumerate(zip(xs, ordered, strict=True), 1)
     )
 
 

@@ -1,12 +1,16 @@
 """The clinic's own rates: computed as on each chart, with how many are missing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from clinic import clock
 from clinic.care import rates
 from clinic.db import db
+from clinic.locations.models import Location
+from clinic.scheduling.models import Course
 from clinic.surveys.models import Score
 from clinic.surveys.progress import Point
 from tests.builders import course_sessions, make_course, make_patient
@@ -81,8 +85,82 @@ def test_few_courses_are_not_shown_to_everyone(monkeypatch, client) -> None:
 
 @pytest.mark.parametrize("role", ["manager", "prescriber"])
 def test_staff_see_them_beside_published_figures(client, sign_in, role) -> None:
-    ended_course([20, 8])
-    sign_in(role)
+    for _ in range(5):
+        ended_course([20, 8])
+    sign_in(role, locations=tuple(db.session.scalars(select(Location))))
     page = client.get("/staff/reports/outcomes").text
     assert "100 of 100 people had a response, 0 of 100 are in remission" in page
     assert "Sackeim" in page
+
+
+@pytest.fixture
+def manager(sign_in, client):
+    """Somebody who sees the sites of every course."""
+
+    def open_page(address: str = "/staff/reports/outcomes") -> str:
+        sites = tuple(db.session.scalars(select(Location)))
+        sign_in("manager", locations=sites)
+        return client.get(address).text
+
+    return open_page
+
+
+def test_a_group_of_few_shows_no_rate(database, now, manager) -> None:
+    for _ in range(4):
+        ended_course([20, 8])
+    page = manager()
+    assert "Too few courses with a score before and after" in page
+    assert "fewer than 5" in page
+    ended_course([20, 8])
+    assert "100 of 100 people had a response, 0 of 100 are in remission" in manager()
+
+
+def test_courses_are_filtered_by_site_protocol_and_period(database, now) -> None:
+    ended_course([20, 8])
+    [course] = db.session.scalars(select(Course))
+    at = rates.Which(location_ids=frozenset({course.location_id}), protocol="tms_10hz_left_standard")
+
+    def count(**change: object) -> int:
+        return rates.clinic_rates(clock.now(), replace(at, **change)).courses
+
+    assert count() == 1
+    assert count(location_ids=frozenset({course.location_id + 1})) == 0
+    assert count(protocol="itbs_left") == 0
+    assert count(modality="tms") == 1
+    assert count(modality="esketamine") == 0
+    assert count(ended_from=END.date(), ended_until=END.date()) == 1
+    assert count(ended_from=END.date() + timedelta(days=1)) == 0
+    assert count(ended_until=END.date() - timedelta(days=1)) == 0
+
+
+def test_a_protocol_counts_in_each_of_its_shapes(database, now) -> None:
+    ended_course([20, 8])
+    [course] = db.session.scalars(select(Course))
+    course.protocol = "tms_10hz_left_standard.maintenance"
+    db.session.flush()
+    assert rates.clinic_rates(clock.now(), rates.Which(protocol="tms_10hz_left_standard")).courses == 1
+
+
+def test_the_file_says_the_same_and_hides_small_groups(database, now, manager) -> None:
+    ended_course([20, 8])
+    lines = manager("/staff/reports/outcomes.csv").splitlines()
+    assert lines[0].startswith("group,ended_from,ended_until,courses,known,missing,response")
+    assert lines[1] == "All that was asked for,,,1,1,0,suppressed,suppressed,suppressed,suppressed"
+
+
+@pytest.mark.parametrize("query", ["site=x&protocol=nope&from=32&to=2026-13-01", "from=9999-01-01", "site=999999"])
+def test_a_strange_filter_is_no_filter(database, now, manager, query) -> None:
+    ended_course([20, 8])
+    assert "Outcomes" in manager(f"/staff/reports/outcomes?{query}")
+
+
+def test_a_part_that_would_tell_of_a_small_one_is_hidden_with_it() -> None:
+    def group(label: str, known: int) -> rates.Shown:
+        return rates.Shown(label, rates.Rates(courses=known, known=known, response=1, remission=0))
+
+    shown = rates.hidden([group("a", 20), group("b", 9), group("c", 2)])
+    assert [one.label for one in shown if one.is_suppressed] == ["b", "c"]
+    assert [one.label for one in rates.hidden([group("a", 20), group("b", 2), group("c", 2)]) if one.is_suppressed] == [
+        "b",
+        "c",
+    ]

@@ -11,7 +11,7 @@ from clinic import clock
 from clinic.db import db
 from clinic.errors import AlreadyOver, Invalid
 from clinic.intake.models import Intake
-from clinic.surveys import operations, queries
+from clinic.surveys import charting, operations, queries
 from clinic.surveys.models import Score, Survey
 from clinic.tasks.models import Task
 from tests.builders import TESTER, make_patient, phq9_answers
@@ -87,7 +87,7 @@ def test_an_intake_without_answers_is_never_a_score_of_zero(database: Any, now: 
     operations.keep_up()
     [score] = db.session.scalars(select(Score)).all()
     assert score.result["total"] is None
-    assert queries.chart_of(score.patient_id) is None
+    assert charting.chart_of(score.patient_id) is None
 
 
 @pytest.mark.parametrize("state", ["cancelled", "discontinued"])

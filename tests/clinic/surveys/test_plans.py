@@ -6,13 +6,22 @@ import pytest
 from pydantic import ValidationError
 
 from clinic.instruments import scoring
-from clinic.protocols.base import catalogue
+from clinic.protocols.shapes import bookable
 from clinic.surveys.plans import Ask, Plans, plan_of, plans, rhythm_of, sendable
 
 
-@pytest.mark.parametrize("protocol", sorted(catalogue()))
-def test_every_protocol_has_a_plan(protocol: str) -> None:
+@pytest.mark.parametrize("protocol", sorted(bookable()))
+def test_whatever_can_be_booked_has_a_plan(protocol: str) -> None:
     assert plan_of(protocol) is not None
+    assert rhythm_of(protocol, bookable()[protocol].session_count) is not None
+
+
+def test_a_payers_blocks_end_their_phases_earlier() -> None:
+    key = next(key for key in bookable() if key.startswith("itbs_left.") and "noridian" in key)
+    rhythm = rhythm_of(key, 25)
+    assert rhythm is not None
+    assert [n for n, asked in rhythm.at_session.items() if "gad7" in asked] == [10, 20, 25]
+    assert rhythm.weekly_until == 20
 
 
 def test_every_line_names_its_source() -> None:

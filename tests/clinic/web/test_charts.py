@@ -232,3 +232,24 @@ def test_the_best_cell_is_bold_and_ties_of_all_are_not():
     assert charts.best([0, 9, 0]) == (True, False, True)
     assert charts.best([4, 4]) == (False, False)
     assert charts.best([None, 5, 31], prefer="high") == (False, False, True)
+
+
+def test_days_after_the_course_stand_to_the_right_of_it():
+    scores = [Score(0, 20, "a"), Score(36, 9, "b"), Score(36, 8, "c", after_days=90), Score(36, 7, "d", after_days=180)]
+    drawn = charts.trend(scores, maximum=27, sessions=36)
+    course_ends = 288 - 264 * 0.26
+    assert drawn.course_ends_x == pytest.approx(course_ends)
+    assert [point.x for point in drawn.points] == [24, 219.4, 253.7, 288]
+
+
+def test_happenings_stand_on_the_same_axis_and_never_on_each_other():
+    happenings = [charts.Happening(18, "event", "headache"), charts.Happening(18, "dose", "110 %")]
+    drawn = charts.trend([Score(0, 20, "a")], maximum=27, sessions=36, happenings=happenings)
+    assert [(sign.x, sign.number, sign.kind) for sign in drawn.signs] == [(156, 1, "event"), (169, 2, "dose")]
+    assert drawn.height == 182 + 26
+
+
+def test_many_happenings_at_the_end_stay_in_the_picture():
+    happenings = [charts.Happening(36, "dose", str(n)) for n in range(4)]
+    drawn = charts.trend([Score(0, 20, "a")], maximum=27, sessions=36, happenings=happenings)
+    assert [sign.x for sign in drawn.signs] == [249, 262, 275, 288]
