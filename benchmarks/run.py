@@ -8,6 +8,7 @@ QUESTIONS = {
     "assess": "How much slower is assessing intake records than reading and writing them?",
     "course_commit": "How much slower is booking a whole course than the bare rows that it writes?",
     "planner_batch": "How good is a waiting list planned together, against planning it by hand, and how soon?",
+    "planner_fill": "How soon is it known who could use a freed slot, against looking by hand?",
     "planner_online": "How long does the exact optimum take, against planning by hand?",
     "planner_repair": "How good is a repair after an outage, against the nearest free slot for each, and how soon?",
     "stack": "What does the running clinic weigh, and how soon is it ready?",

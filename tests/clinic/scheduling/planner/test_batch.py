@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clinic.scheduling.planner import plan_batch
+from clinic.scheduling.planner import breaches, plan_batch
 from clinic.scheduling.planner.instance import course_as_json, from_instance, parse_instance
 from tests.clinic.scheduling.planner.builders import (
     DATA,
@@ -66,3 +66,14 @@ def test_who_blocks_more_urgent_patients_gives_way():
 def test_an_empty_list_is_planned():
     plan = plan_batch({}, calendar(), rounds=1)
     assert (plan.cost, plan.bound, plan.gap) == (0, 0, 0.0)
+
+
+def test_hours_between_starts_are_kept_with_and_without_prices():
+    occupancy = make_occupancy(devices=[make_device(), make_device("north-2")], staff=[make_person()])
+    requests = {x: make_request(4, min_hours=20, windows=(((480, 600),),) * 7, latest_start=3) for x in "abcdef"}
+    plan = plan_batch(requests, occupancy, rounds=8)
+    assert plan.bound <= plan.cost
+    for name, course in plan.plans.items():
+        if course is not None:
+            places = [(v.day, v.device, v.start) for v in course.visits]
+            assert breaches(requests[name], occupancy, places) == []
