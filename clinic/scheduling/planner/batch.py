@@ -14,6 +14,9 @@ from clinic.scheduling.planner.shuffle import Budget, improve
 
 ROUNDS = 200  # where neither seconds nor rounds are given
 NODES = 50  # of the programme over all courses seen, where rounds are given
+FEW = 20
+SHARES = ((0.25, 0.55, 0.62), (0.7, 0.88, 0.92))  # of the time: until when to search, to price, to combine; then search
+LAST = 0.96
 MOST_PRICED = 60  # longer lists are bounded by each patient's optimum alone: prices cost them more than they give
 
 
@@ -65,21 +68,22 @@ def plan_batch(
     alone = {name: roster.best(name) for name in requests}
     bound = sum(_least(roster, name, plan) for name, plan in alone.items())
     priced = len(requests) <= MOST_PRICED
+    shares = SHARES[0] if len(requests) <= FEW else SHARES[1] if priced else (LAST, LAST, LAST)
 
     def budget(until: float, share: float) -> Budget:
         left = None if seconds is None else max(0.0, seconds * until - (time.monotonic() - begin))
         return Budget(left, None if rounds is None else int(rounds * share))
 
-    improve(roster, alone, budget(0.25 if priced else 0.96, 0.5 if priced else 1.0), seed)
+    improve(roster, alone, budget(shares[0], 0.5 if priced else 1.0), seed)
     if priced and roster.cost > bound:
         market = Market(roster)
         for name, plan in roster.plans.items():
             market.add(name, plan)
-        market.trade(budget(0.55, 1.0))
+        market.trade(budget(shares[1], 1.0))
         bound = max(bound, market.bound)
-        _combine(roster, market, budget(0.62, 0.0).seconds, None if rounds is None else NODES)
+        _combine(roster, market, budget(shares[2], 0.0).seconds, None if rounds is None else NODES)
         if roster.cost > bound:
-            improve(roster, alone, budget(0.96, 1.0), seed + 1, bound=bound, considerate=market.considerate)
+            improve(roster, alone, budget(LAST, 1.0), seed + 1, bound=bound, considerate=market.considerate)
     plans = {
         name: _explained(roster.plans[name], request, roster) if name in roster.plans else None
         for name, request in requests.items()

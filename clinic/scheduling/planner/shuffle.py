@@ -15,11 +15,12 @@ from clinic.scheduling.planner.table import Table
 
 MOST_REMOVED = 8
 CLASH_PRICES = (5, 15, 40, 100, 300)  # what a visit on someone else's place may cost, in search of few clashes
+NEAR_MINUTES = 90
 FIRST_HEAT = 30.0
 CONSIDERATE = 0.5  # share of the moves that put courses back with a thought for others
 PRICE_SHARES = (0.3, 0.6, 1.0, 1.4)  # how much of the prices they pay
-MOVES = ("blockers", "few_clashes", "others")
-MOVE_WEIGHTS = (3, 4, 2)
+MOVES = ("blockers", "few_clashes", "alike", "others")
+MOVE_WEIGHTS = (1, 2, 5, 1)
 
 
 Choose = Callable[[str, float], CoursePlan | None]
@@ -127,9 +128,19 @@ class _Search:
                 found = self.roster.blockers(patient, plan)
             case "few_clashes" if (plan := self._with_few_clashes(patient)) is not None:
                 found = self.roster.blockers(patient, plan)
+            case "alike" if patient in self.roster.plans:
+                return self._alike(patient)[: self.rng.randrange(1, 6)]
             case _:
                 found = self.rng.sample(others, min(len(others), self.rng.randrange(1, 5)))
         return found if len(found) <= MOST_REMOVED else self.rng.sample(found, MOST_REMOVED)
+
+    def _alike(self, patient: str) -> list[str]:
+        """Others at the same location, the nearest usual times first, with a little chance."""
+        plans, occupancy = self.roster.plans, self.roster.occupancy
+        mine = plans[patient]
+        here = occupancy.device(mine.home).location
+        near = [x for x in plans if x != patient and occupancy.device(plans[x].home).location == here]
+        return sorted(near, key=lambda x: abs(plans[x].anchor - mine.anchor) + self.rng.random() * NEAR_MINUTES)
 
     def _with_few_clashes(self, patient: str) -> CoursePlan | None:
         """The best course if a place that someone else on the list holds may be had at a price."""
