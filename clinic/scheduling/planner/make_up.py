@@ -59,7 +59,7 @@ def make_ups(
         late = day - last.day > allowed[1]
         if len(found) == count or (late and any(x.breach is None for x in found)):
             break
-        options = places.on_day(following, len(course.placed), day, course.placed)
+        options = places.on_day(following, len(course.placed), day, course.placed, most=1)
         if options:
             found.append(_made_up(course, last, options[0].visit, minute, allowed, weights))
     return tuple(found)

@@ -1,5 +1,6 @@
 """The 0/1 programme of a repair: columns for places and for patterns of days, rows for devices, staff and persons."""
 
+import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,22 +15,23 @@ from clinic.scheduling.planner.changes import BEFORE_ALL, Changes, breaks_gap
 from clinic.scheduling.planner.damage import MAKES_ROOM, MISSED, Hit, sessions_of
 from clinic.scheduling.planner.facts import PlannedVisit
 from clinic.scheduling.planner.occupancy import Occupancy
-from clinic.scheduling.planner.options import STARTS_SAME_DAY, Now, Option, Places, minutes_between
+from clinic.scheduling.planner.options import STARTS_SAME_DAY, Memory, Now, Option, Places, minutes_between
 from clinic.scheduling.planner.programme import Block, Programme
 from clinic.scheduling.planner.repair_facts import RepairWeights, RunningCourse
 
 PATTERNS = 120  # day patterns of one course that enter the programme, cheapest first
-BEAM = 2000  # and that are looked at on the way
+BEAM = 600  # and that are looked at on the way
 
 Days = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the programme chose, and its proven bound."""
+    """What the programme chose, its proven bound, and how many seconds it took to set it up."""
 
     changes: Changes
     bound: int
+    building: float = 0.0
 
 
 class Mending:
@@ -49,6 +51,7 @@ class Mending:
         weights: RepairWeights,
         *,
         shift: int = 0,
+        memory: Memory | None = None,
     ) -> None:
         self.courses, self.freed, self.weights, self.shift = courses, freed, weights, shift
         self.base = occupancy.copy()
@@ -57,7 +60,9 @@ class Mending:
             self.moving[hit.course].append(hit)
             if hit.rule != MISSED:
                 self._change(hit, courses[hit.course].placed[hit.position], -1)
-        self.places = Places(self.base, now, weights)
+        days = {courses[hit.course].placed[hit.position].day for hit in freed}
+        known = {key: found for key, found in (memory or {}).items() if key[2] not in days}
+        self.places = Places(self.base, now, weights, known)
         self.programme = Programme()
         self.options: dict[tuple[int, int], list[tuple[int, Option]]] = {}
         self.patterns: dict[int, list[tuple[int, Days]]] = {}
@@ -74,14 +79,12 @@ class Mending:
 
     def solve(self, start: Changes, *, seconds: float | None, nodes: int | None, prove: bool = True) -> Found:
         """The cheapest choice; `start` is a plan to begin with. prove: go on until nothing can be cheaper."""
-        for hit in self.freed:
-            self._add_options(hit, start)
-        for c in self.moving:
-            self._add_patterns(c, self._choosing(c), start)
-        self._add_use_rows()
-        self._add_hours_rows()
+        begin = time.monotonic()
+        if not self.options:
+            self._build(start)
+        building = time.monotonic() - begin
         outcome = self.programme.solve(
-            seconds=float("inf") if seconds is None else seconds,
+            seconds=float("inf") if seconds is None else max(0.0, seconds - building),
             nodes=nodes,
             start=self._columns_of(start),
             blocks=self._blocks(),
@@ -91,14 +94,22 @@ class Mending:
             key: None for key, hit in self._by_key.items() if hit.rule != MAKES_ROOM
         }
         if outcome.chosen is None:
-            return Found(start, outcome.bound)
+            return Found(start, outcome.bound, building)
         taken = set(outcome.chosen)
         for key, options in self.options.items():
             for column, option in options:
                 if column in taken:
                     changes[key] = option.visit
         self._prefer_later(changes)
-        return Found(changes, outcome.bound)
+        return Found(changes, outcome.bound, building)
+
+    def _build(self, start: Changes) -> None:
+        for hit in self.freed:
+            self._add_options(hit, start)
+        for c in self.moving:
+            self._add_patterns(c, self._choosing(c), start)
+        self._add_use_rows()
+        self._add_hours_rows()
 
     def _blocks(self) -> list[Block]:
         """Parts to be searched in turn: the visits of each old day, then of each two of them."""
@@ -172,7 +183,7 @@ class Mending:
             own = {course.placed[j].day for j in moving if j not in course.missed}
             taken = {v.day for v in fixed} | own
             if hit.rule != MISSED:
-                found = self.places.on_day(course, hit.position, old.day, fixed)[:STARTS_SAME_DAY]
+                found = self.places.on_day(course, hit.position, old.day, fixed, most=STARTS_SAME_DAY)
             choosing = len(self._choosing(hit.course))
             for options in self.places.elsewhere(course, hit.position, fixed, taken, more=choosing - 1).values():
                 found.extend(options)

@@ -40,7 +40,7 @@ def nearest_places(courses: Sequence[RunningCourse], struck: Sequence[Hit], plac
 def _nearest(course: RunningCourse, k: int, hit: Hit, fixed: Sequence[PlannedVisit], places: Places) -> Option | None:
     old = course.placed[k]
     if hit.rule != MISSED:
-        options = places.on_day(course, k, old.day, fixed)
+        options = places.on_day(course, k, old.day, fixed, most=1)
         if options:
             return options[0]
     taken = {v.day for v in fixed}

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clinic.scheduling.planner.changes import MAKE_UP_GAP, change_cost
 from clinic.scheduling.planner.facts import PlannedVisit
@@ -14,6 +15,7 @@ from clinic.scheduling.planner.rules import Block, possible_starts, usable_devic
 STARTS_SAME_DAY = 60  # on its own day so many cheapest places are looked at
 STARTS_A_DAY = 4  # on another day only so many cheapest places are looked at
 DAYS_INSIDE = 4  # free days inside the course, nearest first
+MANY = 10**6
 DAYS_AFTER = 5  # days with a place after its last visit
 
 
@@ -48,40 +50,70 @@ def too_close(occupancy: Occupancy, course: RunningCourse, a: PlannedVisit, b: P
     return minutes_between(occupancy, a, b) < hours * 60
 
 
-class Places:
-    """Looks up options on an occupancy from which the visits that may move have been taken out."""
+Memory = dict[tuple[str, int, int], "list[Option]"]
 
-    def __init__(self, occupancy: Occupancy, now: Now, weights: RepairWeights) -> None:
+
+class Places:
+    """Looks up options on an occupancy from which the visits that may move have been taken out.
+
+    memory: options by course, position and day, to be used again on the days on which the occupancy is as it was.
+    """
+
+    def __init__(self, occupancy: Occupancy, now: Now, weights: RepairWeights, memory: Memory | None = None) -> None:
         self.occupancy, self.now, self.weights = occupancy, now, weights
+        self.memory: Memory = {} if memory is None else memory
 
     def cost(self, old: PlannedVisit, new: PlannedVisit) -> int:
         """Price of a place."""
         return change_cost(old, new, self.occupancy, self.weights).total
 
     def on_day(
-        self, course: RunningCourse, k: int, day: int, fixed: Iterable[PlannedVisit], *, within: int | None = None
+        self,
+        course: RunningCourse,
+        k: int,
+        day: int,
+        fixed: Iterable[PlannedVisit],
+        *,
+        within: int | None = None,
+        most: int = MANY,
     ) -> list[Option]:
-        """Every place of visit k on a day, cheapest first. `within`: minutes that its start may shift."""
+        """Places of visit k on a day, the `most` cheapest in order. `within`: minutes that its start may shift."""
         occupancy, request, old = self.occupancy, course.request, course.placed[k]
         if not max(0, self.now.day) <= day < occupancy.days:
             return []
         spec = request.visits[k]
         devices = usable_devices(request, occupancy, spec)
+        devices = devices[occupancy.open_run[occupancy.device_location[devices], day].any(axis=1)]
         first, count = self._frame(spec.span, old, day, within)
         if not len(devices) or count <= 0:
             return []
         block = Block(request, occupancy, spec, devices, day, day + 1, first, count)
-        mask = possible_starts(block)[:, 0]
+        rows, slots = np.nonzero(possible_starts(block)[:, 0])
+        starts = first + slots * occupancy.grid
+        costs = self._costs(old, day, devices, rows, starts)
         near = [v for v in fixed if abs(v.day - day) <= -(-(request.min_hours or 0) // 24)]
-        found = []
-        for row, slot in np.argwhere(mask):
-            device = occupancy.devices[devices[row]]
-            start = first + int(slot) * occupancy.grid
-            visit = _at(old, occupancy, day, device.id, device.location, start, spec.span)
-            if any(too_close(occupancy, course, visit, other) for other in near):
-                continue
-            found.append(Option(visit, self.cost(old, visit)))
-        return sorted(found, key=lambda x: (x.cost, x.visit.start, occupancy.device_index[x.visit.device]))
+        found: list[Option] = []
+        for i in np.lexsort((devices[rows], starts, costs)):
+            facts, start = occupancy.devices[devices[rows[i]]], int(starts[i])
+            visit = _at(old, occupancy, day, facts.id, facts.location, start, spec.span)
+            if not any(too_close(occupancy, course, visit, other) for other in near):
+                found.append(Option(visit, int(costs[i])))
+            if len(found) == most:
+                break
+        return found
+
+    def _costs(
+        self, old: PlannedVisit, day: int, devices: NDArray[np.intp], rows: NDArray[np.intp], starts: NDArray[np.intp]
+    ) -> NDArray[np.int64]:
+        """As cost(), for many places on one day."""
+        occupancy, w = self.occupancy, self.weights
+        elsewhere = occupancy.device_location[devices] != occupancy.location_index[old.location]
+        other = devices != occupancy.device_index[old.device]
+        by_device = np.where(elsewhere, w.location, np.where(other, w.device, 0))
+        weekdays = occupancy.weekdays_between(min(old.day, day), max(old.day, day))
+        moved = w.touch + w.minute * np.abs(starts - old.start) + w.day * min(w.most_days, weekdays)
+        stays = (starts == old.start) & (day == old.day)
+        return np.asarray(by_device[rows] + np.where(stays, 0, moved), dtype=np.int64)
 
     def _frame(self, span: int, old: PlannedVisit, day: int, within: int | None) -> tuple[int, int]:
         """First start on the grid, and how many."""
@@ -117,9 +149,11 @@ class Places:
             for day in days:
                 if seen == wanted:
                     break
-                options = self.on_day(course, k, day, fixed)
-                if options:
-                    found[day] = options[:STARTS_A_DAY]
+                key = course.id, k, day
+                if key not in self.memory:
+                    self.memory[key] = self.on_day(course, k, day, fixed, most=STARTS_A_DAY)
+                if self.memory[key]:
+                    found[day] = self.memory[key]
                     seen += 1
         return found
 

@@ -19,7 +19,8 @@ from clinic.scheduling.planner.options import Now, Places
 from clinic.scheduling.planner.repair_facts import Event, RepairPlan, RepairWeights, RunningCourse
 
 SHIFT = 30
-FIRST_SHARE = 0.5  # of the time, for stage 0
+FIRST_SHARE = 0.3  # of the time, for stage 0
+BUILDING = 2.5  # setting the second stage up takes so many times as long as the first; without that time it is left out
 
 
 def preview(
@@ -76,18 +77,23 @@ def repair(
     best = as_plan(courses, start, struck, occupancy, weights, stage="nearest")
     bound = sum(hit.certain for hit in struck) * min(weights.device, weights.location, weights.touch, weights.drop)
     changes: Changes = start
+    mending: Mending | None = None
+    building = 0.0
     for shift, prove in ((0, False), (0, True), (SHIFT, True)):
         left = None if seconds is None else seconds - (time.monotonic() - begin)
         needed = bool(best.dropped or any(b.is_new for b in best.breaches))
         # stage 0 is searched to the end only where it is the last word
-        if left is not None and left <= 0:
-            break
         if (prove and not shift and (needed or best.is_proven)) or (shift and not needed):
             continue
-        freed = [*struck, *_neighbours(courses, struck, occupancy, present)] if shift else struck
-        mending = Mending(courses, freed, occupancy, present, weights, shift=shift)
+        if left is not None and left <= (shift and BUILDING * building):
+            break
+        if mending is None or shift:
+            freed = [*struck, *_neighbours(courses, struck, occupancy, present)] if shift else struck
+            memory = mending.places.memory if mending else None
+            mending = Mending(courses, freed, occupancy, present, weights, shift=shift, memory=memory)
         share = left if prove or left is None else left * FIRST_SHARE
         found = mending.solve(changes, seconds=share, nodes=nodes, prove=prove)
+        building = building or found.building
         plan = as_plan(
             courses, found.changes, struck, occupancy, weights, stage="shifted" if shift else "frozen", shift=shift
         )
