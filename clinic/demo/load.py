@@ -14,7 +14,7 @@ from sqlalchemy import select
 from clinic import clock, jobs
 from clinic.audit import Actor, ActorKind, system
 from clinic.db import db
-from clinic.demo import care, room
+from clinic.demo import calendar, care, room
 from clinic.eligibility import operations as eligibility
 from clinic.eligibility.operations import Decide
 from clinic.errors import Conflict
@@ -55,6 +55,7 @@ class Clinic:
     sites: dict[str, int] = field(default_factory=dict)
     staff: dict[str, int] = field(default_factory=dict)
     emails: dict[str, str] = field(default_factory=dict)
+    people: dict[str, list[int]] = field(default_factory=dict)  # patients by how far they have come
 
     def actor(self, key: str) -> Actor:
         return Actor(ActorKind.STAFF, str(self.staff[key]))
@@ -103,6 +104,9 @@ def load(progress: Progress = lambda *_: None) -> int:
         progress("people", done, len(people))
     with jobs.silence():
         watched = _load_room(clinic, len(people))
+        calendar.load(
+            calendar.Loaded(clinic.sites, clinic.staff, clinic.people, clinic.actor("desk"), clinic.actor("manager"))
+        )
     care.write_notes(clinic.staff["manager"], clinic.actor("manager"), clock.today(TZ))
     return len(people) + watched
 
@@ -277,7 +281,9 @@ def _register(person: Person, clinic: Clinic) -> int:
         preferred_location_id=clinic.sites[person.site],
         consents={"email": True, "sms": person.number % 3 != 0},
     )
-    return patients.create_patient(new, by=BY, source="desk")
+    patient_id = patients.create_patient(new, by=BY, source="desk")
+    clinic.people.setdefault(person.state, []).append(patient_id)
+    return patient_id
 
 
 def _open_intake(person: Person) -> None:

@@ -16,7 +16,16 @@ from clinic.db import broken_constraint, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.locations import queries
 from clinic.locations.closures import usual_closures
-from clinic.locations.models import ClinicProfile, Closure, Device, DeviceKind, Location, OpeningHours, StaffShift
+from clinic.locations.models import (
+    ClinicProfile,
+    Closure,
+    Device,
+    DeviceKind,
+    Location,
+    OpeningHours,
+    Room,
+    StaffShift,
+)
 from clinic.protocols.base import catalogue
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
@@ -217,6 +226,40 @@ def _add_device(location: Location, new: NewDevice, *, by: Actor) -> Device:
     db.session.add(row)
     audit.record(row, "created", by=by, kind=new.kind)
     return row
+
+
+def add_room(location_id: int, name: str, *, is_shared: bool = False, by: Actor) -> int:
+    """Add a room; one appointment at a time has it, unless it is shared. Raises NotFound, Invalid, Conflict."""
+    if not name.strip() or len(name.strip()) > 60:
+        raise Invalid("a room has a name of at most 60 characters", fields=["name"])
+    try:
+        with transaction():
+            location = queries.lock(location_id)
+            row = Room(location_id=location_id, name=name.strip(), is_shared=is_shared)
+            db.session.add(row)
+            db.session.flush()
+            audit.record(row, "created", by=by)
+            _changed(location, "room_added", by=by)
+            return row.id
+    except IntegrityError as error:
+        if broken_constraint(error) == "rooms_location_id_name_key":
+            raise Conflict("There is a room of that name at the site already.") from None
+        raise
+
+
+def put_device_in_room(device_id: int, room_id: int | None, *, by: Actor) -> None:
+    """Say where a device stands. What is booked keeps its room; new bookings have the new one. Raises NotFound, Invalid."""
+    with transaction():
+        device = db.session.get(Device, device_id)
+        if device is None or device.retired_at is not None:
+            raise NotFound("no such device")
+        location = queries.lock(device.location_id)
+        room = db.session.get(Room, room_id) if room_id is not None else None
+        if room_id is not None and (room is None or room.location_id != device.location_id or room.retired_at):
+            raise Invalid("no such room at this site", fields=["room"])
+        device.room_id = room_id
+        audit.record(device, "put_in_room", by=by, room_id=room_id)
+        _changed(location, "device_put_in_room", by=by)
 
 
 def _changed(location: Location, action: str, *, by: Actor, **detail: int | str) -> None:

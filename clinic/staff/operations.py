@@ -1,5 +1,6 @@
 """Staff members, roles, shifts and API tokens."""
 
+import re
 import secrets
 from collections.abc import Iterable
 
@@ -98,6 +99,19 @@ def _check_password(password: str, name: str, email: str) -> None:
     found = faults(password, (name, email))
     if found:
         raise Invalid(found[0], fields=["password"])
+
+
+def set_licences(staff_id: int, states: Iterable[str], *, by: Actor) -> None:
+    """In which states a person may see patients by video. Raises NotFound, Invalid."""
+    wanted = sorted({state.strip().upper() for state in states})
+    if any(not re.fullmatch("[A-Z]{2}", state) for state in wanted):
+        raise Invalid("a state is two letters, e.g. CA", fields=["licensed_in"])
+    with transaction():
+        user = db.session.get(StaffUser, staff_id, with_for_update={"of": StaffUser})
+        if user is None:
+            raise NotFound("no such staff member")
+        user.licensed_in = wanted
+        audit.record(user, "licences_set", by=by, states=wanted)
 
 
 def set_password(email: str, password: str, *, by: Actor) -> None:

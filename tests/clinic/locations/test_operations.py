@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import select
 
 from clinic.audit import AuditEvent
+from clinic.db import db
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.locations import operations, queries
 from clinic.locations.closures import usual_closures
+from clinic.locations.models import Device
 from clinic.locations.operations import NewDevice, NewLocation, Span
-from tests.builders import TESTER, make_location
+from tests.builders import TESTER, make_device, make_location
 
 
 def new(**overrides) -> NewLocation:
@@ -127,3 +129,16 @@ def test_a_slug_is_used_once(database) -> None:
 def test_a_site_that_cannot_be_is_refused(database, wrong) -> None:
     with pytest.raises(Invalid):
         operations.create_location(new(**wrong), by=TESTER)
+
+
+def test_a_room_is_added_once_and_a_device_is_put_into_it(database) -> None:
+    site, other = make_location(), make_location()
+    device = make_device(site)
+    room_id = operations.add_room(site.id, " Room 1 ", by=TESTER)
+    with pytest.raises(Conflict):
+        operations.add_room(site.id, "Room 1", by=TESTER)
+    operations.put_device_in_room(device.id, room_id, by=TESTER)
+    assert db.session.get_one(Device, device.id).room_id == room_id
+    elsewhere = operations.add_room(other.id, "Room 1", by=TESTER)
+    with pytest.raises(Invalid):
+        operations.put_device_in_room(device.id, elsewhere, by=TESTER)

@@ -17,6 +17,7 @@ from clinic.scheduling import appointments, operations, queries, visits
 from clinic.scheduling.models import RuleOverride, TreatmentSession
 from clinic.scheduling.visits import NewVisit, VisitWish
 from clinic.scheduling.wishes import CourseWish
+from clinic.staff.operations import set_licences
 from tests.builders import (
     TESTER,
     make_decision,
@@ -315,3 +316,11 @@ def test_two_sites_in_two_zones_share_one_patient(scene: Scene) -> None:
     offer = operations.propose_courses(scene.patient.id, wish, by=TESTER)
     first = queries.proposals(offer.proposal_ids)[0].plan["sessions"][0]
     assert datetime.fromisoformat(first["starts_at"]) >= local(25, 0)
+
+
+def test_licences_are_states_of_two_letters(scene: Scene) -> None:
+    staff = therapist(scene)
+    set_licences(staff.id, ["nv", "CA"], by=TESTER)
+    assert staff.licensed_in == ["CA", "NV"]
+    with pytest.raises(Invalid):
+        set_licences(staff.id, ["Nevada"], by=TESTER)
