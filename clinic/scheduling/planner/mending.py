@@ -20,6 +20,7 @@ from clinic.scheduling.planner.programme import Block, Programme
 from clinic.scheduling.planner.repair_facts import RepairWeights, RunningCourse
 
 PATTERNS = 120  # day patterns of one course that enter the programme, cheapest first
+LEAST_SECONDS = 0.5  # even where setting up took all the time given: less than this finds nothing
 BEAM = 600  # and that are looked at on the way
 
 Days = tuple[int | None, ...]
@@ -27,11 +28,15 @@ Days = tuple[int | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the programme chose, its proven bound, and how many seconds it took to set it up."""
+    """What the programme chose, its proven bound, and how many seconds it took to set it up.
+
+    constant: see Mending; it comes on top of the bound.
+    """
 
     changes: Changes
     bound: int
     building: float = 0.0
+    constant: int = 0
 
 
 class Mending:
@@ -84,7 +89,7 @@ class Mending:
             self._build(start)
         building = time.monotonic() - begin
         outcome = self.programme.solve(
-            seconds=float("inf") if seconds is None else max(0.0, seconds - building),
+            seconds=float("inf") if seconds is None else max(LEAST_SECONDS, seconds - building),
             nodes=nodes,
             start=self._columns_of(start),
             blocks=self._blocks(),
@@ -94,14 +99,14 @@ class Mending:
             key: None for key, hit in self._by_key.items() if hit.rule != MAKES_ROOM
         }
         if outcome.chosen is None:
-            return Found(start, outcome.bound, building)
+            return Found(start, outcome.bound, building, self.constant)
         taken = set(outcome.chosen)
         for key, options in self.options.items():
             for column, option in options:
                 if column in taken:
                     changes[key] = option.visit
         self._prefer_later(changes)
-        return Found(changes, outcome.bound, building)
+        return Found(changes, outcome.bound, building, self.constant)
 
     def _build(self, start: Changes) -> None:
         for hit in self.freed:

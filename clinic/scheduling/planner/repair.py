@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from clinic.scheduling.planner.changes import Changes, as_plan
 from clinic.scheduling.planner.damage import MAKES_ROOM, Hit, after, hits, is_past, left_over
-from clinic.scheduling.planner.mending import Mending
+from clinic.scheduling.planner.mending import Found, Mending
 from clinic.scheduling.planner.nearest import nearest_places
 from clinic.scheduling.planner.occupancy import Occupancy
 from clinic.scheduling.planner.options import Now, Places
@@ -75,33 +75,66 @@ def repair(
         return as_plan(courses, {}, struck, occupancy, weights, stage="unchanged", bound=None)
     start = nearest_places(courses, struck, Places(occupancy, present, weights))
     best = as_plan(courses, start, struck, occupancy, weights, stage="nearest")
-    bound = sum(hit.certain for hit in struck) * min(weights.device, weights.location, weights.touch, weights.drop)
-    changes: Changes = start
-    mending: Mending | None = None
-    building = 0.0
-    for shift, prove in ((0, False), (0, True), (SHIFT, True)):
+    least = sum(hit.certain for hit in struck) * min(weights.device, weights.location, weights.touch, weights.drop)
+    changes, bound, stage = start, least, _Stage(courses, struck, occupancy, present, weights)
+    for shift, prove in ((0, False), (SHIFT, True), (0, True)):
         left = None if seconds is None else seconds - (time.monotonic() - begin)
         needed = bool(best.dropped or any(b.is_new for b in best.breaches))
-        # stage 0 is searched to the end only where it is the last word
-        if (prove and not shift and (needed or best.is_proven)) or (shift and not needed):
-            continue
-        if left is not None and left <= (shift and BUILDING * building):
+        if left is not None and left <= 0:
             break
-        if mending is None or shift:
-            freed = [*struck, *_neighbours(courses, struck, occupancy, present)] if shift else struck
-            memory = mending.places.memory if mending else None
-            mending = Mending(courses, freed, occupancy, present, weights, shift=shift, memory=memory)
-        share = left if prove or left is None else left * FIRST_SHARE
-        found = mending.solve(changes, seconds=share, nodes=nodes, prove=prove)
-        building = building or found.building
+        if shift and not (needed and stage.is_open and stage.fits(left)):
+            continue
+        # stage 0 is searched to the end only where it is the last word
+        if prove and not shift and (best.stage == "shifted" or stage.shift or best.is_proven):
+            continue
+        found = stage.solve(changes, shift, left if prove or left is None else left * FIRST_SHARE, nodes, prove=prove)
         plan = as_plan(
             courses, found.changes, struck, occupancy, weights, stage="shifted" if shift else "frozen", shift=shift
         )
-        bound = found.bound + mending.constant
+        bound = max(least, found.bound + found.constant)
         if plan.cost < best.cost or best.stage == "nearest":
             best, changes = replace(plan, bound=min(bound, plan.cost)), found.changes
     unresolved = left_over(courses, struck, occupancy, events, now)
     return replace(best, bound=min(bound, best.cost), unresolved=unresolved)
+
+
+class _Stage:
+    """The programme at hand, set up once per stage, and how long that took."""
+
+    def __init__(
+        self,
+        courses: Sequence[RunningCourse],
+        struck: Sequence[Hit],
+        occupancy: Occupancy,
+        now: Now,
+        weights: RepairWeights,
+    ) -> None:
+        self.courses, self.struck, self.occupancy, self.now, self.weights = courses, struck, occupancy, now, weights
+        self.mending: Mending | None = None
+        self.shift, self.building, self.is_open = 0, 0.0, False
+
+    def fits(self, left: float | None) -> bool:
+        """True if there is time to set the second stage up."""
+        return left is None or left > BUILDING * self.building
+
+    def solve(self, changes: Changes, shift: int, seconds: float | None, nodes: int | None, *, prove: bool) -> Found:
+        """Search a stage, starting from `changes`."""
+        if self.mending is None or shift != self.shift:
+            freed = [*self.struck, *_neighbours(self.courses, self.struck, self.occupancy, self.now)]
+            self.mending = Mending(
+                self.courses,
+                freed if shift else self.struck,
+                self.occupancy,
+                self.now,
+                self.weights,
+                shift=shift,
+                memory=self.mending.places.memory if self.mending else None,
+            )
+            self.shift = shift
+        found = self.mending.solve(changes, seconds=seconds, nodes=nodes, prove=prove)
+        self.building = self.building or found.building
+        self.is_open = self.is_open or found.bound > 0
+        return found
 
 
 def _neighbours(courses: Sequence[RunningCourse], struck: Sequence[Hit], occupancy: Occupancy, now: Now) -> list[Hit]:
