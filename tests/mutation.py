@@ -74,11 +74,10 @@ def function_of(mutant: str) -> str:
     return mutant.rpartition("__mutmut_")[0]
 
 
-def clear_caches() -> None:
-    """Forget what the engine has read and worked out, so that a fault in reading shows too."""
-    for each in gc.get_objects():
-        if isinstance(each, functools._lru_cache_wrapper) and str(each.__module__).startswith(PACKAGE):
-            each.cache_clear()
+def caches() -> list[Any]:
+    """What the engine keeps of what it has read and worked out; to be emptied so that a fault in reading shows too."""
+    found = (each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper))
+    return [each for each in found if str(each.__module__).startswith(PACKAGE)]
 
 
 class Faults:
@@ -147,6 +146,7 @@ class Check:
         self.tried: list[str] = []
         self.survivors: list[str] = []
         self.broken = False
+        self.caches: list[Any] = []
         self.saw: dict[str, Counter[int]] = defaultdict(Counter)  # by function: which tests have seen a fault of it
         self._seen_by = mmap.mmap(-1, _PLACE.size * max(len(mutants), 1))  # the forks write, by the fault's number
 
@@ -181,6 +181,7 @@ class Check:
 
     def _try_all(self, found: Tests) -> None:
         running: dict[int, int] = {}
+        self.caches = caches()  # before the freeze: what is frozen is not found again
         gc.collect()
         gc.freeze()  # a fork that collects garbage would copy all the memory that it shares
         for number, mutant in enumerate(self.mutants, 1):
@@ -214,7 +215,8 @@ class Check:
             whole = sum(found.seconds[found.items[at].nodeid] for at in chosen)
             signal.setitimer(signal.ITIMER_PROF, PATIENCE * (whole + 1))  # ends the process, which counts as seen
             if not warm:
-                clear_caches()
+                for each in self.caches:
+                    each.cache_clear()
             gc.disable()
             self.faults.choose(mutant)
             for at in chosen:

@@ -272,7 +272,7 @@ def _is_missing(record: IntakeRecord, field: str) -> bool:
     value: Any = record
     for part in field.split("."):
         value = getattr(value, part, None)
-    return value is None or value == "unknown"
+    return value is None
 
 
 def _trial_asks(case: Case) -> list[Ask]:

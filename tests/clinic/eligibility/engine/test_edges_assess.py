@@ -1,6 +1,13 @@
 """What to do next and what to ask: which steps are there, in which order, and when none is."""
 
+from dataclasses import replace
+
 import pytest
+
+from clinic.eligibility.engine import IntakeRecord, safety
+from clinic.eligibility.engine.criteria import trd
+from clinic.eligibility.engine.rules import ruleset
+from clinic.eligibility.engine.turning import case_of
 
 
 def steps(result):
@@ -29,6 +36,93 @@ def test_options_are_named_in_the_order_of_the_alphabet_and_only_after_a_verdict
 )
 def test_the_steps_in_their_order(run, changes, expected):
     assert steps(run(**changes)) == expected
+
+
+def test_a_pregnancy_is_asked_where_one_could_be(run, make_record):
+    def asked(answer, **changes):
+        found = run(safety=make_record()["safety"] | {"pregnant": answer}, **changes).to_json()["ask"]
+        return next(((each["question"], each["because"]) for each in found if each["field"] == "safety.pregnant"), None)
+
+    question, holds = safety.QUESTIONS["pregnant"], "It matters for esketamine and IV ketamine."
+    assert (
+        asked(None, sex="female") == asked(None, sex=None) == asked(None, sex="female", age=None) == (question, holds)
+    )
+    assert asked(None, sex="other") == (
+        question,
+        "It matters for TMS, esketamine and IV ketamine.",
+    )  # and holds nothing
+    assert asked(False, sex="female") is asked(False, sex="other") is None
+    assert asked(None, sex="male") is None
+    assert asked(None, sex="female", age=60) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "question"),
+    [
+        ({"psychotherapy": None}, "psychotherapy", "Which talking treatments, and how many sessions?"),
+        (
+            {"episode": {"diagnosis": "mdd", "psychotic_features": False}, "phq9": None},
+            "episode.severity",
+            "How severe is the episode, and what is the PHQ-9?",
+        ),
+    ],
+)
+def test_what_a_policy_waits_for_is_asked_in_its_name(run, changes, field, question):
+    using = {"policies": ["ambetter_centene_cp_bh_200"]}
+    asks = {ask.field: (ask.question, ask.because) for ask in run(using=using, **changes).ask}
+    assert asks[field] == (question, "Policy ambetter_centene_cp_bh_200 asks for it.")
+    refused = {ask.field: ask.because for ask in run(using=using, trials=[], **changes).ask}
+    assert "Policy" not in refused.get(field, "")  # it is not met whatever the answer
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"stopped_reason": "side_effects"}, ["side_effect", "on", "confirmed"]),
+        ({"side_effect": "nausea"}, ["on", "confirmed"]),
+        (
+            {"side_effect": "nausea", "side_effect_on": "2026-02", "side_effect_confirmed": False, "weeks": None},
+            ["days"],
+        ),
+        ({"side_effect": "nausea", "dose_mg_per_day": None}, ["on", "dose_reached", "confirmed"]),
+        ({}, None),
+    ],
+)
+def test_side_effects_on_record_and_what_is_asked_of_them(run, make_trial, changes, missing):
+    (row,) = run(trials=[make_trial(**changes)]).to_json()["trials"]
+    assert (None if row["intolerance"] is None else row["intolerance"]["missing"]) == missing
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "2 adequate of 2 needed, at least 6 weeks at dose each."),
+        ({"trials": None}, "Not known which medicines were tried."),
+        ({"trials": []}, "0 adequate of 2 needed, at least 6 weeks at dose each."),
+    ],
+)
+def test_the_count_in_words(run, changes, text):
+    assert run(**changes).trd.findings[0].text == text
+
+
+def test_the_count_says_what_is_open_and_what_was_taken_together(run, make_trial):
+    rows = [make_trial(), make_trial("venlafaxine", dose_mg_per_day=150, adherence=None)]
+    text = run(trials=rows).trd.findings[0].text
+    assert text == "1 adequate of 2 needed, at least 6 weeks at dose each; 1 cannot be told yet."
+    days = {"started_on": "2026-01-01", "stopped_on": "2026-02-26", "weeks": None}
+    both = [make_trial(**days), make_trial("venlafaxine", dose_mg_per_day=150, **days)]
+    text = run(trials=both).trd.findings[0].text
+    assert text == "1 adequate of 2 needed, at least 6 weeks at dose each; 2 rows, those taken together counted once."
+
+
+def test_a_rule_set_may_count_each_medicine_of_a_combination(make_record, make_trial):
+    days = {"started_on": "2026-01-01", "stopped_on": "2026-02-26", "weeks": None}
+    both = [make_trial(**days), make_trial("venlafaxine", dose_mg_per_day=150, **days)]
+    record = IntakeRecord.model_validate(make_record(trials=both))
+    apart = replace(ruleset("default"), combination_counts_once=False)
+    case = case_of(record, apart)
+    found = trd(record, case.trials, case.known, apart)
+    assert (found.adequate, found.combinations) == (2, ())
 
 
 def test_the_sex_is_asked_where_the_cut_off_of_audit_c_hangs_on_it(run):

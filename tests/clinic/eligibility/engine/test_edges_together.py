@@ -1,8 +1,12 @@
-"""Add-ons and pairs in words, and the drug rows behind them; numbers from the drug table by hand."""
+"""Add-ons and pairs in words, the days at dose that they rest on, and the drug rows behind them; numbers by hand."""
+
+from datetime import date
 
 import pytest
 
-from clinic.eligibility.engine import drugs
+from clinic.eligibility.engine import IntakeRecord, drugs, together
+from clinic.eligibility.engine.rules import ruleset
+from clinic.eligibility.engine.trials import Setting, read
 
 
 def added(run, make_trial, **changes):
@@ -100,3 +104,150 @@ def test_a_combination_as_it_is_shown(run, make_trial):
     ]
     (found,) = [each for each in result.trd.findings if each.code == "combination"]
     assert (found.status, found.text, found.evidence) == ("info", text, (0, 1))
+
+
+# When a medicine was at its dose
+
+
+def at_dose(make_trial, as_of="2026-06-01", **row):
+    """First and last day on which the time at dose may begin, then those on which it may end."""
+    trial = make_trial(**({"weeks": None, "weeks_at_dose": 8} | row))
+    record = IntakeRecord.model_validate({"as_of": as_of, "trials": [trial]})
+    rules = ruleset("default")
+    found = together.stretch(read(record.trials[0], Setting.of(record, rules), rules))
+    if found is None:
+        return None
+    return " ".join(str(date.fromordinal(int(each))) for each in (*found.start, *found.end))
+
+
+def steps(*rows):
+    return [{"dose": dose, "weeks": weeks} for dose, weeks in rows]
+
+
+TEN_WEEKS = "2026-01-01 2026-01-15 2026-02-26 2026-03-12"  # eight of them at dose, nobody knows which
+
+
+@pytest.mark.parametrize(
+    ("row", "days"),
+    [
+        ({"started_on": "2026-01-01", "stopped_on": "2026-02-26"}, "2026-01-01 2026-01-01 2026-02-26 2026-02-26"),
+        ({"started_on": "2026-01-01", "stopped_on": "2026-03-12"}, TEN_WEEKS),
+        ({"started_on": "2026-01-01", "weeks": 10}, TEN_WEEKS),
+        ({"stopped_on": "2026-03-12", "weeks": 10}, TEN_WEEKS),
+        ({"started_on": "2026-01-01", "stopped_on": "2026", "weeks": 10}, TEN_WEEKS),
+        ({"started_on": "2026", "stopped_on": "2026-03-12", "weeks": 10}, TEN_WEEKS),
+        ({"started_on": "2026-01-01", "stopped_reason": "ongoing", "as_of": "2026-03-12"}, TEN_WEEKS),
+        ({"started_on": "2026-01", "stopped_on": "2026-03"}, "2026-01-01 2026-02-03 2026-02-26 2026-03-31"),
+        ({"started_on": "2026-01-01", "weeks": [9, 11]}, "2026-01-01 2026-01-22 2026-02-26 2026-03-19"),
+        ({"stopped_on": "2026-03-19", "weeks": [9, 11]}, "2026-01-01 2026-01-22 2026-02-26 2026-03-19"),
+    ],
+)
+def test_the_days_at_dose_between_which_each_end_lies(make_trial, row, days):
+    assert at_dose(make_trial, **row) == days
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"started_on": "2026-01-01", "as_of": None},
+        {"stopped_on": "2026-03-12"},
+        {"started_on": "2026", "stopped_on": "2026"},
+        {"started_on": "2026-01-01", "stopped_reason": "ongoing", "as_of": None},
+        {"started_on": "2026-05-01", "stopped_on": "2026-01-01"},
+    ],
+)
+def test_dates_that_do_not_say_when(make_trial, row):
+    assert at_dose(make_trial, **row) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "days"),
+    [
+        (steps((25, 2), (100, 8)), "2026-01-15 2026-01-15 2026-03-12 2026-03-12"),
+        (steps((100, 8), (25, 2)), "2026-01-01 2026-01-01 2026-02-26 2026-02-26"),
+        (steps((100, 3), (25, 1), (100, 5)), "2026-01-29 2026-01-29 2026-03-05 2026-03-05"),  # the longer run
+        (steps((100, 5), (25, 1), (100, 3)), "2026-01-01 2026-01-01 2026-02-05 2026-02-05"),
+        (steps((50, 4), (100, 4)), "2026-01-01 2026-01-01 2026-02-26 2026-02-26"),  # 50 mg is enough
+    ],
+)
+def test_steps_say_when_the_run_at_dose_was(make_trial, rows, days):
+    row = {"started_on": "2026-01-01", "dose_mg_per_day": None, "weeks_at_dose": None, "steps": rows}
+    total = sum(each["weeks"] for each in rows)
+    assert at_dose(make_trial, weeks=total, **row) == days
+
+
+def dated(make_trial, drug, first, last, weeks, **more):
+    return make_trial(drug, weeks=None, started_on=first, stopped_on=last, weeks_at_dose=weeks, **more)
+
+
+@pytest.mark.parametrize(
+    ("second", "once"),
+    [
+        (("2026-01-01", "2026-02-26"), False),  # the first goes on alone for eight weeks
+        (("2026-01-01", "2026-03-19"), True),  # for five: no trial of its own
+        (("2026-02-05", "2026-04-23"), True),  # alone for five weeks before
+        (("2026-02-26", "2026-04-23"), False),
+    ],
+)
+def test_one_of_two_was_adequate_alone_before_or_after(run, make_trial, second, once):
+    weeks = (date.fromisoformat(second[1]) - date.fromisoformat(second[0])).days / 7
+    rows = [
+        dated(make_trial, "sertraline", "2026-01-01", "2026-04-23", 16),
+        dated(make_trial, "venlafaxine", *second, weeks, dose_mg_per_day=150),
+    ]
+    result = run(trials=rows)
+    assert [each["counts_once"] for each in result.to_json()["combinations"]] == [once]
+    assert result.trd.adequate == (1 if once else 2)
+
+
+def test_as_many_count_as_were_never_taken_together(run, make_trial):
+    early, late = ("2026-01-01", "2026-02-26"), ("2026-03-01", "2026-04-26")
+    pair = [
+        dated(make_trial, "sertraline", *early, 8),
+        dated(make_trial, "venlafaxine", *early, 8, dose_mg_per_day=150),
+    ]
+    third = dated(make_trial, "bupropion", *late, 8, dose_mg_per_day=300)
+    fourth = dated(make_trial, "mirtazapine", *late, 8, dose_mg_per_day=30)
+    assert run(trials=[*pair, third]).trd.adequate == 2
+    assert run(trials=[*pair, third, fourth]).trd.adequate == 2  # two pairs
+    apart = dated(make_trial, "vortioxetine", "2026-05-01", "2026-06-26", 8, dose_mg_per_day=20)
+    assert run(trials=[*pair, third, fourth, apart]).trd.adequate == 3
+
+
+def part(first, last, *, at=True, gap=False):
+    return together._Part(7.0 * first, 7.0 * last, at, gap)
+
+
+@pytest.mark.parametrize(
+    ("path", "left_out", "weeks"),
+    [
+        ([part(0, 8)], [], 8),
+        ([part(0, 4), part(4, 5, at=False, gap=True), part(5, 9)], [], 8),  # a week off is forgiven
+        ([part(0, 4), part(4, 7, at=False, gap=True), part(7, 11)], [], 4),  # three weeks are not
+        ([part(0, 3), part(3, 4, at=False, gap=True), part(4, 7), part(7, 8, at=False, gap=True), part(8, 13)], [], 8),
+        ([part(0, 4), part(4, 5, at=False), part(5, 10)], [], 5),  # below the dose is no gap
+        ([part(0, 1, at=False, gap=True), part(1, 6)], [], 5),
+        ([part(0, 8)], [(0, 14)], 6),  # the first two weeks left out
+        ([part(0, 8)], [(42, 56)], 6),
+        ([part(0, 8)], [(14, 21)], 5),  # in the middle: the longer side
+        ([part(0, 8)], [(35, 42)], 5),
+        ([part(0, 8)], [(56, 70)], 8),  # after it
+        ([part(2, 8)], [(0, 14)], 6),  # before it
+        ([part(0, 8)], [(28, 35), (7, 14)], 3),  # in any order
+        ([part(0, 8)], [(0, 56)], 0),
+    ],
+)
+def test_the_longest_run_at_dose(path, left_out, weeks):
+    assert together._longest(path, left_out, forgiven=2.0) / 7 == pytest.approx(weeks)
+
+
+def test_an_add_on_is_held_against_the_base_that_it_was_longest_beside(run, make_trial):
+    short = dated(make_trial, "sertraline", "2026-01-01", "2026-02-12", 6)
+    long = dated(make_trial, "venlafaxine", "2026-01-29", "2026-04-23", 12, dose_mg_per_day=150)
+    row = dated(make_trial, "Abilify", "2026-01-15", "2026-03-26", 10, dose_mg_per_day=5, role="add_on")
+    (listed,) = run(trials=[short, long, row]).to_json()["augmentations"]
+    assert (listed["base"], listed["weeks"], listed["verdict"]) == ([0, 1], 8, "adequate")
+    apart = dated(make_trial, "sertraline", "2025-01-01", "2025-02-12", 6)
+    (listed,) = run(trials=[apart, row]).to_json()["augmentations"]
+    assert listed["text"] == "No antidepressant at its dose was taken beside it."
