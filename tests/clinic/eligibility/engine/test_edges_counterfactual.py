@@ -2,6 +2,10 @@
 
 import pytest
 
+from clinic.eligibility.engine import IntakeRecord, counterfactual
+from clinic.eligibility.engine.rules import ruleset
+from clinic.eligibility.engine.trials import Setting, read, weigh
+
 PAST = "Counts if a pharmacy or chart record shows that "
 OPEN = "Counts if "
 
@@ -340,3 +344,45 @@ def test_what_a_chart_leaves_open_can_be_answered(run, make_trial):
     assert found(run, make_trial(dose_mg_per_day=[25, 50], documentation="chart"))["changes"] == [
         change("dose_mg_per_day", [25, 50], 50)
     ]
+
+
+# The value in the row is the value that is shown
+
+
+ROWS = [
+    {"dose_mg_per_day": 25},
+    {"weeks_at_dose": [4, 5]},
+    {"weeks": 4, "weeks_at_dose": 4},
+    {"adherence": None, "outcome": None},
+    {"adherence": "partial", "missed_doses_per_week": 4},
+    {"adherence": None, "missed_doses_per_week": [1.4, 2]},
+    {"outcome": None, "improvement_percent": [40, 60]},
+    {"in_current_episode": None, "purpose": None, "role": None},
+    {"stopped_on": "2026-01-01", "weeks_well_after": [6, 10]},
+    {"started_on": "2026-01-01", "stopped_on": "2026-01-29", "weeks": None, "weeks_at_dose": 4},
+    {**STEPS, "steps": [{"dose": 25, "weeks": 2}, {"dose": 50, "weeks": 4}]},
+    {**STEPS, "steps": [{"dose": 25, "weeks": 2}, {"dose": 25, "weeks": 2}, {"dose": 50, "weeks": 3}], "weeks": 7},
+    {**STEPS, "steps": [{"dose": 50, "weeks": 4}, {"dose": 25, "weeks": 9}]},
+    {**STEPS, "steps": [{"dose": None, "weeks": 8}]},
+    {"drug": "Celebrex"},
+]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_value_that_is_put_in_is_the_one_that_is_shown(make_trial, row):
+    record = IntakeRecord.model_validate({"as_of": "2026-11-20", "trials": [make_trial(**row)]})
+    rules = ruleset("default")
+    setting = Setting.of(record, rules)
+    (trial,) = record.trials
+    (weighed,) = weigh([read(trial, setting, rules)], rules)
+    changes = counterfactual.changes_to_count(weighed, setting, rules)
+    assert changes
+    shown = {each.field: each.after for each in changes}
+    assert counterfactual.with_changes(trial, changes) == counterfactual.apply(trial, shown)
+    plain = trial.model_dump(mode="json")
+    assert {each.field: each.before for each in changes} == {field: plain[field] for field in shown}
+
+
+def test_doses_missed_and_a_word_in_doubt_are_two_facts(run, make_trial):
+    changes = found(run, make_trial(adherence="partial", missed_doses_per_week=4))["changes"]
+    assert changes == [change("missed_doses_per_week", 4, 0), change("adherence", "partial", "good")]
