@@ -215,6 +215,15 @@ def test_as_many_count_as_were_never_taken_together(run, make_trial):
     assert run(trials=[*pair, third, fourth, apart]).trd.adequate == 3
 
 
+def test_of_a_chain_the_two_ends_count(run, make_trial):
+    """Six weeks together join the first with the second and the second with the third, not the first with the third."""
+    days = [("2026-01-01", "2026-02-19"), ("2026-01-08", "2026-02-26"), ("2026-01-15", "2026-03-05")]
+    doses = {"sertraline": 100, "venlafaxine": 150, "bupropion": 300}
+    rows = [dated(make_trial, name, *days[at], 7, dose_mg_per_day=doses[name]) for at, name in enumerate(doses)]
+    assert run(trials=rows).trd.adequate == 2
+    assert run(trials=[rows[1], rows[0], rows[2]]).trd.adequate == 2
+
+
 def part(first, last, *, at=True, gap=False):
     return together._Part(7.0 * first, 7.0 * last, at, gap)
 

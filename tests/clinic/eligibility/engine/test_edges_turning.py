@@ -138,6 +138,7 @@ def test_an_age_that_is_missing(turn):
         ({"intracerebral_haemorrhage": True}, "esketamine"),
         ({"psychosis_history": True}, "esketamine"),
         ({"liver_impairment": "moderate"}, "esketamine"),
+        ({"substance_use": True}, "esketamine"),  # a disorder of the past
         ({"stimulants_drugs": True}, "tms"),  # drugs of the last month, whatever is said of a problem
     ],
 )
