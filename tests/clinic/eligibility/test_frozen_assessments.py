@@ -59,9 +59,23 @@ def _quiet(now: Any, rings: Any) -> None:
     """The clock is held, doorbells are not rung."""
 
 
-@given(st.lists(records, min_size=2, max_size=4))
-@settings(max_examples=8, deadline=None, suppress_health_check=CHECKS)
+@given(st.lists(records, min_size=2, max_size=2))
+@settings(max_examples=3, deadline=None, suppress_health_check=CHECKS)
 def test_a_superseded_assessment_never_changes(database: SQLAlchemy, history: list[dict[str, Any]]) -> None:
+    keep_all(history)
+
+
+@pytest.mark.soak
+@given(st.lists(records, min_size=2, max_size=6))
+@settings(max_examples=40, deadline=None, suppress_health_check=CHECKS)
+def test_superseded_assessments_of_a_long_history_never_change(
+    database: SQLAlchemy, history: list[dict[str, Any]]
+) -> None:
+    keep_all(history)
+
+
+def keep_all(history: list[dict[str, Any]]) -> None:
+    """One assessment after the other, each decided on and made again; all read as they were made."""
     patient, prescriber = make_patient(), make_staff("prescriber")
     kept: dict[int, tuple[bytes, bytes]] = {}
     for record in history:

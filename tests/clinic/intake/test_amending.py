@@ -106,11 +106,19 @@ def test_the_history_itself_may_be_told_later_and_then_amended(database, now, ri
     assert found.record["trials"] == [{"drug": "Zoloft"}, {"drug": "Prozac", "weeks": 6}, {"drug": "Lexapro"}]
 
 
-@pytest.mark.parametrize("path", ["", "Trials", "trials[9].drug", "age.more", "trials", "a..b", "trials[x]", "x" * 121])
-def test_what_is_no_fact_of_the_record_is_refused_by_name(sent, path) -> None:
+@pytest.mark.parametrize("path", ["", "Trials", "trials[9].drug", "age.more", "a..b", "trials[x]", "x" * 121])
+def test_what_is_no_fact_of_the_record_is_refused_by_name(database, now, rings, path) -> None:
+    sent = send_record()
     with pytest.raises(Invalid) as refused:
         amend(sent.patient_id, change(path, 1))
     assert refused.value.details["fields"][0] == path[:120] or path.startswith(str(refused.value.details["fields"][0]))
+    assert queries.latest_submitted(sent.patient_id).id == sent.id
+
+
+def test_medicines_that_stand_in_rows_are_not_replaced_as_a_whole(sent) -> None:
+    with pytest.raises(Invalid) as refused:
+        amend(sent.patient_id, change("trials", 1))
+    assert refused.value.details["fields"] == ["trials"]
     assert queries.latest_submitted(sent.patient_id).id == sent.id
 
 
