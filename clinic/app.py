@@ -123,6 +123,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.intake import staff_views as staff_intakes
     from clinic.intake import views as intake
     from clinic.locations import views as locations
+    from clinic.oversight import views as oversight
     from clinic.patients import views as patients
     from clinic.reminders import hooks, signed_views, text_views
     from clinic.reminders import views as reminders
@@ -151,6 +152,7 @@ def _blueprints() -> list[Blueprint]:
         packets.bp,
         policies.bp,
         tasks.bp,
+        oversight.bp,
         scheduling.bp,
         treatment.bp,
         surveys.bp,

@@ -39,7 +39,7 @@ class Reach:
 # Tables above this feature that bind a patient to a site. They register at import.
 BELONGS: list[Table] = []
 # What an id in an address names: a table of people's rows, or of places.
-SUBJECTS: dict[str, type[Base]] = {"patient_id": Patient, "location_id": Location}
+SUBJECTS: dict[str, type[Base]] = {"patient_id": Patient, "location_id": Location, "opening_id": RecordOpening}
 
 
 def binds(model: type[Model]) -> type[Model]:

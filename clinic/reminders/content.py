@@ -125,6 +125,11 @@ def _call_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | Non
     return None if is_open else "someone has taken the task"
 
 
+def _opening_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    task = facts.tasks.get(row.task_id or 0)
+    return None if task is not None and task.closed_at is None else "a manager has looked at it"
+
+
 def _staff_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
     staff = facts.staff.get(row.staff_id or 0)
     return None if staff is not None and staff.active and staff.morning_mail else "this person wants no such mail"
@@ -146,6 +151,7 @@ _CHECKS: dict[Purpose, Callable[[Message, Addressee | None, Facts], str | None]]
     Purpose.LINK: _link_is_void,
     Purpose.ON_CALL: _call_is_void,
     Purpose.STAFF_DIGEST: _staff_is_void,
+    Purpose.RECORD_OPENED: _opening_is_void,
 }
 
 
@@ -163,7 +169,7 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Fact
         "home": f"{base}/me" if to is not None else f"{base}/staff/",
         "unsubscribe": unsubscribe_url(row, facts),
     }
-    if purpose is Purpose.ON_CALL:
+    if purpose in (Purpose.ON_CALL, Purpose.RECORD_OPENED):
         return Content(**common | _call(row, facts))
     if purpose is Purpose.STAFF_DIGEST:
         return Content(**common | _morning(row, facts))

@@ -34,6 +34,7 @@ STAFF_DIGEST_AT, STAFF_DIGEST_UNTIL = time(7), time(12)
 SURVEY_STEP_LASTS = timedelta(hours=24)
 LINK_LASTS = timedelta(minutes=30)
 ESCALATE_AFTER = timedelta(minutes=20)
+OPENING_TOLD_WITHIN = timedelta(days=2)
 ON_CALL_LASTS = timedelta(hours=1)
 
 BACKOFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=8), timedelta(minutes=20), timedelta(hours=1))
@@ -360,6 +361,16 @@ def on_call(
         )
         for place, again in told
     ]
+
+
+def record_opened(task_id: int, opened_at: datetime) -> Due:
+    """Managers are told at once that a record was opened from another site; after two days the worklist says it alone."""
+    return Due(
+        purpose=Purpose.RECORD_OPENED,
+        occurrence=task_key(task_id, 0),
+        not_before=opened_at,
+        deadline=opened_at + OPENING_TOLD_WITHIN,
+    )
 
 
 def _steps(start: datetime, now: datetime) -> int:

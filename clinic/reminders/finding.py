@@ -69,7 +69,16 @@ _NOT_WRITTEN = """
 """
 _INSTANTS = {
     name: UTCDateTime()
-    for name in ("starts_at", "booked_at", "first_starts_at", "due_at", "requested_at", "missed_at", "waits_since")
+    for name in (
+        "starts_at",
+        "booked_at",
+        "first_starts_at",
+        "due_at",
+        "requested_at",
+        "missed_at",
+        "waits_since",
+        "opened_at",
+    )
 }
 
 _VISIT_KEY = "'s:' || s.id || '@' || floor(extract(epoch FROM s.starts_at))::bigint"
@@ -187,6 +196,18 @@ _LINKS = """
     WHERE r.requested_at > :since AND k.granted IS NOT FALSE
         AND CASE x.channel WHEN 'email' THEN p.email ELSE p.phone END IS NOT NULL
 """
+_OPENINGS = """
+    SELECT t.id, t.created_at AS opened_at, t.location_id, u.id AS staff_id, u.email
+    FROM tasks t
+    JOIN staff_users u ON u.active AND (u.has_all_sites OR t.location_id IS NULL OR EXISTS (
+        SELECT FROM staff_locations sl WHERE sl.user_id = u.id AND sl.location_id = t.location_id
+    ))
+    WHERE t.kind = 'record_opened' AND t.closed_at IS NULL AND t.created_at > :since
+        AND EXISTS (
+            SELECT FROM staff_user_roles ur JOIN staff_roles r ON r.id = ur.role_id
+            WHERE ur.user_id = u.id AND r.name = 'manager'
+        )
+"""
 # Who reads the day's mail: whose first site opens today. The row is written some hours ahead.
 _STAFF = """
     SELECT DISTINCT ON (u.id) u.id, u.email, l.id AS location_id, l.tz, (cast(:now AS timestamptz) AT TIME ZONE l.tz)::date AS day
@@ -214,12 +235,16 @@ def find_due(now: datetime, on_call: Sequence[str]) -> list[Found]:
     """Every message that has no row yet: news at once, reminders within `LOOKAHEAD` of their time."""
     soon = [item for item in (*_visits(now), *_digests(now)) if item.due.not_before <= now + LOOKAHEAD]
     news = [*_bookings(now), *_visits_booked(now), *_changes(now), *_missed(now), *_missing(now)]
-    return soon + news + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call), *_staff(now)])
+    return (
+        soon
+        + news
+        + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call), *_openings(now), *_staff(now)])
+    )
 
 
 def find_urgent(now: datetime, on_call: Sequence[str]) -> list[Found]:
     """Every message that someone waits for and that has no row yet: links that were asked for, and calls."""
-    return _not_written([*_links(now), *_safety(now, on_call)])
+    return _not_written([*_links(now), *_safety(now, on_call), *_openings(now)])
 
 
 def find_calls(now: datetime, on_call: Sequence[str]) -> list[Found]:
@@ -401,6 +426,19 @@ def _links(now: datetime) -> Iterator[Found]:
                 patient_id=row.patient_id,
                 location_id=row.location_id,
             )
+
+
+def _openings(now: datetime) -> Iterator[Found]:
+    """Mail to the managers of a patient's site, where someone opened the record from another."""
+    for row in _rows(_OPENINGS, "opened_at", since=now - due.OPENING_TOLD_WITHIN):
+        yield Found(
+            due=due.record_opened(row.id, row.opened_at),
+            channel="email",
+            recipient=row.email,
+            task_id=row.id,
+            staff_id=row.staff_id,
+            location_id=row.location_id,
+        )
 
 
 def _safety(now: datetime, on_call: Sequence[str]) -> Iterator[Found]:

@@ -37,6 +37,7 @@ PURPOSE_WORDS = {
     Purpose.LINK: "Link asked for",
     Purpose.ON_CALL: "On call",
     Purpose.STAFF_DIGEST: "Mail of the morning",
+    Purpose.RECORD_OPENED: "Record opened from another site",
     Purpose.AUTHORIZATION_ENDING: "Approval runs out",
 }
 CHANNEL_WORDS = {"email": "Email", "sms": "Text", "voice": "Call"}

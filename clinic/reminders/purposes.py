@@ -24,6 +24,7 @@ class Purpose(StrEnum):
     ON_CALL = "on_call"  # to staff: a safety answer waits
     STAFF_DIGEST = "staff_digest"  # to staff: what the day holds
     AUTHORIZATION_ENDING = "authorization_ending"  # to staff: a payer's approval runs out
+    RECORD_OPENED = "record_opened"  # to managers: someone opened a record of another site
 
 
 class Lane(StrEnum):
@@ -69,6 +70,7 @@ TRAITS = {
     Purpose.LINK: Trait(lane=Lane.URGENT, keeps_quiet=False),
     Purpose.ON_CALL: Trait(lane=Lane.URGENT, keeps_quiet=False, to_staff=True),
     Purpose.STAFF_DIGEST: Trait(lane=Lane.BULK, keeps_quiet=False, to_staff=True),
+    Purpose.RECORD_OPENED: Trait(lane=Lane.URGENT, keeps_quiet=False, to_staff=True),
     Purpose.AUTHORIZATION_ENDING: Trait(lane=Lane.BULK, keeps_quiet=False, to_staff=True),
 }
 NEWS = tuple(purpose for purpose, trait in TRAITS.items() if trait.is_news)

@@ -34,6 +34,7 @@ class TaskKind(StrEnum):
     UNCLEAR_REPLY = "unclear_reply"  # a text came in that no rule reads
     RUNNING_LATE = "running_late"
     MESSAGES_STUCK = "messages_stuck"  # messages that are due do not go out
+    RECORD_OPENED = "record_opened"  # someone opened a record of another site: a manager looks at it
 
 
 class TaskLevel(StrEnum):

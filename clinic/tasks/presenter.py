@@ -27,6 +27,7 @@ STATES = {
     TaskKind.UNCLEAR_REPLY: ("unsure", "text"),
     TaskKind.RUNNING_LATE: ("due", "clock"),
     TaskKind.MESSAGES_STUCK: ("stop", "warn"),
+    TaskKind.RECORD_OPENED: ("due", "warn"),
 }
 TEXTS = {
     TaskKind.REVIEW_INTAKE: "A history was sent and waits for a prescriber.",
@@ -37,6 +38,7 @@ TEXTS = {
     TaskKind.SURVEY_OVERDUE: "No answer to the check-in so far.",
     TaskKind.CLINICAL_REVIEW: "Waits for a clinician.",
     TaskKind.RUNNING_LATE: "The patient wrote: I am late.",
+    TaskKind.RECORD_OPENED: "Someone opened this record from another site, with a reason. Look at what was done.",
     TaskKind.MESSAGES_STUCK: "Messages that are due do not go out. Call those whose visit is near.",
     TaskKind.SAFETY_FORM: "The form of a watched visit has to go out.",
 }
