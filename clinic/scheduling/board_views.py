@@ -18,7 +18,7 @@ from clinic.scheduling.course_views import course_page, place
 from clinic.scheduling.models import TreatmentSession
 from clinic.scheduling.planner.calendar import to_utc
 from clinic.web import access, context
-from clinic.web.access import current_actor, current_staff, is_safe_next
+from clinic.web.access import current_actor, current_staff, is_safe_next, wants_json
 
 NOTHING_NEW = "", 204
 Change = Callable[..., None]
@@ -177,11 +177,6 @@ def _panel(block: board.Block, site: Location) -> dict[str, Any]:
 
 
 # -- what is pressed ------------------------------------------------------------------------------------------------
-
-
-def wants_json() -> bool:
-    """Script asked, and shows the answer itself."""
-    return request.accept_mimetypes.best == "application/json"
 
 
 @bp.post("/staff/day/<slug>/<on>/press")

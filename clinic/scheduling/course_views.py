@@ -7,18 +7,21 @@ from flask import flash, redirect, render_template, request, url_for
 
 from clinic import audit, clock
 from clinic.db import db
-from clinic.errors import Conflict, Invalid, NotFound
+from clinic.errors import Conflict, Invalid, NotFound, Refused
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.shapes import bookable
-from clinic.scheduling import appointments, making_up, operations, presenter, queries
+from clinic.scheduling import appointments, course_history, ledger, making_up, operations, presenter, queries, wishes
 from clinic.scheduling.blueprint import DESK, FLOOR, bp
-from clinic.scheduling.forms import ReasonForm, ResumeForm
-from clinic.scheduling.models import HOLDS_PLACE, SessionState
+from clinic.scheduling.forms import ExtendForm, ReasonForm, ResumeForm
+from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState
+from clinic.scheduling.planner.visits import next_stage
+from clinic.staff.models import Role
 from clinic.web import access
 from clinic.web.access import current_actor, current_staff
 
 PAGE = 50
+EXTENDABLE = (CourseState.BOOKED, CourseState.RUNNING, CourseState.COMPLETED)
 
 
 @bp.get("/staff/courses")
@@ -67,6 +70,12 @@ def course_page(course_id: int, problem: str = "") -> str:
         owed=owed,
         make_ups=make_ups,
         path=presenter.booked_path(sessions, site.tz, clock.now()),
+        funds=ledger.of_course(course_id),
+        history=course_history.of_course(row, sessions),
+        mates=_mates(row, site),
+        extend=ExtendForm(kinds=_kinds(row), formdata=None),
+        may_extend=current_staff().has(Role.PRESCRIBER) and row.state in EXTENDABLE and owed == 0,
+        may_approve=current_staff().has(Role.PRESCRIBER),
         words=presenter.STATE_WORDS,
         course_words=presenter.COURSE_WORDS,
         today=clock.today(site.tz),
@@ -75,6 +84,71 @@ def course_page(course_id: int, problem: str = "") -> str:
         may_change=current_staff().has(*DESK),
         problem=problem,
     )
+
+
+def _mates(row: Course, site: Any) -> list[Any]:
+    """The site's other devices that give this course's protocol."""
+    if row.protocol not in bookable():
+        return []
+    gives = wishes.protocol_of(row.protocol).gives
+    return [
+        device
+        for device in site.devices
+        if device.retired_at is None and device.id != row.device_id and gives in device.protocols
+    ]
+
+
+def _kinds(row: Course) -> list[tuple[str, str]]:
+    """What may follow the last session: more of the same, the protocol's next stage, maintenance."""
+    if row.protocol not in bookable():
+        return []
+    protocol = bookable()[row.protocol]
+    same = dict.fromkeys(visit.kind for visit in protocol.visits if visit.kind != "mapping")
+    stage = next_stage(protocol, row.planned_sessions)
+    found: list[tuple[str, str]] = [(kind, f"More {kind} sessions") for kind in same]
+    if stage is not None:
+        found.insert(0, (making_up.STAGE, f"The next stage: {stage[0].name}"))
+    return [*found, (wishes.MAINTENANCE, "Maintenance visits")]
+
+
+@bp.post("/staff/courses/<int:course_id>/extend")
+@access.staff(Role.PRESCRIBER)
+def extend_course(course_id: int) -> Any:
+    """A prescriber adds sessions behind the last one."""
+    form = ExtendForm(kinds=_kinds(queries.course(course_id)))
+    if not form.validate_on_submit():
+        return course_page(course_id, " ".join(words for field in form for words in field.errors)), 422
+    try:
+        added = making_up.extend_course(
+            course_id,
+            kind=form.kind.data,
+            count=form.count.data or 0,
+            every_weeks=form.every_weeks.data,
+            reason=form.reason.data,
+            by=current_actor(),
+        )
+    except (Conflict, Invalid, Refused) as refusal:
+        return course_page(course_id, _sentence(refusal.message)), 409
+    flash(f"{len(added)} session{'' if len(added) == 1 else 's'} were added. The patient is told by message.")
+    return redirect(url_for(".course", course_id=course_id))
+
+
+@bp.post("/staff/courses/<int:course_id>/swap")
+@access.staff(*DESK)
+def swap_device(course_id: int) -> Any:
+    """Put what lies ahead on another device of the site at the same times, or nothing."""
+    device_id = request.form.get("device", 0, type=int)
+    try:
+        moved = making_up.swap_device(course_id, device_id, by=current_actor())
+    except (Conflict, Invalid) as refusal:
+        taken = ", ".join(f"session {one['number']}" for one in refusal.details.get("taken", ())[:6])
+        return course_page(course_id, _sentence(refusal.message) + (f" Taken: {taken}." if taken else "")), 409
+    flash(f"{moved} session{'' if moved == 1 else 's'} are on the other device, at the same times.")
+    return redirect(url_for(".course", course_id=course_id))
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:].rstrip('.')}."
 
 
 @bp.post("/staff/courses/<int:course_id>/<change>")
@@ -118,8 +192,9 @@ def make_up(course_id: int) -> Any:
     """Book one of the places that were offered for an owed session."""
     try:
         starts_at, device_id = place()
-        making_up.add_make_up(course_id, starts_at=starts_at, device_id=device_id, by=current_actor())
-    except (Conflict, Invalid) as refusal:
+        reason = request.form.get("reason", "")
+        making_up.add_make_up(course_id, starts_at=starts_at, device_id=device_id, reason=reason, by=current_actor())
+    except (Conflict, Invalid, Refused) as refusal:
         return course_page(course_id, refusal.message), 409
     flash("The session was added at the end.")
     return redirect(url_for(".course", course_id=course_id))

@@ -1,12 +1,12 @@
 """Forms of booking: shape only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import DateField, SelectField, SelectMultipleField, StringField, TimeField
-from wtforms.validators import DataRequired, InputRequired, Length, Optional
+from wtforms import DateField, IntegerField, SelectField, SelectMultipleField, StringField, TimeField
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from clinic.scheduling.planner.calendar import to_utc
@@ -29,6 +29,7 @@ class CourseForm(FlaskForm):
     after = SelectField("Sessions after", choices=HOURS, validators=[Optional()])
     before = SelectField("Sessions done by", choices=HOURS, validators=[Optional()])
     weekdays = SelectMultipleField("Weekdays", coerce=int, choices=list(enumerate(WEEKDAYS)), **BOXES)
+    zip_code = StringField("ZIP code of the patient's home", validators=[Optional(), Length(max=10)])
 
     def __init__(
         self, *args: Any, protocols: Sequence[tuple[str, str]], sites: Sequence[tuple[int, str]], **kwargs: Any
@@ -50,6 +51,40 @@ class CourseForm(FlaskForm):
             daily_window=window,
             weekdays=tuple(self.weekdays.data or ()),
         )
+
+    def opened_by(self, change: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The fields of this form as they are sent again with one change of the wish, as `planning.binding_of` says it."""
+        after, before = self.after.data or "", self.before.data or ""
+        if wider := change.get("wider_by"):
+            if after or before:
+                after, before = _earlier(after, wider), _later(before, wider)
+            else:
+                after = str(FIRST_HOUR)  # any hours at all: those of the intake no longer bind
+        weekdays = [*(self.weekdays.data or ()), *(change.get("weekdays") or ())]
+        return [
+            ("protocol", self.protocol.data),
+            *(
+                ("locations", str(x))
+                for x in dict.fromkeys([*(self.locations.data or ()), *change.get("locations", ())])
+            ),
+            ("earliest", self.earliest.data.isoformat() if self.earliest.data else ""),
+            ("latest", change.get("latest_start") or (self.latest.data.isoformat() if self.latest.data else "")),
+            ("after", after),
+            ("before", before),
+            *(("weekdays", str(day)) for day in sorted(set(weekdays)) if day < len(WEEKDAYS)),
+            ("zip_code", self.zip_code.data or ""),
+        ]
+
+
+FIRST_HOUR, LAST_HOUR = 360, 1320
+
+
+def _earlier(text: str, minutes: int) -> str:
+    return "" if not text or int(text) - minutes < FIRST_HOUR else str(int(text) - minutes)
+
+
+def _later(text: str, minutes: int) -> str:
+    return "" if not text or int(text) + minutes > LAST_HOUR else str(int(text) + minutes)
 
 
 class ReasonForm(FlaskForm):
@@ -114,3 +149,49 @@ class ClosedForm(FlaskForm):
     first = DateField("First day", validators=[InputRequired("Choose the day.")])
     last = DateField("Last day", validators=[InputRequired("Choose the day.")])
     reason = StringField("Why", validators=[InputRequired("Say why."), Length(max=100)])
+
+
+class ApprovalForm(FlaskForm):
+    """What a payer approved."""
+
+    payer = StringField("Payer", validators=[InputRequired("Say who pays."), Length(max=120)])
+    number = StringField("Number of the approval", validators=[InputRequired("Write the number."), Length(max=60)])
+    pathway = SelectField("Treatment", validators=[InputRequired("Choose the treatment.")])
+    sessions = IntegerField("Sessions", validators=[InputRequired("How many sessions?"), NumberRange(1, 400)])
+    valid_from = DateField("First day", validators=[InputRequired("Choose the day.")])
+    valid_until = DateField("Last day", validators=[InputRequired("Choose the day.")])
+    site = SelectField("Only at", validators=[Optional()])
+
+    def __init__(
+        self, *args: Any, pathways: Sequence[tuple[str, str]], sites: Sequence[tuple[str, str]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.pathway.choices = list(pathways)
+        self.site.choices = [("", "any site"), *sites]
+
+
+class SelfPayForm(FlaskForm):
+    """What the patient agreed to pay."""
+
+    pathway = SelectField("Treatment", validators=[InputRequired("Choose the treatment.")])
+    what = StringField("What was agreed", validators=[InputRequired("Say what was agreed."), Length(max=500)])
+    agreed_on = DateField("Agreed on", validators=[InputRequired("Choose the day.")])
+
+    def __init__(self, *args: Any, pathways: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pathway.choices = list(pathways)
+
+
+class ExtendForm(FlaskForm):
+    """More sessions behind the last one."""
+
+    kind = SelectField("What", validators=[InputRequired("Choose what.")])
+    count = IntegerField("How many", validators=[Optional(), NumberRange(1, 40, "1 to 40.")])
+    every_weeks = IntegerField(
+        "Weeks between, for maintenance", validators=[Optional(), NumberRange(1, 12, "1 to 12.")]
+    )
+    reason = StringField("Why", validators=[InputRequired("Say why."), Length(max=1000)])
+
+    def __init__(self, *args: Any, kinds: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind.choices = list(kinds)

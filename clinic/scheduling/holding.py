@@ -117,6 +117,14 @@ def live_holds(patient_id: int, purpose: HoldPurpose) -> Sequence[Hold]:
     return db.session.scalars(statement.order_by(Hold.id)).all()
 
 
+def held_proposal(patient_id: int) -> tuple[UUID, datetime] | None:
+    """The plan whose places are kept for a person now, and until when."""
+    for hold in live_holds(patient_id, HoldPurpose.PROPOSAL):
+        if hold.proposal_id is not None and hold.expires_at > clock.now():
+            return hold.proposal_id, hold.expires_at
+    return None
+
+
 def rows_of(holds: Collection[Hold]) -> Sequence[TreatmentSession]:
     """The places of these holds that are still there."""
     if not holds:

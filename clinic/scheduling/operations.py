@@ -95,7 +95,7 @@ def _propose(patient_id: int, wish: CourseWish, *, by: Actor) -> Offer:
             request = wishes.after_last(request, queries.last_delivered(patient_id, protocol.gives), state)
     found = planning.choices(request, state, wish.count)  # between two transactions: thinking holds no connection
     if isinstance(found, NoCourse):
-        return Offer((), tuple(planning.binding_of(found, request, protocol)))
+        return Offer((), tuple(planning.binding_of(found, request, protocol, state)))
     with transaction():
         rows = [_stored(choice, patient_id, wish, protocol, state) for choice in found]
         db.session.add_all(rows)

@@ -14,6 +14,7 @@ from clinic.scheduling.planner import (
     CourseRequest,
     NoCourse,
     Proposal,
+    Relaxation,
     VisitSpec,
     breaches,
     propose,
@@ -89,8 +90,13 @@ def _distinct_kinds(found: Sequence[Proposal]) -> list[str]:
     return kinds
 
 
-def binding_of(refusal: NoCourse, request: CourseRequest, protocol: Protocol) -> list[dict[str, Any]]:
-    """Which rule binds, and what would open a course, as it is shown and sent."""
+def binding_of(
+    refusal: NoCourse, request: CourseRequest, protocol: Protocol, state: Snapshot | None = None
+) -> list[dict[str, Any]]:
+    """Which rule binds, and what would open a course, as it is shown and sent.
+
+    `change` says the same to a program: what of the wish to change, where that is the wish's to change.
+    """
     text = refusal.text
     if refusal.rule == "device_has_capability":
         text = f"{protocol.name} is not given at {' or '.join(request.locations)}"
@@ -105,11 +111,34 @@ def binding_of(refusal: NoCourse, request: CourseRequest, protocol: Protocol) ->
                     "kind": change.kind,
                     "text": change.text,
                     "starts_on": change.starts_on.isoformat() if change.starts_on else None,
+                    "change": _wish_change(change, state),
                 }
                 for change in refusal.relaxations
             ],
         }
     ]
+
+
+def _wish_change(change: Relaxation, state: Snapshot | None) -> dict[str, Any] | None:
+    """The relaxation as a change of the wish; None where it is not the wish's to change (bookings, staff, gaps)."""
+    match change.kind:
+        case "several":
+            parts = [_wish_change(part, state) for part in change.parts]
+            merged: dict[str, Any] = {}
+            for part in parts:
+                merged |= part or {}
+            return merged if all(parts) else None
+        case "windows":
+            return {"wider_by": change.amount}
+        case "weekdays":
+            return {"weekdays": list(change.weekdays)}
+        case "start_window":
+            return {"latest_start": state.occupancy.date_of(change.days[0]).isoformat()} if state else None
+        case "locations" if state is not None:
+            wanted = [change.location] if change.location is not None else list(state.site_by_name)
+            return {"locations": [state.site_by_name[name].id for name in wanted if name in state.site_by_name]}
+        case _:
+            return None
 
 
 def broken_rules(

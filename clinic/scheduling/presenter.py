@@ -8,6 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from clinic.locations import queries as locations
+from clinic.locations.presenter import miles
+from clinic.locations.zips import Point
 from clinic.scheduling import queries
 from clinic.scheduling.models import CourseProposal, CourseState, SessionState, TreatmentSession, VisitKind
 from clinic.scheduling.planning import Place
@@ -22,6 +24,7 @@ TITLES = {
     "other_time": "Another time of day",
     "later_start": "Later start",
 }
+PRICE_NOTE = "as minutes off the usual time"
 COUNTS = {1: "One whole course fits", 2: "Two whole courses fit", 3: "Three whole courses fit"}
 COST_WORDS = {
     "wait": "waiting for the start",
@@ -110,11 +113,17 @@ def _seen(rows: Sequence[CourseProposal]) -> list[_Seen]:
     ]
 
 
-def compare(rows: Sequence[CourseProposal], chosen: CourseProposal) -> dict[str, Any]:
-    """Columns and rows of the comparison, and the chosen course day by day."""
+def compare(
+    rows: Sequence[CourseProposal], chosen: CourseProposal, home: Point | None = None, left: int | None = None
+) -> dict[str, Any]:
+    """Columns and rows of the comparison, and the chosen course day by day.
+
+    home: from where straight-line miles are counted. left: sessions that a payer still pays for, None: none was asked.
+    """
     seen = _seen(rows)
     starts, ends = [s.times[0].date() for s in seen], [s.times[-1].date() for s in seen]
     changes = [sum(device != s.home for device in s.devices) for s in seen]
+    moves = [sum(x["location_id"] != s.row.plan["location_id"] for x in s.row.plan["sessions"]) for s in seen]
     usual = [Counter(s.minutes).most_common(1)[0] for s in seen]
     closed = _closed(rows)
     table = [
@@ -124,8 +133,12 @@ def compare(rows: Sequence[CourseProposal], chosen: CourseProposal) -> dict[str,
         _line("Usual time", [_usual(s, u) for s, u in zip(seen, usual, strict=True)], [-u[1] for u in usual]),
         _line("Where", [_where(s) for s in seen]),
         _line("Device changes", [str(x) if x else "None" for x in changes], changes),
+        _line("Site changes", [str(x) if x else "None" for x in moves], moves),
+        *([_miles_line(seen, home)] if home is not None else []),
         _line("Days skipped", [", ".join(_skipped(s, closed[s.row.plan["location_id"]])) or "None" for s in seen]),
-        _line("Cost, as minutes", [_price(s.row) for s in seen], [s.row.plan["cost"] for s in seen]),
+        _line("Gaps over four days", [_gaps(s.row) for s in seen], [len(s.row.plan.get("gaps", ())) for s in seen]),
+        *([_approval_line(seen, left)] if left is not None else []),
+        {**_line("Compromises", [_price(s.row) for s in seen], [s.row.plan["cost"] for s in seen]), "note": PRICE_NOTE},
         _line("Why", ["; ".join(s.row.plan["why"]) for s in seen]),
         _line(
             "Why not better?",
@@ -150,6 +163,7 @@ def compare(rows: Sequence[CourseProposal], chosen: CourseProposal) -> dict[str,
         "count": count,
         "path": _proposed_path(mine, closed[chosen.plan["location_id"]]),
         "number": rows.index(chosen) + 1,
+        "notes": [f"Session {number}: {text}" for number, text in chosen.plan["notes"].items()],
     }
 
 
@@ -190,10 +204,35 @@ def _where(seen: _Seen) -> str:
 
 
 def _price(row: CourseProposal) -> str:
+    """What the course asks of the patient beside the best imaginable one, in minutes of a wrong hour."""
     parts = [(COST_WORDS[name], value) for name, value in row.plan["parts"].items() if value]
-    if len(parts) == 1:
-        return f"{row.plan['cost']}: {parts[0][0]}"
-    return f"{row.plan['cost']}" + (f": {', '.join(f'{words} {value}' for words, value in parts)}" if parts else "")
+    if not parts:
+        return "None"
+    listed = ", ".join(f"{value} for {words}" for words, value in sorted(parts, key=lambda part: -part[1]))
+    return listed if len(parts) == 1 else f"{row.plan['cost']} in all: {listed}"
+
+
+def _gaps(row: CourseProposal) -> str:
+    """Breaks that are not the protocol's own, by name."""
+    named = [gap["text"] for gap in row.plan.get("gaps", ()) if not gap["expected"]]
+    return "; ".join(named) or "None"
+
+
+def _miles_line(seen: Sequence[_Seen], home: Point) -> dict[str, Any]:
+    """Straight-line miles from home to the site where most sessions are."""
+    away: list[float | None] = []
+    for each in seen:
+        site = locations.get(each.row.plan["location_id"])
+        known = site.latitude is not None and site.longitude is not None
+        away.append(miles(Point(site.latitude or 0, site.longitude or 0), home) if known else None)
+    texts = ["not known" if x is None else f"{x:.0f} miles" if x >= 1 else "under a mile" for x in away]
+    line = _line("From home", texts, [10**6 if x is None else round(x) for x in away])
+    return {**line, "note": "in a straight line"}
+
+
+def _approval_line(seen: Sequence[_Seen], left: int) -> dict[str, Any]:
+    spare = [left - len(each.times) for each in seen]
+    return _line("Approved", [f"{x} left after it" if x >= 0 else f"{-x} beyond what was approved" for x in spare])
 
 
 def _closed(rows: Sequence[CourseProposal]) -> dict[int, list[date]]:

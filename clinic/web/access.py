@@ -277,6 +277,11 @@ def _patient_only(access: Access) -> Any:
     return None
 
 
+def wants_json() -> bool:
+    """Script asked, and shows the answer itself."""
+    return request.accept_mimetypes.best == "application/json"
+
+
 def is_safe_next(target: str | None) -> bool:
     """A local path, and nothing that a browser would take for another site."""
     return target is not None and target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target

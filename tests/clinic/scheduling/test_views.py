@@ -2,20 +2,23 @@
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from html import unescape
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
+from clinic import clock
 from clinic.db import db
 from clinic.patients import links
 from clinic.patients.models import AccessLink, LinkPurpose
-from clinic.scheduling import appointments, operations, queries
-from clinic.scheduling.models import TreatmentSession
+from clinic.scheduling import appointments, authorising, holding, operations, queries
+from clinic.scheduling.authorising import NewAuthorisation
+from clinic.scheduling.models import Hold, TreatmentSession
 from clinic.scheduling.wishes import CourseWish
 from tests.builders import TESTER, make_decision, make_patient, make_profile, make_task
 from tests.clinic.scheduling.conftest import Scene
@@ -68,6 +71,7 @@ def test_a_course_is_booked_in_three_screens(desk: FlaskClient, scene: Scene) ->
 def test_a_plan_that_was_lost_shows_fresh_ones(desk: FlaskClient, scene: Scene) -> None:
     chosen = look(desk, scene)
     plan = re.findall(r'name="plan" value="([^"]+)"', desk.get(chosen.location).text)[0]
+    holding.let_go(db.session.query(Hold).filter_by(ended_at=None).one().id, by=TESTER)
     other = make_patient()
     make_decision(other)
     db.session.commit()
@@ -83,7 +87,7 @@ def test_a_plan_that_was_lost_shows_fresh_ones(desk: FlaskClient, scene: Scene) 
 def test_no_course_says_why_and_what_would_open_one(desk: FlaskClient, scene: Scene) -> None:
     page = look(desk, scene, after="480", before="510")
     assert page.status_code == 200
-    assert "No course fits" in page.text
+    assert "What stands in the way" in page.text
     assert "hours wider by" in page.text
 
 
@@ -194,3 +198,67 @@ def open_patient_session(client: FlaskClient, patient_id: int, born: date) -> No
 def test_an_approved_patient_is_booked_from_the_worklist(desk: FlaskClient, scene: Scene) -> None:
     task = make_task(kind="book_course", for_role="front_desk", patient_id=scene.patient.id)
     assert f"/staff/courses/new?patient={scene.patient.id}" in desk.get(f"/staff/tasks/{task.id}").text
+
+
+def test_the_first_plan_is_held_and_another_takes_its_place(desk: FlaskClient, scene: Scene) -> None:
+    chosen = look(desk, scene)
+    html = desk.get(chosen.location).text
+    assert "Held for you, 10:00 left" in html
+    plans = re.findall(r'name="plan" value="([^"]+)"', html)[1:]
+    held = post(desk, "/staff/courses/hold", {"plan": plans[1], "plans": plans}, page=chosen.location)
+    assert f"show={plans[1]}" in held.location
+    assert db.session.query(Hold).filter_by(ended_at=None).one().proposal_id == UUID(plans[1])
+    with clock.frozen(clock.now() + timedelta(minutes=9)):
+        assert "Held for you, 1:00 left" in desk.get(chosen.location).text
+
+
+def test_plans_are_compared_in_plain_words(desk: FlaskClient, scene: Scene) -> None:
+    scene.site.latitude, scene.site.longitude = 33.8704, -117.9243
+    db.session.commit()
+    chosen = look(desk, scene, zip_code="90210", earliest="2026-12-21")
+    html = unescape(desk.get(chosen.location).text)
+    for words in ("Site changes", "32 miles", "Gaps over four days", "Compromises", "as minutes off the usual time"):
+        assert words in html
+    assert "Look again with other wishes" in html
+    again = re.search(r'href="([^"]+)">Look again', html)
+    assert again is not None
+    form = desk.get(again[1]).text
+    assert 'value="2026-12-21"' in form
+    assert 'value="90210"' in form
+
+
+def test_a_zip_code_that_is_none_is_refused(desk: FlaskClient, scene: Scene) -> None:
+    answer = look(desk, scene, zip_code="1")
+    assert answer.status_code == 422
+    assert "This is no ZIP code that we know" in answer.text
+
+
+def test_each_relaxation_is_one_button(desk: FlaskClient, scene: Scene) -> None:
+    page = look(desk, scene, after="480", before="510").text
+    assert "No whole course fits this wish." in page
+    forms = re.findall(r'<form method="post" data-once>(.*?)</form>', page, re.DOTALL)
+    wider = next(dict(re.findall(r'name="(\w+)" value="([^"]*)"', form)) for form in forms)
+    assert (wider["after"], wider["before"]) != ("480", "510")
+    answer = desk.post(f"/staff/courses/new?patient={scene.patient.id}", data=wider)
+    assert answer.status_code == 302
+
+
+def test_sessions_beyond_what_was_approved_are_named(desk: FlaskClient, scene: Scene) -> None:
+    new = NewAuthorisation(
+        patient_id=scene.patient.id,
+        payer="Acme",
+        number="A1",
+        pathway="tms",
+        sessions_approved=30,
+        valid_from=date(2026, 11, 1),
+        valid_until=date(2027, 6, 1),
+    )
+    authorising.add_authorisation(new, by=TESTER)
+    chosen = look(desk, scene)
+    html = desk.get(chosen.location).text
+    assert "6 beyond what was approved" in html
+    plan = re.findall(r'name="plan" value="([^"]+)"', html)[1]
+    refused = post(desk, "/staff/courses", {"plan": plan}, page=chosen.location)
+    assert refused.status_code == 409
+    assert "6 sessions of 36 would lie outside" in refused.text
+    assert "Session 31" in refused.text

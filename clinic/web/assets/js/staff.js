@@ -222,6 +222,60 @@ function live() {
   document.addEventListener("visibilitychange", look);
 }
 
+/** How long the chosen plan is kept: warned at two minutes, one key keeps it longer, another plan is kept in its place. */
+function holdClock() {
+  const form = document.querySelector("[data-hold]");
+  if (!form) return;
+  const mark = form.querySelector("[data-hold-words]");
+  const words = mark.querySelector("span");
+  const said = form.querySelector("[data-hold-said]");
+  let ends = Date.now() + Number(form.dataset.seconds) * 1000;
+  let held = form.dataset.held;
+  let warned = false;
+  let later = 0;
+  const tick = () => {
+    if (!held) return;
+    const left = Math.max(0, Math.round((ends - Date.now()) / 1000));
+    words.textContent = left ? `Held for you, ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")} left` : "The hold ran out: the times may be taken";
+    mark.dataset.is = left > 120 ? "good" : "due";
+    if (left <= 120 && !warned) {
+      warned = true;
+      said.textContent = left ? "Two minutes left. Press H to hold the plan longer." : "The hold ran out. Press H to hold the plan again.";
+    }
+  };
+  const keep = async () => {
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
+      const body = await answer.json();
+      said.textContent = body.say;
+      if (answer.ok) {
+        [ends, held, warned] = [Date.now() + body.seconds * 1000, form.elements.plan.value, false];
+        form.querySelector("button").firstChild.data = "Hold ten minutes more ";
+      } else {
+        held = "";
+        words.textContent = body.say;
+        mark.dataset.is = "due";
+      }
+    } catch {
+      words.textContent = "Not held: the clinic's server did not answer";
+      mark.dataset.is = "due";
+    }
+    document.dispatchEvent(new Event("daybreak:ready"));
+    tick();
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    keep();
+  });
+  document.addEventListener("change", (event) => {
+    if (!event.target.closest?.(".plans") || event.target.value === held) return;
+    form.elements.plan.value = event.target.value;
+    clearTimeout(later);
+    later = setTimeout(keep, 500);
+  });
+  setInterval(tick, 1000);
+}
+
 function pickers() {
   document.addEventListener("change", (event) => {
     const form = event.target.closest?.("form[data-submit-on-change]");
@@ -258,6 +312,7 @@ problems();
 alerts();
 live();
 pickers();
+holdClock();
 wideTables();
 visit();
 addEventListener("resize", wideTables);
