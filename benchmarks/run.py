@@ -11,6 +11,7 @@ QUESTIONS = {
     "planner_fill": "How soon is it known who could use a freed slot, against looking by hand?",
     "planner_online": "How long does the exact optimum take, against planning by hand?",
     "planner_repair": "How good is a repair after an outage, against the nearest free slot for each, and how soon?",
+    "reminders": "How many reminders a second, end to end, against a Celery task of one insert? Does the sweep grow?",
     "stack": "What does the running clinic weigh, and how soon is it ready?",
 }
 

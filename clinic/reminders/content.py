@@ -160,12 +160,12 @@ _CHECKS: dict[Purpose, Callable[[Message, Addressee | None, Facts], str | None]]
 
 def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Facts) -> Content:
     """Facts for the wording. Single-use links are made here, in the claim's transaction, and stay in the kept body."""
-    base, profile = facts.settings.base_url, facts.profile
+    base = facts.settings.base_url
     common: dict[str, Any] = {
         "purpose": purpose,
         "language": to.language if to is not None else "en",
-        "clinic": profile.short_name if profile is not None else "Daybreak",
-        "phone": as_people_read(profile.phone) if profile is not None else "",
+        "clinic": facts.clinic.short_name,
+        "phone": as_people_read(facts.clinic.phone),
         "home": f"{base}/me" if to is not None else f"{base}/staff/",
         "unsubscribe": unsubscribe_url(row, facts),
     }

@@ -3,22 +3,20 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select, text
 from sqlalchemy.orm import aliased
 
 from clinic.config import Settings
 from clinic.db import db
 from clinic.eligibility.models import PatientAsk
 from clinic.intake.models import Intake
-from clinic.locations import queries as locations
-from clinic.locations.models import ClinicProfile, Location
-from clinic.patients.models import Channel, ChannelConsent, LinkRequest, Patient
-from clinic.reminders.models import DeadAddress, Message, MessageText
+from clinic.patients.models import Channel, LinkRequest, Patient
+from clinic.reminders.models import Message, MessageText
 from clinic.reminders.purposes import TRAITS, Purpose
 from clinic.reminders.wording import Parts, Place, When
 from clinic.scheduling.models import Course, Mode, SessionState, TreatmentSession
@@ -46,6 +44,50 @@ class Addressee:
     told_today: int
 
 
+class Clinic(NamedTuple):
+    """Who writes."""
+
+    short_name: str
+    phone: str
+
+
+_COMMON = text(
+    """
+    SELECT jsonb_build_object(
+        'clinic', coalesce((SELECT jsonb_build_array(short_name, phone) FROM clinic_profile), '["Daybreak", ""]'),
+        'consents', coalesce((
+            SELECT jsonb_agg(jsonb_build_array(patient_id, channel, granted)) FROM channel_consents
+            WHERE patient_id = ANY(:ids) AND superseded_at IS NULL), '[]'),
+        'dead', coalesce((
+            SELECT jsonb_agg(jsonb_build_array(p.id, d.channel)) FROM patients p
+            CROSS JOIN LATERAL (VALUES ('email', p.email_blind), ('sms', p.phone_blind)) v (channel, blind)
+            JOIN dead_addresses d ON d.channel = v.channel AND d.address_blind = v.blind AND d.cleared_at IS NULL
+            WHERE p.id = ANY(:ids)), '[]'),
+        'told', coalesce((
+            SELECT jsonb_agg(jsonb_build_array(patient_id, channel, extract(epoch FROM sent_at))) FROM messages
+            WHERE patient_id = ANY(:ids) AND created_at > :created AND sent_at > :lately AND purpose = ANY(:own)), '[]'),
+        'places', coalesce((SELECT jsonb_agg(jsonb_build_array(id, name, address, tz)) FROM locations), '[]'),
+        'texts', coalesce((
+            SELECT jsonb_agg(jsonb_build_array(key, language, version, parts)) FROM message_texts
+            WHERE superseded_at IS NULL), '[]'))
+    """
+)
+
+
+@cache
+def _sessions() -> Any:
+    """Sessions, and of each whether none of its course came or comes before it."""
+    before = aliased(TreatmentSession)
+    earlier = select(before.id).where(
+        before.course_id == TreatmentSession.course_id,
+        before.starts_at < TreatmentSession.starts_at,
+        before.state.in_(TOOK_OR_TAKES_PLACE),
+    )
+    statement = select(TreatmentSession, TreatmentSession.course_id.is_not(None) & ~earlier.exists())
+    wanted = TreatmentSession.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
+    return statement.where(wanted).execution_options(populate_existing=True)
+
+
 class Facts:
     """Everything that the rows of one batch need. Each kind is read when it is first asked for, for all rows."""
 
@@ -63,58 +105,62 @@ class Facts:
             return None
         patient = self.patients[row.patient_id]
         key = (row.patient_id, row.channel)
-        blind = patient.email_blind if row.channel == Channel.EMAIL else patient.phone_blind
         midnight = self.now.astimezone(ZoneInfo(patient.tz)).replace(hour=0, minute=0, second=0, microsecond=0)
         return Addressee(
             patient_id=patient.id,
             address=patient.email if row.channel == Channel.EMAIL else patient.phone,
             granted=self._consents.get(key),
-            is_dead=(row.channel, blind) in self._dead,
+            is_dead=key in self._dead,
             tz=patient.tz,
             language=patient.language,
             style=patient.message_style,
             told_today=sum(at >= midnight for at in self._told[key]),
         )
 
+    # -- what every row needs: one statement, asked after the people are locked, so that it sees what they said last
+
     @cached_property
-    def profile(self) -> ClinicProfile | None:
-        return locations.profile()
+    def _common(self) -> dict[str, Any]:
+        own = [str(purpose) for purpose, trait in TRAITS.items() if trait.keeps_quiet]
+        found: dict[str, Any] = db.session.scalar(
+            _COMMON,
+            {
+                "ids": list(self.patients),
+                "own": own,
+                "created": self.now - LONGEST_WAIT,
+                "lately": self.now - timedelta(hours=26),
+            },
+        )
+        return found
+
+    @cached_property
+    def clinic(self) -> Clinic:
+        return Clinic(*self._common["clinic"])
 
     @cached_property
     def _consents(self) -> dict[tuple[int, str], bool]:
-        rows = db.session.execute(
-            select(ChannelConsent.patient_id, ChannelConsent.channel, ChannelConsent.granted).where(
-                ChannelConsent.patient_id.in_(self.patients), ChannelConsent.superseded_at.is_(None)
-            )
-        )
-        return {(row.patient_id, row.channel): row.granted for row in rows}
+        return {(patient_id, channel): granted for patient_id, channel, granted in self._common["consents"]}
 
     @cached_property
-    def _dead(self) -> set[tuple[str, bytes | None]]:
-        blinds = {blind for one in self.patients.values() for blind in (one.email_blind, one.phone_blind) if blind}
-        rows = db.session.execute(
-            select(DeadAddress.channel, DeadAddress.address_blind).where(
-                DeadAddress.address_blind.in_(blinds), DeadAddress.cleared_at.is_(None)
-            )
-        )
-        return {(row.channel, row.address_blind) for row in rows}
+    def _dead(self) -> set[tuple[int, str]]:
+        return {(patient_id, channel) for patient_id, channel in self._common["dead"]}
 
     @cached_property
     def _told(self) -> dict[tuple[int, str], list[datetime]]:
         """When the person was told something of their course lately, over each channel."""
-        own = [str(purpose) for purpose, trait in TRAITS.items() if trait.keeps_quiet]
-        found = db.session.execute(
-            select(Message.patient_id, Message.channel, Message.sent_at).where(
-                Message.patient_id.in_(self.patients),
-                Message.created_at > self.now - LONGEST_WAIT,
-                Message.sent_at > self.now - timedelta(hours=26),
-                Message.purpose.in_(own),
-            )
-        )
         told: dict[tuple[int, str], list[datetime]] = defaultdict(list)
-        for row in found:
-            told[row.patient_id, row.channel].append(row.sent_at)
+        for patient_id, channel, sent_at in self._common["told"]:
+            told[patient_id, channel].append(datetime.fromtimestamp(sent_at, UTC))
         return told
+
+    @cached_property
+    def _places(self) -> dict[int, Place]:
+        return {key: Place(name, address, tz) for key, name, address, tz in self._common["places"]}
+
+    @cached_property
+    def texts(self) -> dict[tuple[str, str], tuple[int, Parts]]:
+        """The clinic's own texts in force: version and parts by key and language."""
+        return {(key, language): (version, parts) for key, language, version, parts in self._common["texts"]}
 
     def note_told(self, row: Message) -> None:
         """One more message to the person in this batch."""
@@ -124,8 +170,18 @@ class Facts:
     # -- what rows are about
 
     @cached_property
+    def _sessions(self) -> Sequence[Any]:
+        wanted = [row.session_id for row in self.rows if row.session_id is not None]
+        return db.session.execute(_sessions(), {"ids": wanted}).all() if wanted else []
+
+    @cached_property
     def sessions(self) -> dict[int, TreatmentSession]:
-        return _by_id(TreatmentSession, (row.session_id for row in self.rows))
+        return {session.id: session for session, _ in self._sessions}
+
+    @cached_property
+    def firsts(self) -> set[int]:
+        """Sessions of the rows before which no session of their course took or takes place."""
+        return {session.id for session, is_first in self._sessions if is_first}
 
     @cached_property
     def courses(self) -> dict[int, Course]:
@@ -156,21 +212,6 @@ class Facts:
         return _by_id(Intake, (number_of(row) for row in self.rows if row.matter.startswith("i:")))
 
     @cached_property
-    def firsts(self) -> set[int]:
-        """Sessions of the rows before which no session of their course took or takes place."""
-        before = aliased(TreatmentSession)
-        earlier = select(before.id).where(
-            before.course_id == TreatmentSession.course_id,
-            before.starts_at < TreatmentSession.starts_at,
-            before.state.in_(TOOK_OR_TAKES_PLACE),
-        )
-        wanted = [row.session_id for row in self.rows if row.session_id is not None]
-        firsts = select(TreatmentSession.id).where(
-            TreatmentSession.id.in_(wanted), TreatmentSession.course_id.is_not(None), ~earlier.exists()
-        )
-        return set(db.session.scalars(firsts))
-
-    @cached_property
     def _upcoming(self) -> dict[int, list[TreatmentSession]]:
         wanted = {row.patient_id for row in self.rows if row.purpose in ABOUT_ALL_VISITS}
         found: dict[int, list[TreatmentSession]] = defaultdict(list)
@@ -188,22 +229,12 @@ class Facts:
         assert row.patient_id is not None
         return [one for one in self._upcoming[row.patient_id] if row.course_id in (None, one.course_id)]
 
-    @cached_property
-    def _places(self) -> dict[int, Place]:
-        rows = db.session.execute(select(Location.id, Location.name, Location.address, Location.tz))
-        return {row.id: Place(row.name, row.address, row.tz) for row in rows}
-
     def named(self, sessions: Iterable[TreatmentSession]) -> list[When]:
         """Visits as messages name them."""
         return [When(one.starts_at, self._places[one.location_id], one.mode == Mode.VIDEO) for one in sessions]
 
     def place(self, location_id: int) -> Place:
         return self._places[location_id]
-
-    @cached_property
-    def texts(self) -> dict[tuple[str, str], tuple[int, Parts]]:
-        """The clinic's own texts in force: version and parts by key and language."""
-        return own_texts()
 
 
 def own_texts() -> dict[tuple[str, str], tuple[int, Parts]]:

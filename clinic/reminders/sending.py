@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ARRAY, BigInteger, any_, bindparam, func, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from clinic import clock
-from clinic.db import db, transaction
-from clinic.errors import NotFound
+from clinic.db import UTCDateTime, db, transaction
 from clinic.patients import queries as patients
 from clinic.patients.models import Channel, Patient
 from clinic.reminders import content, dead, due, finding, ledger, queries, signed, wording
@@ -91,7 +91,7 @@ def send_message(message_id: int) -> None:
     """Make one try. Nothing happens where another worker was faster."""
     try:
         claims = _claim_one(message_id)
-    except (OperationalError, NotFound):
+    except OperationalError:
         raise
     except Exception as fault:  # a row that cannot be read or worded ends on the worklist and holds up no other
         log.exception("message %s: fault before sending", message_id)
@@ -137,7 +137,8 @@ def _claim_waiting(lane: str, limit: int) -> tuple[list[Claim], int]:
             .with_for_update(skip_locked=True)
         )
         picked = db.session.execute(waiting).all()
-        people = _lock_people({row.patient_id for row in picked if row.patient_id is not None}, skip_locked=True)
+        wanted = {row.patient_id for row in picked if row.patient_id is not None}
+        people = _lock_people(wanted, skip_locked=True) if wanted else {}
         ids = [row.id for row in picked if row.patient_id is None or row.patient_id in people]
         if not ids:
             return [], 0
@@ -147,16 +148,13 @@ def _claim_waiting(lane: str, limit: int) -> tuple[list[Claim], int]:
 
 def _claim_one(message_id: int) -> list[Claim]:
     with transaction():
-        now = clock.now()
-        patient_id = queries.get(message_id).patient_id
         # Changes that are told together are claimed one after another.
-        people = _lock_people({patient_id}, skip_locked=False) if patient_id is not None else {}
+        people = _lock_people(select(Message.patient_id).where(Message.id == message_id), skip_locked=False)
+        now = clock.now()
         return _prepare_all(_take([message_id], now), people, now)
 
 
-def _lock_people(ids: set[int], *, skip_locked: bool) -> dict[int, Patient]:
-    if not ids:
-        return {}
+def _lock_people(ids: Any, *, skip_locked: bool) -> dict[int, Patient]:
     statement = (
         select(Patient)
         .where(Patient.id.in_(ids))
@@ -168,9 +166,21 @@ def _lock_people(ids: set[int], *, skip_locked: bool) -> dict[int, Patient]:
 
 
 def _take(ids: Sequence[int], now: datetime) -> Sequence[Message]:
-    statement = (
+    taken = db.session.scalars(_claim(), {"ids": list(ids), "now": now})
+    return sorted(taken, key=lambda row: (row.deadline, row.id))
+
+
+@cache
+def _claim() -> Any:
+    """Whoever gets a row back has it, and nobody else."""
+    now = bindparam("now", type_=UTCDateTime)
+    return (
         update(Message)
-        .where(Message.id.in_(ids), Message.state == MessageState.DUE, Message.not_before <= now)
+        .where(
+            Message.id == any_(bindparam("ids", type_=ARRAY(BigInteger))),
+            Message.state == MessageState.DUE,
+            Message.not_before <= now,
+        )
         .values(
             state=MessageState.SENDING,
             claimed_at=now,
@@ -178,9 +188,8 @@ def _take(ids: Sequence[int], now: datetime) -> Sequence[Message]:
             tried_at=func.coalesce(Message.tried_at, now),
         )
         .returning(Message)
-        .execution_options(populate_existing=True)
+        .execution_options(populate_existing=True, synchronize_session=False)
     )
-    return sorted(db.session.scalars(statement), key=lambda row: (row.deadline, row.id))
 
 
 def _prepare_all(rows: Sequence[Message], people: dict[int, Patient], now: datetime) -> list[Claim]:

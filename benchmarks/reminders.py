@@ -1,0 +1,256 @@
+"""How many reminders a second does one worker process send, end to end, against a Celery task that does one insert?
+
+Sweep, ring, claim, send to a local gateway, record; one row a task, and rows in batches. Starts its own durable
+PostgreSQL, Redis, gateway and worker; the baseline runs beside it in the same run. Then: does the sweep grow with the
+years that the clinic has behind it?
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from flask import Flask
+from flask_migrate import upgrade
+from redis import Redis
+from sqlalchemy import create_engine, text
+
+from clinic import clock, jobs
+from clinic.app import create_app
+from clinic.config import Settings
+from clinic.db import db
+from clinic.embedded.postgres import PostgresServer
+from clinic.embedded.redis import RedisServer
+from clinic.jobs import Job
+from clinic.reminders import ledger, queries
+from tests import many_visits
+
+ROOT = Path(__file__).parent.parent
+START = datetime(2026, 11, 24, 0, 5, tzinfo=UTC)  # Monday, 16:05 in Los Angeles
+TOMORROW = datetime(2026, 11, 24, 18, tzinfo=UTC)
+RING_AT_ONCE = 500  # rings in the broker: they are short-lived
+GOAL = 0.6
+HISTORY = 2_000_000
+
+
+@dataclass
+class Bench:
+    """The clinic under test, and the environment of its workers."""
+
+    app: Flask
+    redis: Redis
+    environment: dict[str, str]
+
+    @contextmanager
+    def worker(self, module: str) -> Iterator[None]:
+        """One worker process on the normal queue, once it works."""
+        self.redis.flushall()
+        command = [sys.executable, "-m", "celery", "-A", module, "worker", "-Q", "normal", "-c", "1", "-l", "WARNING"]
+        command += ["--without-mingle", "--without-gossip"]
+        process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, stderr=None)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def count(sql: str) -> int:
+    db.session.rollback()
+    return int(db.session.scalar(text(sql)) or 0)
+
+
+def drain(ring: Callable[[int], int], done: Callable[[], int], wanted: int, seconds: float) -> float:
+    """Ring and wait; answers how many a second were done. `ring(n)` rings n times at most, and answers how often."""
+    while not done():  # the worker starts up: the first one is not counted
+        ring(1)
+        time.sleep(0.3)
+    begun, before, rung = time.perf_counter(), done(), 0
+    while True:
+        now_done = done() - before
+        elapsed = time.perf_counter() - begun
+        if now_done >= wanted - before or elapsed > seconds:
+            return now_done / elapsed
+        if rung - now_done < RING_AT_ONCE:
+            rung += ring(RING_AT_ONCE)
+        time.sleep(0.02)
+
+
+def bare(bench: Bench, wanted: int, seconds: float) -> float:
+    """Inserts a second."""
+    db.session.execute(text("CREATE TABLE IF NOT EXISTS bare (id bigserial PRIMARY KEY, number int, said text)"))
+    db.session.execute(text("TRUNCATE bare"))
+    db.session.commit()
+    celery = bench.app.extensions["celery"]
+
+    def ring(times: int) -> int:
+        for number in range(times):
+            celery.send_task("bare.insert", kwargs={"number": number}, expires=30, queue="normal")
+        return times
+
+    with bench.worker("benchmarks.bare_task:celery"):
+        return drain(ring, lambda: count("SELECT count(*) FROM bare"), wanted, seconds)
+
+
+SENT = "SELECT count(*) FROM messages WHERE state = 'sent'"
+
+
+def reminders(bench: Bench, wanted: int, seconds: float, *, in_batches: bool) -> tuple[float, float]:
+    """Reminders a second, and seconds of the sweep that wrote their rows."""
+    db.session.execute(text("TRUNCATE messages CASCADE"))
+    db.session.commit()
+    begun = time.perf_counter()
+    ledger.sweep()
+    swept = time.perf_counter() - begun
+    waiting = iter(queries.due_ids(clock.now(), wanted))
+
+    def ring(times: int) -> int:
+        if in_batches:
+            jobs.ring(Job.SEND_NORMAL)
+            return times
+        rung = 0
+        for message_id, _ in zip(waiting, range(times), strict=False):
+            jobs.ring(Job.SEND_MESSAGE, message_id=message_id)
+            rung += 1
+        return rung
+
+    with bench.worker("workers.celery_app:celery"):
+        rate = drain(ring, lambda: count(SENT), wanted, seconds)
+    return 1 / (1 / rate + swept / wanted), swept  # the sweep is part of the way
+
+
+def at_size(bench: Bench, size: int, seconds: float) -> bool:
+    """Print one comparison; answers whether the goal was met."""
+    inserts = bare(bench, size, seconds)
+    single, swept = reminders(bench, size, seconds, in_batches=False)
+    batched, _ = reminders(bench, size, seconds, in_batches=True)
+    print(f"{size} due rows: one by one / bare insert = {single / inserts:.2f}; in batches {batched / inserts:.1f}")
+    print(
+        f"  bare insert {inserts:.0f}/s   one by one {single:.0f}/s   batches {batched:.0f}/s   "
+        f"sweep {swept:.2f} s, {swept / size * 1000:.2f} ms a row"
+    )
+    return single / inserts >= GOAL
+
+
+def sweeps(times: int = 7) -> float:
+    """Median milliseconds of a sweep that finds nothing new."""
+    ledger.sweep()
+    took = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        ledger.sweep()
+        took.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(took)
+
+
+def with_history(visit_id: int, history: int) -> None:
+    """The sweep beside a day's visits with few and with very many of the past."""
+    upcoming = count("SELECT count(*) FROM treatment_sessions WHERE state = 'booked'")
+    many_visits.analyze()
+    few = sweeps()
+    step = 200_000
+    past = START - timedelta(days=365 * 10)
+    each = timedelta(days=365 * 10 - 2) / history
+    for first in range(10_000_001, 10_000_001 + history, step):
+        last = min(first + step, 10_000_001 + history) - 1
+        many_visits.visits(visit_id, first, last, past - 10_000_001 * each, each=each, state="completed")
+    many_visits.analyze()
+    many = sweeps()
+    print(f"sweep with {history} visits of the past / without = {many / few:.2f}")
+    print(f"  without {few:.0f} ms   with {many:.0f} ms   {upcoming} visits ahead, all in the ledger")
+
+
+@contextmanager
+def gateway() -> Iterator[str]:
+    """The port of a gateway that takes every text."""
+    sink = subprocess.Popen([sys.executable, str(ROOT / "benchmarks/sink.py")], stdout=subprocess.PIPE, text=True)
+    assert sink.stdout is not None
+    try:
+        yield sink.stdout.readline().strip()
+    finally:
+        sink.terminate()
+
+
+@contextmanager
+def running() -> Iterator[Bench]:
+    """Servers, a migrated database and the gateway."""
+    with (
+        gateway() as port,
+        tempfile.TemporaryDirectory(prefix="daybreak-bench-") as folder,
+        PostgresServer(Path(folder) / "pg", durable=True) as server,
+        RedisServer(Path(folder) / "redis") as redis,
+    ):
+        engine = create_engine(server.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("CREATE DATABASE bench"))
+        engine.dispose()
+        settings = Settings(
+            database_url=server.url("bench"),
+            redis_url=redis.url,
+            instance=Path(folder),
+            secret_keys=("benchmark-signing-key-0123456789",),
+            data_keys=("benchmark-data-key-0123456789",),
+            public_url="https://clinic.example.org",
+            sms_url=f"http://127.0.0.1:{port}",
+            sms_account="AC1",
+            sms_token="secret",
+            sms_from="+17145550100",
+            clock_offset=(START - datetime.now(UTC)).total_seconds(),
+        )
+        app = create_app(settings)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("CLINIC_")},
+            "PYTHONPATH": str(ROOT),
+            "CLINIC_INSTANCE": folder,
+            "CLINIC_DATABASE_URL": settings.database_url,
+            "CLINIC_REDIS_URL": settings.redis_url,
+            "CLINIC_SECRET_KEYS": settings.secret_keys[0],
+            "CLINIC_DATA_KEYS": settings.data_keys[0],
+            "CLINIC_PUBLIC_URL": settings.public_url,
+            "CLINIC_SMS_URL": settings.sms_url,
+            "CLINIC_SMS_ACCOUNT": "AC1",
+            "CLINIC_SMS_TOKEN": "secret",
+            "CLINIC_SMS_FROM": settings.sms_from,
+            "CLINIC_CLOCK_OFFSET": str(settings.clock_offset),
+        }
+        with app.app_context():
+            upgrade()
+            yield Bench(app, Redis.from_url(settings.redis_url), environment)
+            db.session.remove()
+            db.engine.dispose()
+
+
+def main() -> int:
+    """Print each comparison; exit 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 100_000])
+    parser.add_argument("--history", type=int, default=HISTORY)
+    parser.add_argument("--seconds", type=float, default=20.0, help="most that one measurement takes")
+    options = parser.parse_args()
+    met = True
+    with running() as bench:
+        visit_id, there = many_visits.prepare(), 0
+        for size in options.sizes:
+            many_visits.people(there + 1, size)
+            later = timedelta(hours=6) / size
+            many_visits.visits(visit_id, there + 1, size, TOMORROW, each=later, state="booked")
+            there = size
+            many_visits.analyze()
+            met &= at_size(bench, size, options.seconds)
+        if options.history:
+            with_history(visit_id, options.history)
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
