@@ -14,7 +14,7 @@ from clinic.patients import links
 from clinic.patients import queries as patients
 from clinic.patients.contact import REGION
 from clinic.patients.models import Channel, LinkPurpose, MessageStyle, about
-from clinic.reminders import briefing, due, finding, queries, signed
+from clinic.reminders import briefing, due, finding, offers, queries, signed
 from clinic.reminders.channels.base import Attachment
 from clinic.reminders.due import Purpose
 from clinic.reminders.facts import UPCOMING, Addressee, Facts, number_of
@@ -27,6 +27,7 @@ from clinic.scheduling.models import PERSON, CourseState, Mode, SessionState, Tr
 from clinic.surveys.models import SurveyState
 
 TOLD_EACH = ("obs", PERSON)  # visits that no weekly message tells of
+MORNING = (Purpose.STAFF_DIGEST, Purpose.AUTHORIZATION_ENDING)
 NO_CONSENT = "no consent to this channel"
 
 
@@ -104,6 +105,21 @@ def _missed_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | N
     return None if row.matter == due.visit_key(visit.id, visit.starts_at) else "the visit was moved"
 
 
+def _offer_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    return None if offers.sessions_of(row.matter, facts.now) else "the offer is over"
+
+
+def _authorization_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    found = facts.authorizations.get(number_of(row))
+    if found is None or found.ended_at is not None or found.valid_until > _soon(facts):
+        return "the approval was extended or ended"
+    return _staff_is_void(row, to, facts)
+
+
+def _soon(facts: Facts) -> date:
+    return facts.now.date() + timedelta(days=due.AUTHORIZATION_DAYS + 1)
+
+
 def _survey_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
     survey = facts.surveys.get(row.survey_id or 0)
     return None if survey is not None and survey.state == SurveyState.OPEN else "the check-in is not open"
@@ -145,6 +161,8 @@ _CHECKS: dict[Purpose, Callable[[Message, Addressee | None, Facts], str | None]]
     Purpose.SESSION_MOVED: _change_is_void,
     Purpose.SESSION_CANCELLED: _change_is_void,
     Purpose.MISSED_VISIT: _missed_is_void,
+    Purpose.FREED_SLOT: _offer_is_void,
+    Purpose.AUTHORIZATION_ENDING: _authorization_is_void,
     Purpose.SURVEY_DUE: _survey_is_void,
     Purpose.SURVEY_OVERDUE: _survey_is_void,
     Purpose.ANSWERS_MISSING: _missing_is_void,
@@ -173,9 +191,13 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Fact
         return Content(**common | _call(row, facts))
     if purpose is Purpose.STAFF_DIGEST:
         return Content(**common | _morning(row, facts))
+    if purpose is Purpose.AUTHORIZATION_ENDING:
+        return Content(**common | _authorization(row, facts))
     assert to is not None
     if purpose in _SINGLE_USE:
         return Content(**common, url=f"{base}/l/{_SINGLE_USE[purpose](row, to, facts)}")
+    if purpose is Purpose.FREED_SLOT:
+        return Content(**common | _offer(row, facts))
     visits = _visits(row, purpose, facts)
     token = signed.sign(Use.VISIT, row.id, facts.settings.secret_keys)
     return Content(
@@ -227,7 +249,7 @@ def unsubscribe_url(row: Message, facts: Facts) -> str:
         return ""
     if row.patient_id is not None and row.purpose != Purpose.LINK:
         return f"{base}/unsubscribe/{signed.sign(Use.MAIL, row.patient_id, keys)}"
-    if row.purpose == Purpose.STAFF_DIGEST and row.staff_id is not None:
+    if row.staff_id is not None and row.purpose in MORNING:
         return f"{base}/unsubscribe/{signed.sign(Use.STAFF_MAIL, row.staff_id, keys)}"
     return ""
 
@@ -318,6 +340,27 @@ def _call(row: Message, facts: Facts) -> dict[str, Any]:
         "tz": sites[0].tz if sites else "UTC",
         "record": f"Record {number}" if number else "",
         "url": f"{facts.settings.base_url}/staff/tasks/{task.id}",
+    }
+
+
+def _offer(row: Message, facts: Facts) -> dict[str, Any]:
+    found = offers.sessions_of(row.matter, facts.now)
+    assert found is not None
+    visits = [When(starts_at, facts.place(location_id)) for starts_at, location_id in found.visits]
+    token = signed.sign(Use.OFFER, row.id, facts.settings.secret_keys)
+    return {"visits": visits, "until": found.until, "url": f"{facts.settings.base_url}/o/{token}"}
+
+
+def _authorization(row: Message, facts: Facts) -> dict[str, Any]:
+    found = facts.authorizations[number_of(row)]
+    number = patients.get(found.patient_id).record_number
+    tz = facts.place(row.location_id).tz if row.location_id is not None else "UTC"
+    return {
+        "record": f"Record {number}",
+        "until": datetime.combine(found.valid_until, due.STAFF_DIGEST_UNTIL, ZoneInfo(tz)),
+        "tz": tz,
+        "count": found.sessions_approved - found.sessions_taken,
+        "url": f"{facts.settings.base_url}/staff/patients/{found.patient_id}",
     }
 
 

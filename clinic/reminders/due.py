@@ -25,6 +25,8 @@ CHANGE_ENDS = timedelta(minutes=15)
 BOOKING_TOLD_WITHIN = timedelta(days=2)
 PREPARE_DAYS = 3  # before the first visit
 RIDE_DAYS = 2  # before the visit: time to find someone who drives
+OFFER_ENDS = timedelta(minutes=15)  # less than that is not enough to answer
+AUTHORIZATION_DAYS = 14  # before an approval runs out
 MISSED_AFTER = timedelta(hours=1)  # a person who is only late is not told that they were missed
 MISSED_LASTS = timedelta(hours=24)
 MISSING_AFTER = timedelta(days=2)  # without an answer
@@ -135,6 +137,16 @@ def survey_key(survey_id: int, step: int) -> str:
 def link_key(request_id: int) -> str:
     """One request for a link."""
     return f"l:{request_id}"
+
+
+def offer_key(offer_id: int) -> str:
+    """One course off the waiting list."""
+    return f"o:{offer_id}"
+
+
+def plan_key(change_id: int, revision: int) -> str:
+    """An earlier time that waits for a yes."""
+    return f"x:{change_id}#{revision}"
 
 
 def ask_key(ask_id: int) -> str:
@@ -295,7 +307,24 @@ def answers_missing(key: str, waits_since: datetime, tz: str, now: datetime) -> 
     return Due(purpose=Purpose.ANSWERS_MISSING, occurrence=key, not_before=opens, deadline=ends)
 
 
+def freed_slot(key: str, expires_at: datetime, tz: str, now: datetime) -> Due | None:
+    """At once, out of quiet hours; None where too little of the offer is left to answer it."""
+    opens, ends = after_quiet(now, tz), expires_at - OFFER_ENDS
+    return Due(purpose=Purpose.FREED_SLOT, occurrence=key, not_before=opens, deadline=ends) if opens < ends else None
+
+
 # -- staff ------------------------------------------------------------------------------------------------------------
+
+
+def authorization_ending(authorization_id: int, day: date, tz: str) -> Due:
+    """With the mail of the morning, once an approval and person."""
+    whole = staff_digest(day, tz)
+    return Due(
+        purpose=Purpose.AUTHORIZATION_ENDING,
+        occurrence=f"a:{authorization_id}",
+        not_before=whole.not_before,
+        deadline=whole.deadline,
+    )
 
 
 def staff_digest(day: date, tz: str) -> Due:

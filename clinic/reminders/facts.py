@@ -19,7 +19,7 @@ from clinic.patients.models import Channel, LinkRequest, Patient
 from clinic.reminders.models import Message, MessageText
 from clinic.reminders.purposes import TRAITS, Purpose
 from clinic.reminders.wording import Parts, Place, When
-from clinic.scheduling.models import Course, Mode, SessionState, TreatmentSession
+from clinic.scheduling.models import Authorisation, Course, Mode, SessionState, TreatmentSession
 from clinic.staff.models import StaffUser
 from clinic.surveys.models import Survey
 from clinic.tasks.models import Task
@@ -198,6 +198,11 @@ class Facts:
     @cached_property
     def staff(self) -> dict[int, StaffUser]:
         return _by_id(StaffUser, (row.staff_id for row in self.rows))
+
+    @cached_property
+    def authorizations(self) -> dict[int, Authorisation]:
+        wanted = (number_of(row) for row in self.rows if row.purpose == Purpose.AUTHORIZATION_ENDING)
+        return _by_id(Authorisation, wanted)
 
     @cached_property
     def requests(self) -> dict[int, LinkRequest]:

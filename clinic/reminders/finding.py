@@ -70,6 +70,7 @@ _NOT_WRITTEN = """
 _INSTANTS = {
     name: UTCDateTime()
     for name in (
+        "expires_at",
         "starts_at",
         "booked_at",
         "first_starts_at",
@@ -185,6 +186,22 @@ _MISSING = f"""
     {_CONSENTED.format(patient="x.patient_id")}
     WHERE {_NOT_WRITTEN.format(purpose="'answers_missing'", occurrence="x.key")}
 """  # noqa: S608
+# Places that are held until the person says yes: a course off the waiting list, or earlier times of their own.
+_OFFERS = f"""
+    SELECT x.key, x.patient_id, x.course_id, x.location_id, x.expires_at, p.tz, k.channel
+    FROM (
+        SELECT 'o:' || o.id AS key, o.patient_id, NULL::bigint AS course_id,
+            cast(c.plan ->> 'location_id' AS int) AS location_id, o.expires_at
+        FROM waitlist_offers o JOIN course_proposals c ON c.id = o.proposal_id
+        WHERE o.state = 'open' AND o.expires_at > :now
+        UNION ALL
+        SELECT 'x:' || h.id || '#' || h.revision, h.patient_id, h.course_id, c.location_id, h.answer_by
+        FROM schedule_changes h LEFT JOIN courses c ON c.id = h.course_id
+        WHERE h.state = 'asked' AND h.answer_by > :now
+    ) x
+    {_CONSENTED.format(patient="x.patient_id")}
+    WHERE {_NOT_WRITTEN.format(purpose="'freed_slot'", occurrence="x.key")}
+"""  # noqa: S608
 # A link was asked for: over the channels that the person agreed to, else over those that nobody refused.
 _LINKS = """
     SELECT r.id, r.patient_id, p.preferred_location_id AS location_id, r.requested_at, x.channel,
@@ -208,13 +225,14 @@ _OPENINGS = """
             WHERE ur.user_id = u.id AND r.name = 'manager'
         )
 """
+_HAS_SITE = """(u.has_all_sites OR EXISTS (
+        SELECT FROM staff_locations sl WHERE sl.user_id = u.id AND sl.location_id = l.id
+    ))"""
 # Who reads the day's mail: whose first site opens today. The row is written some hours ahead.
-_STAFF = """
+_STAFF = f"""
     SELECT DISTINCT ON (u.id) u.id, u.email, l.id AS location_id, l.tz, (cast(:now AS timestamptz) AT TIME ZONE l.tz)::date AS day
     FROM staff_users u
-    JOIN locations l ON l.retired_at IS NULL AND (u.has_all_sites OR EXISTS (
-        SELECT FROM staff_locations sl WHERE sl.user_id = u.id AND sl.location_id = l.id
-    ))
+    JOIN locations l ON l.retired_at IS NULL AND {_HAS_SITE}
     JOIN opening_hours h ON h.location_id = l.id
         AND h.weekday = extract(isodow FROM cast(:now AS timestamptz) AT TIME ZONE l.tz) - 1
     WHERE u.active AND u.morning_mail
@@ -228,23 +246,40 @@ _STAFF = """
             WHERE ur.user_id = u.id AND r.name = ANY(:roles)
         )
     ORDER BY u.id, l.id
-"""
+"""  # noqa: S608
+
+
+# Approvals that run out while their treatment goes on: to the desk of the course.
+_AUTHORIZATIONS = f"""
+    SELECT DISTINCT ON (a.id, u.id) a.id, a.patient_id AS about_id, u.id AS staff_id, u.email, l.id AS location_id, l.tz,
+        (cast(:now AS timestamptz) AT TIME ZONE l.tz)::date AS day
+    FROM authorisations a
+    JOIN courses c ON c.patient_id = a.patient_id AND c.state IN ('booked', 'running', 'paused')
+    JOIN locations l ON l.id = c.location_id
+    JOIN staff_users u ON u.active AND u.morning_mail AND {_HAS_SITE}
+    WHERE a.ended_at IS NULL
+        AND a.valid_until BETWEEN cast(:today AS date) - 1 AND cast(:today AS date) + cast(:days AS int)
+        AND (cast(:now AS timestamptz) AT TIME ZONE l.tz)::time BETWEEN :opens AND :closes
+        AND EXISTS (
+            SELECT FROM staff_user_roles ur JOIN staff_roles r ON r.id = ur.role_id
+            WHERE ur.user_id = u.id AND r.name = ANY(:roles)
+        )
+    ORDER BY a.id, u.id, l.id
+"""  # noqa: S608
 
 
 def find_due(now: datetime, on_call: Sequence[str]) -> list[Found]:
     """Every message that has no row yet: news at once, reminders within `LOOKAHEAD` of their time."""
     soon = [item for item in (*_visits(now), *_digests(now)) if item.due.not_before <= now + LOOKAHEAD]
     news = [*_bookings(now), *_visits_booked(now), *_changes(now), *_missed(now), *_missing(now)]
-    return (
-        soon
-        + news
-        + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call), *_openings(now), *_staff(now)])
-    )
+    news += _offers(now)
+    staff = [*_staff(now), *_authorizations(now)]
+    return soon + news + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call), *_openings(now), *staff])
 
 
 def find_urgent(now: datetime, on_call: Sequence[str]) -> list[Found]:
     """Every message that someone waits for and that has no row yet: links that were asked for, and calls."""
-    return _not_written([*_links(now), *_safety(now, on_call), *_openings(now)])
+    return [*_offers(now), *_not_written([*_links(now), *_safety(now, on_call), *_openings(now)])]
 
 
 def find_calls(now: datetime, on_call: Sequence[str]) -> list[Found]:
@@ -386,6 +421,40 @@ def _missing(now: datetime) -> Iterator[Found]:
         message = due.answers_missing(row.key, row.waits_since, row.tz, now)
         if message:
             yield Found(due=message, channel=row.channel, patient_id=row.patient_id, location_id=row.location_id)
+
+
+def _offers(now: datetime) -> Iterator[Found]:
+    for row in _rows(_OFFERS, "expires_at", now=now):
+        message = due.freed_slot(row.key, row.expires_at, row.tz, now)
+        if message:
+            yield Found(
+                due=message,
+                channel=row.channel,
+                patient_id=row.patient_id,
+                course_id=row.course_id,
+                location_id=row.location_id,
+            )
+
+
+def _authorizations(now: datetime) -> Iterator[Found]:
+    opens = (datetime.combine(now.date(), due.STAFF_DIGEST_AT) - LOOKAHEAD).time()
+    rows = _rows(
+        _AUTHORIZATIONS,
+        now=now,
+        today=now.date(),
+        days=due.AUTHORIZATION_DAYS,
+        opens=opens,
+        closes=due.STAFF_DIGEST_UNTIL,
+        roles=[*DIGEST_READERS],
+    )
+    for row in rows:
+        yield Found(
+            due=due.authorization_ending(row.id, row.day, row.tz),
+            channel="email",
+            recipient=row.email,
+            staff_id=row.staff_id,
+            location_id=row.location_id,
+        )
 
 
 def _staff(now: datetime) -> Iterator[Found]:

@@ -17,7 +17,8 @@ from clinic.reminders.facts import UPCOMING
 from clinic.reminders.models import InboundText, Lane, Message, MessageState, Receipt
 from clinic.reminders.purposes import NEWS
 from clinic.reminders.wording import Place, When
-from clinic.scheduling.models import TreatmentSession
+from clinic.scheduling import answering
+from clinic.scheduling.models import ChangeState, ScheduleChange, TreatmentSession
 from clinic.tasks.models import Task
 
 PAGE = 50
@@ -160,6 +161,12 @@ def visits_of(row: Message, now: datetime) -> list[TreatmentSession]:
         TreatmentSession.local_on.between(monday, monday + timedelta(days=6)),
     )
     return first_of_each_day(_upcoming(and_(mine, in_week), now))
+
+
+def open_changes(patient_id: int, ids: Collection[int]) -> Sequence[ScheduleChange]:
+    """Re-plans among these that the person was told of and can still answer."""
+    found = answering.open_of_patient(patient_id) if ids else []
+    return [one for one in found if one.id in ids and one.state == ChangeState.TOLD]
 
 
 def visits_with(session_id: int, patient_id: int, now: datetime) -> list[TreatmentSession]:

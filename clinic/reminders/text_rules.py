@@ -77,6 +77,9 @@ RULES = {
     "session_cancelled": _rule(Purpose.SESSION_CANCELLED, _VISIT, "when"),
     "session_cancelled_many": _rule(Purpose.SESSION_CANCELLED, _VISITS, "list", visits=5),
     "freed_slot": _rule(Purpose.FREED_SLOT, _VISIT | {"until"}, "when", "until", "link"),
+    "freed_course": _rule(
+        Purpose.FREED_SLOT, (_VISITS | _VISIT | {"until"}) - {"list"}, "first", "until", "link", visits=5
+    ),
     "missed_visit": _rule(Purpose.MISSED_VISIT, _VISIT),
     "survey_due": _rule(Purpose.SURVEY_DUE, _ALWAYS | {"link"}, "link", visits=0),
     "survey_overdue": _rule(Purpose.SURVEY_OVERDUE, _ALWAYS | {"link"}, "link", visits=0),

@@ -22,6 +22,7 @@ TITLES = {
     "session_moved_new": "Visit added or moved, old time not known",
     "session_moved_many": "Several visits moved",
     "session_cancelled_many": "Several visits cancelled",
+    "freed_course": "Place off the waiting list",
     "reply_coming": "Reply to 1, coming",
     "reply_late": "Reply to 2, late",
     "reply_cannot": "Reply to 3, cannot come",

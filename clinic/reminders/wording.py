@@ -130,6 +130,8 @@ def key_of(content: Content) -> str:
         return "session_moved_many" if many else "session_moved" if content.was else "session_moved_new"
     if purpose is Purpose.SESSION_CANCELLED:
         return "session_cancelled_many" if many else "session_cancelled"
+    if purpose is Purpose.FREED_SLOT and many:
+        return "freed_course"
     return str(purpose)
 
 

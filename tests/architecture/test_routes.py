@@ -11,7 +11,7 @@ from clinic.web.access import LIBRARY_ROUTES, Access, Audience, declared
 
 SAMPLES = {"int": 1, "string": "x", "path": "x", "uuid": "00000000-0000-0000-0000-000000000000", "float": 1.0}
 # Called by programs, or by a signed address that needs no cookie: bearer token, signature, one-click link.
-NO_FORM_TOKEN = ("/api/", "/hooks/", "/unsubscribe/", "/r/")
+NO_FORM_TOKEN = ("/api/", "/hooks/", "/unsubscribe/", "/r/", "/o/")
 
 
 def routes(app: Flask, *audiences: Audience) -> Iterator[tuple[Rule, Access, str, str]]:

@@ -42,6 +42,8 @@ def content(purpose: Purpose, language: str = "en", count: int = 1, **overrides:
 
 
 def purpose_of(key: str) -> Purpose:
+    if key == "freed_course":
+        return Purpose.FREED_SLOT
     return next(purpose for purpose in sorted(Purpose, key=len, reverse=True) if key.startswith(purpose))
 
 
