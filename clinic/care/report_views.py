@@ -75,7 +75,7 @@ def outcomes() -> Any:
 
 
 @bp.get("/staff/reports/outcomes.csv")
-@access.staff(*READERS)
+@access.staff(*READERS, fresh=True)
 def outcomes_csv() -> Any:
     """The same as a file: one line a group, small groups without a rate."""
     found = _outcomes()

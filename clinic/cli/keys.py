@@ -18,7 +18,7 @@ def keys() -> None:
 @keys.command()
 def check() -> None:
     """Try every value with every key. Prints by table how many lie under which; exit 1 where a value cannot be opened."""
-    with application(), _bar() as progress:
+    with application(), progress_bar() as progress:
         from clinic.db import keyring
         from clinic.records.rotation import look
 
@@ -51,7 +51,7 @@ def check() -> None:
 @keys.command()
 def rotate() -> None:
     """Put every value under the newest key, while the clinic runs. Stopped on the way it goes on when started again."""
-    with application(), _bar() as progress:
+    with application(), progress_bar() as progress:
         from clinic.audit import system
         from clinic.records.rotation import rotate
 
@@ -60,7 +60,8 @@ def rotate() -> None:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error."""
     from rich.console import Console
     from rich.progress import Progress
 

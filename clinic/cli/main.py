@@ -20,6 +20,7 @@ COMMANDS = {
     "audit": "clinic.cli.audit:audit",
     "keys": "clinic.cli.keys:keys",
     "backup": "clinic.cli.backup:backup",
+    "export": "clinic.cli.export:export",
     "restore": "clinic.cli.backup:restore",
 }
 

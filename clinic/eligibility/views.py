@@ -177,6 +177,8 @@ def decide(assessment_id: int) -> Any:
     patients.get_for(current_staff(), row.patient_id)
     if not form.validate_on_submit():
         return _page(assessment_id, forms), 422
+    if form.override.data and (again := access.confirm_again()) is not None:
+        return again
     actor = current_actor()
     command = operations.Decide(
         patient_id=row.patient_id,

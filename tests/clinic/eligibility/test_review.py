@@ -1,7 +1,7 @@
 """The review page: what it shows, to whom, in how many queries, and what happens when two people write at once."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -350,3 +350,21 @@ def test_the_one_who_asked_finds_no_form_to_answer(client: FlaskClient, sign_in:
     [opinion] = queries.chart(assessment_id).opinions
     answer = post(f"/staff/eligibility/opinions/{opinion.row.id}", {"opinion": "agree", "opinion_reason": "x"})
     assert answer.status_code == 403
+
+
+def test_an_override_asks_who_it_is_again_after_ten_minutes(
+    client: FlaskClient, sign_in: Any, post: Any, at: Any, now: Any
+) -> None:
+    made = sent()
+    sign_in("prescriber")
+    data = {
+        "pathway": "esketamine",
+        "decision": "approve",
+        "reason": "seen in person",
+        "override": "y",
+        "evaluation": "x",
+    }
+    with at(now + timedelta(minutes=11)):
+        answer = post(f"/staff/eligibility/{made}", data)
+        assert answer.location.startswith("/staff/verify")
+    assert "/staff/verify" not in (post(f"/staff/eligibility/{made}", data).location or "")
