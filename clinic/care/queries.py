@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -23,11 +23,12 @@ from clinic.eligibility.models import AskState, Assessment, PatientAsk
 from clinic.errors import NotFound
 from clinic.intake.models import Intake, IntakeState
 from clinic.patients.models import Patient
-from clinic.scheduling.models import TreatmentSession
+from clinic.scheduling.models import Course, CourseState, TreatmentSession
 from clinic.surveys.models import Survey, SurveyState
 from clinic.tasks.models import Task
 
 UPCOMING = ("booked", "confirmed", "arrived")
+FOLLOWED_DAYS = 180  # after the last session of a whole course; a test holds it against the plans of check-ins
 
 
 # -- releases ---------------------------------------------------------------------------------------------------------
@@ -229,7 +230,13 @@ def _has_next(now: datetime, today: date) -> ColumnElement[bool]:
     )
     ask = select(PatientAsk.id).where(PatientAsk.patient_id == Patient.id, PatientAsk.state == AskState.OPEN)
     survey = select(Survey.id).where(Survey.patient_id == Patient.id, Survey.state == SurveyState.OPEN)
-    return or_(visit.exists(), task.exists(), step.exists(), ask.exists(), survey.exists())
+    # a course that was given whole is followed up by check-ins: the last of them is still to come
+    followed = select(Course.id).where(
+        Course.patient_id == Patient.id,
+        Course.state == CourseState.COMPLETED,
+        Course.ended_at > now - timedelta(days=FOLLOWED_DAYS),
+    )
+    return or_(followed.exists(), visit.exists(), task.exists(), step.exists(), ask.exists(), survey.exists())
 
 
 def without_next_step(

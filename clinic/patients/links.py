@@ -69,6 +69,14 @@ def open_session(purpose: LinkPurpose, *, patient_id: int | None, **ids: int | N
     return _open(purpose, patient_id, ids, is_kiosk=False)
 
 
+def carry_check(cookie: str) -> None:
+    """The date of birth was given in this browser for the same person already."""
+    db.session.flush()
+    row = db.session.scalar(select(PatientSession).where(PatientSession.token_hash == digest(cookie)))
+    assert row is not None
+    row.birth_date_checked_at = clock.now()
+
+
 def open_kiosk_session(purpose: LinkPurpose, *, patient_id: int | None, **ids: int | None) -> str:
     """A short session on a device of the clinic, which other people use after this one."""
     return _open(purpose, patient_id, ids, is_kiosk=True)

@@ -228,10 +228,15 @@ def set_consent_within_transaction(patient_id: int, channel: str, granted: bool,
     audit.record(row, "consented" if granted else "withdrew", by=by, channel=channel)
 
 
-def spend_link(token: str) -> tuple[AccessLink, str]:
-    """Spend a link; answers it and the cookie value of the patient session. Raises Expired."""
+def spend_link(token: str, *, checked_for: int | None = None) -> tuple[AccessLink, str]:
+    """Spend a link; answers it and the cookie value of the patient session. Raises Expired.
+
+    `checked_for`: the person whose date of birth this browser gave in a session that still runs: it is not asked again.
+    """
     with transaction():
         link, cookie = links.spend(token)
+        if checked_for is not None and link.patient_id == checked_for:
+            links.carry_check(cookie)
         actor = Actor(audit.ActorKind.PATIENT, str(link.patient_id or f"intake {link.intake_id}"))
         audit.record(link, "spent", by=actor, purpose=link.purpose)
         db.session.expunge(link)

@@ -70,13 +70,21 @@ def link(token: str) -> Any:
 def spend_link(token: str) -> Any:
     """Spend the link, open the patient session, and go on to what the link is for."""
     try:
-        spent, cookie = operations.spend_link(token)
+        spent, cookie = operations.spend_link(token, checked_for=_checked_for())
     except Expired:
         go_on = _opened_before(token)
         return redirect(go_on) if go_on else (render_template("patients/link_old.html", token=token), 410)
     response = make_response(redirect(chart.landing(chart.Opened(spent.purpose, **about(spent)))))
     signin.set_cookie(response, cookie)
     return response
+
+
+def _checked_for() -> int | None:
+    """The person whose date of birth was given in this browser, in a session that still runs and is nobody else's."""
+    caller = g.get("patient")
+    if caller is None or caller.is_kiosk or caller.birth_date_checked_at is None:
+        return None
+    return caller.patient_id
 
 
 def _opened_before(token: str) -> str | None:

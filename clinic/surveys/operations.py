@@ -113,7 +113,10 @@ def _close_over(now: datetime) -> None:
         else:
             _close(survey, SurveyState.MISSED if is_lapsed else SurveyState.CANCELLED, now)
         audit.record(survey, survey.state, by=BY, unfinished=True)
-    tasks.close_keyed_within_transaction([_overdue_key(row.id) for row in over], outcome="the check-in is over", by=BY)
+    settled = [
+        _overdue_key(row.id) for row in over if row.state != SurveyState.MISSED
+    ]  # who missed one is still called
+    tasks.close_keyed_within_transaction(settled, outcome="the check-in is over", by=BY)
 
 
 def _close(survey: Survey, state: SurveyState, now: datetime) -> None:
@@ -234,8 +237,14 @@ def send_answers(survey_id: int, *, by: Actor) -> bool:
         _score_all(survey, draft, now, source="survey")
         _close(survey, SurveyState.ANSWERED, now)
         audit.record(survey, "answered", by=by, late=survey.is_late)
-        tasks.close_keyed_within_transaction([_overdue_key(survey.id)], outcome="answered", by=BY)
+        _settle_overdue(survey, "answered")
         return True
+
+
+def _settle_overdue(survey: Survey, outcome: str) -> None:
+    """Who answers is not called about this check-in, nor about those that they missed before it."""
+    earlier = [row.id for row in queries.of_patient(survey.patient_id) if row.due_at <= survey.due_at]
+    tasks.close_keyed_within_transaction([_overdue_key(key) for key in {survey.id, *earlier}], outcome=outcome, by=BY)
 
 
 def _score_all(
@@ -338,7 +347,7 @@ def enter_paper(
         _score_all(survey, draft, taken_at, source="paper", entered_by=staff_id)
         _close(survey, SurveyState.ANSWERED, now)
         audit.record(survey, "corrected" if corrects else "entered", by=by, late=survey.is_late)
-        tasks.close_keyed_within_transaction([_overdue_key(survey.id)], outcome="answered on paper", by=BY)
+        _settle_overdue(survey, "answered on paper")
         level = _raise(survey, draft, changed=draft, by=by)
         if level in (TaskLevel.SAME_DAY, TaskLevel.URGENT):
             after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))

@@ -68,7 +68,7 @@ def trend(found: Chart, *, is_broad: bool = False) -> charts.Trend | None:
         sessions=found.planned,
         mark_sessions=found.rhythm.plan.noticed_sessions if found.rhythm is not None else None,
         happenings=[charts.Happening(mark.session, _kind(mark), mark.text) for mark in found.marks],
-        width=640 if is_broad else 310,
+        width=520 if is_broad else 310,
     )
 
 

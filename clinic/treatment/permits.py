@@ -6,6 +6,7 @@ from datetime import date
 from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
+from clinic.eligibility import queries as eligibility
 from clinic.errors import AlreadyOver, Invalid, NotFound
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
@@ -112,6 +113,12 @@ def against_finish(row: TreatmentSession) -> list[Missing]:
             )
         ]
     return []
+
+
+def is_approved(patient_id: int, program: str) -> bool:
+    """Whether a prescriber approved a treatment of the program for this person."""
+    modalities = {one.modality for one in catalogue().values() if _program(one) == program}
+    return any(eligibility.approving_decision(patient_id, modality) is not None for modality in modalities)
 
 
 def of_program(patient_id: int, program: str) -> list[Missing]:

@@ -612,17 +612,23 @@ def _section(patient_id: int) -> Markup | None:
     """On the record: holds, today's session, adverse events, enrollment."""
     staff = current_staff()
     program = next(iter(rules.programs()))
-    today = queries.sessions_today(patient_id)
+    today, holds = queries.sessions_today(patient_id), queries.open_holds(patient_id)
+    events = list(reversed(queries.events_of(patient_id)))[:10] if staff.has(*CHAIRSIDE) else []
+    enrolled = queries.enrollment(patient_id, program)
+    is_asked_for = enrolled is not None or permits.is_approved(patient_id, program)
+    if not (today or holds or events or is_asked_for):
+        return None
     return context.rendered(
         "treatment/chart.html",
         patient_id=patient_id,
-        holds=queries.open_holds(patient_id),
+        holds=holds,
         hold_words=rules.HOLDING,
         today=today,
-        events=list(reversed(queries.events_of(patient_id)))[:10] if staff.has(*CHAIRSIDE) else [],
+        events=events,
         event_words=rules.EVENTS,
         tz=patients.get(patient_id).tz,
-        enrollment=queries.enrollment(patient_id, program),
+        enrollment=enrolled,
+        is_asked_for=is_asked_for,
         program=rules.programs()[program],
         may_lift=staff.has(Role.PRESCRIBER),
         may_record=staff.has(*CHAIRSIDE),

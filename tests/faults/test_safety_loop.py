@@ -21,10 +21,15 @@ from clinic.db import db
 from clinic.embedded.redis import RedisServer
 from clinic.intake import queries
 from clinic.intake.models import Intake
+from clinic.patients import links
+from clinic.patients.models import LinkPurpose, PatientSession
+from clinic.patients.signin import COOKIE
 from clinic.reminders.models import Message
+from clinic.surveys import operations as surveys
+from clinic.surveys import queries as survey_queries
 from clinic.tasks import operations as worklist
 from clinic.tasks.models import Task
-from tests.builders import TESTER, make_location, make_profile, make_staff
+from tests.builders import TESTER, make_location, make_patient, make_profile, make_staff
 from tests.conftest import make_app
 from tests.gateway import FakeGateway
 
@@ -149,6 +154,40 @@ def test_a_broker_that_is_down_keeps_no_answer_and_no_help_back(
         db.session.rollback()
         assert queries.values(intake_id)["phq9-9"] == {"answer": "3"}
         [task] = db.session.scalars(select(Task))
+        assert (task.level, task.owner_id) == ("same_day", None)
+    assert "not heard" in caplog.text
+
+
+def answer_check_in(app: Flask, patient: Any) -> Any:
+    """Item 9 of a check-in, on the person's signed-in phone."""
+    survey_id = surveys.ask_now(patient.id, ["phq9"], nonce="n", by=TESTER)
+    cookie = links.open_session(LinkPurpose.SURVEY, patient_id=patient.id, survey_id=survey_id)
+    db.session.flush()
+    row = db.session.scalars(select(PatientSession).filter_by(token_hash=links.digest(cookie))).one()
+    row.birth_date_checked_at = clock.now()
+    db.session.commit()
+    client = app.test_client()
+    client.set_cookie(COOKIE, cookie)
+    return client.post(f"/surveys/{survey_id}/9", data={"answer": "2"}), client, survey_id
+
+
+def test_a_check_in_keeps_its_answer_and_shows_help_without_a_broker(
+    app_of_broker: Flask, broker: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with app_of_broker.app_context(), clock.frozen(START):
+        make_profile()
+        make_location()
+        patient = make_patient()
+        db.session.commit()
+        broker.stop()
+        answer, client, survey_id = answer_check_in(app_of_broker, patient)
+        assert answer.location.endswith("/safety")
+        page = client.get(answer.location).text
+        assert "988" in page
+        assert "will call you by" not in page  # the promise is not switched on
+        db.session.rollback()
+        assert survey_queries.get(survey_id).draft == {"phq9.9": 2}
+        [task] = db.session.scalars(select(Task).filter_by(kind="safety"))
         assert (task.level, task.owner_id) == ("same_day", None)
     assert "not heard" in caplog.text
 

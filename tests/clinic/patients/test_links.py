@@ -130,3 +130,24 @@ def test_only_the_hash_of_a_token_is_kept(database, now) -> None:
     kept = database.session.scalars(select(AccessLink)).one()
     assert token.encode() not in bytes(kept.token_hash)
     assert len(kept.token_hash) == 32
+
+
+def test_a_second_link_in_the_same_browser_asks_for_no_date_of_birth_again(
+    client, database, now, post, sign_in_patient
+) -> None:
+    patient, other = make_patient(), make_patient()
+    for whose, wanted in ((patient, True), (other, False)):
+        sign_in_patient(patient)
+        post(f"/l/{make_link(whose, 'survey', survey_id=7)}")
+        [session] = database.session.scalars(
+            select(PatientSession).where(PatientSession.purpose == "survey", PatientSession.patient_id == whose.id)
+        )
+        assert (session.birth_date_checked_at is not None) is wanted
+
+
+def test_an_unchecked_session_vouches_for_nobody(client, database, now, post, sign_in_patient) -> None:
+    patient = make_patient()
+    sign_in_patient(patient, checked=False)
+    post(f"/l/{make_link(patient, 'survey', survey_id=7)}")
+    checked = database.session.scalars(select(PatientSession.birth_date_checked_at))
+    assert list(checked) == [None, None]

@@ -163,6 +163,21 @@ def test_a_check_in_without_an_answer_is_missed_after_two_weeks(long_course: Any
     assert db.session.scalar(select(Score)) is None
 
 
+def test_who_missed_a_check_in_is_still_called_until_they_answer_the_next(
+    long_course: Any, make_survey: Make, at: Any
+) -> None:
+    course = long_course(5)
+    make_survey(course)
+    with at(NOW + timedelta(days=4)):
+        operations.keep_up()
+    with at(NOW + timedelta(days=15)):
+        operations.keep_up()
+        [task] = tasks("survey_overdue")
+        assert task.closed_at is None
+        answered(make_survey(course, milestone=10, due_at=clock.now()), 1, clock.now())
+    assert task.closed_at is not None
+
+
 def paper(survey: Survey, answers: dict[str, Any], days_ago: int = 0, **more: Any) -> Any:
     taken_on = (NOW - timedelta(days=days_ago)).date()
     staff_id = make_staff("nurse").id

@@ -28,6 +28,7 @@ def nurse(visit: Any, sign_in: Any, client: Any) -> Any:
     db.session.commit()
     scene.client = client
     scene.address = f"/staff/sessions/{scene.session.id}/watch"
+    scene.sign_in = lambda: sign_in("nurse", locations=(scene.site,))  # anew, where time has passed
     return scene
 
 
@@ -41,6 +42,7 @@ def test_the_board_says_whose_check_is_due(nurse: Any) -> None:
     measure(nurse, "before")
     dose(nurse)
     with clock.frozen(NOW + timedelta(minutes=38)):
+        nurse.sign_in()
         page = room(nurse)
     assert f"<h1 data-title>{nurse.chair.name}: blood pressure at 10:40, in 2 minutes</h1>" in page
     assert '<tr data-row class="lit">' in page
@@ -75,19 +77,20 @@ def test_late_checks_and_holds_and_forms_stand_out(nurse: Any) -> None:
     measure(nurse, "before")
     dose(nurse)
     with clock.frozen(NOW + timedelta(minutes=45)):
+        nurse.sign_in()
         assert "5 min late" in room(nurse)
 
 
-def test_a_closed_visit_has_its_form_on_the_board(nurse: Any, sign_in: Any) -> None:
+def test_a_closed_visit_has_its_form_on_the_board(nurse: Any) -> None:
     to_the_end(nurse)
     with clock.frozen(NOW + timedelta(days=8)):
-        sign_in("nurse", locations=(nurse.site,))
+        nurse.sign_in()
         assert "1 late" in room(nurse)
 
 
-def test_an_empty_room_says_so(nurse: Any, sign_in: Any) -> None:
+def test_an_empty_room_says_so(nurse: Any) -> None:
     with clock.frozen(NOW + timedelta(days=1)):
-        sign_in("nurse", locations=(nurse.site,))
+        nurse.sign_in()
         assert "No visit that is watched is planned here today." in room(nurse)
 
 
@@ -99,8 +102,10 @@ def test_a_visit_is_gone_through_by_its_page(nurse: Any) -> None:
     assert post("reading", moment="before", systolic="122", diastolic="78", spo2="98", sedation="5") == 302
     assert post("dose", dose_mg="56", lot="L1") == 302
     with clock.frozen(NOW + timedelta(minutes=41)):
+        nurse.sign_in()
         assert post("reading", moment="40", systolic="136", diastolic="84") == 302
     with clock.frozen(NOW + timedelta(minutes=121)):
+        nurse.sign_in()
         assert post("reading", moment="leaving", systolic="124", diastolic="80") == 302
         assert post("leaving", marks=["sedation", "dissociation", "ride", "stable"]) == 302
         assert post("close") == 302
