@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from flask import Flask, request, request_started
 from flask.testing import FlaskClient
@@ -29,6 +30,7 @@ from tests.builders import (
     make_message,
     make_patient,
     make_profile,
+    make_shifts,
     make_staff,
 )
 
@@ -42,7 +44,7 @@ class Pages(dict[str, str]):
 
 
 UNREAD = ("api.", "hooks.", "health.", "security.", "static", "web.")  # for programs and staff
-DATA = {"eligibility.drug_names", "patients.calendar"}  # public, and no pages
+DATA = {"eligibility.drug_names", "patients.calendar", "scheduling.calendar"}  # public, and no pages
 MEDICINES = ("Zoloft", "venlafaxine")
 
 
@@ -68,6 +70,7 @@ def _open_all(walk: "_Walk", sites: list[Any], device: Any, language: str) -> No
     walk.course(patient, device)
     walk.asked(make_patient(language=language, preferred_location_id=sites[0].id))
     walk.released(patient)
+    walk.dates(patient, device)
     walk.own(patient, "a course")
 
 
@@ -241,6 +244,79 @@ class _Walk:
         self.open(f"/surveys/{survey.id}/done")
         self.sign_in(patient, "sign_in")
         self.open("/surveys")
+
+    def dates(self, patient: Patient, device: Any) -> None:
+        """Other times, new times after an outage, and a course that came free."""
+        from clinic.scheduling import queries
+        from clinic.scheduling.models import CourseProposal, ScheduleChange, WaitlistEntry, WaitlistOffer
+        from clinic.scheduling.wishes import CourseWish, PlannedSession
+
+        make_shifts(make_staff("operator", skills=("tms", "map")), device.location)
+        ahead = [visit for visit in queries.visits_of_patient(patient.id) if visit.starts_at > clock.now()]
+        self.sign_in(patient, "sign_in")
+        for visit in (ahead[2], ahead[-1]):
+            self.open(f"/me/visits/{visit.id}/cannot-come", f"another time, {visit.number}")
+        at = ahead[3].starts_at
+        move = {"session_id": ahead[3].id, "from_at": at.isoformat(), "to_location": device.location_id}
+        soon = clock.now() + timedelta(hours=20)
+        changes = [
+            ScheduleChange(
+                patient_id=patient.id,
+                kind="device",
+                state=state,
+                revision=1,
+                moves=[{**move, "to_at": (at + timedelta(hours=2)).isoformat()}, {**move, "to_at": None}],
+                created_at=clock.now(),
+                answer_by=soon,
+                answered_at=None if state in ("told", "asked") else clock.now(),
+            )
+            for state in ("told", "asked", "accepted", "lapsed")
+        ]
+        wish = CourseWish("itbs_left")
+        entry = WaitlistEntry(
+            patient_id=patient.id,
+            protocol=wish.protocol,
+            wish=wish.as_json(),
+            priority=0,
+            state="offered",
+            created_at=clock.now(),
+            looked_at=clock.now(),
+            quiet_until=clock.now(),
+        )
+        sessions = [
+            PlannedSession(n, "daily", "tms", device.id, device.location_id, visit.starts_at, visit.ends_at)
+            for n, visit in enumerate(ahead, start=1)
+        ]
+        plan = CourseProposal(
+            id=uuid4(),
+            patient_id=patient.id,
+            kind="earliest",
+            protocol=wish.protocol,
+            request=wish.as_json(),
+            plan={"sessions": [session.as_json() for session in sessions]},
+            created_at=clock.now(),
+            expires_at=soon,
+        )
+        db.session.add_all([*changes, entry, plan])
+        db.session.flush()
+        offer = WaitlistOffer(
+            entry_id=entry.id,
+            patient_id=patient.id,
+            proposal_id=plan.id,
+            gain=1,
+            state="open",
+            created_at=clock.now(),
+            expires_at=soon,
+        )
+        db.session.add(offer)
+        db.session.flush()
+        for change in changes:
+            self.open(f"/me/changes/{change.id}", f"new times, {change.state}")
+        self.open("/me", "the start, with questions")
+        self.open(f"/me/offers/{offer.id}", "an offer")
+        offer.state, offer.answered_at = "expired", clock.now()
+        db.session.flush()
+        self.open(f"/me/offers/{offer.id}", "an offer that is over")
 
     def asked(self, patient: Patient) -> None:
         from clinic.eligibility import asking, operations, queries

@@ -70,6 +70,7 @@ def course_page(course_id: int, problem: str = "") -> str:
         owed=owed,
         make_ups=make_ups,
         path=presenter.booked_path(sessions, site.tz, clock.now()),
+        why=_why(row, sessions),
         funds=ledger.of_course(course_id),
         history=course_history.of_course(row, sessions),
         mates=_mates(row, site),
@@ -84,6 +85,19 @@ def course_page(course_id: int, problem: str = "") -> str:
         may_change=current_staff().has(*DESK),
         problem=problem,
     )
+
+
+def _why(row: Course, sessions: Any) -> list[str]:
+    """What was in the way of the usual place when the course was booked; only of sessions that are still there."""
+    plan = queries.booked_from(row.id)
+    notes = plan.plan.get("notes", {}) if plan is not None else {}
+    booked = {one["starts_at"]: str(one["number"]) for one in plan.plan["sessions"]} if plan is not None else {}
+    by_start = {datetime.fromisoformat(at): number for at, number in booked.items()}
+    return [
+        f"Session {one.number}: {notes[number]}."
+        for one in sessions
+        if (number := by_start.get(one.starts_at)) is not None and number in notes
+    ]
 
 
 def _mates(row: Course, site: Any) -> list[Any]:

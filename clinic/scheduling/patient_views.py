@@ -14,7 +14,7 @@ from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
 from clinic.locations import queries as locations
 from clinic.patients import chart
 from clinic.patients.models import LinkPurpose
-from clinic.scheduling import presenter, queries, rebooking
+from clinic.scheduling import presenter, queries, rebooking, wishes
 from clinic.scheduling.blueprint import bp
 from clinic.scheduling.models import SessionState, TreatmentSession
 from clinic.web import access, charts, context
@@ -39,10 +39,24 @@ def dates() -> Any:
         today=clock.today(visits[0].tz) if visits else None,
         now=now,
         path=_path(visits, now),
+        why=_why(patient_id, coming),
         missed=SessionState.NO_SHOW,
         confirmed=SessionState.CONFIRMED,
         tabs=chart.tabs("scheduling.dates"),
     )
+
+
+def _why(patient_id: int | None, coming: Sequence[queries.Visit]) -> list[str]:
+    """Why the sessions of the course that is ahead are when they are."""
+    course_id = next((visit.course_id for visit in coming if visit.course_id is not None), None)
+    row = next((row for row in queries.courses_of(patient_id or 0) if row.id == course_id), None)
+    if row is None:
+        return []
+    sessions = [visit for visit in coming if visit.course_id == course_id]
+    plan = queries.booked_from(row.id)
+    window = wishes.wish_from_json(plan.request).daily_window if plan is not None else None
+    tz = sessions[0].tz
+    return presenter.why_for_patient(row.anchor_minute, window, sessions, tz, lambda at: context.clock12(at, tz))
 
 
 def _path(visits: Sequence[queries.Visit], now: datetime) -> charts.CoursePath | None:

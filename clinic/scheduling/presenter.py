@@ -1,13 +1,18 @@
 """Courses and days in the words and pictures of pages."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
 from clinic.locations import queries as locations
+from clinic.locations.models import Location
 from clinic.locations.presenter import miles
 from clinic.locations.zips import Point
 from clinic.scheduling import queries
@@ -198,7 +203,7 @@ def _where(seen: _Seen) -> str:
     """`Laguna Hills, TMS B and TMS A`."""
     devices: dict[str, list[str]] = {}
     for one in dict.fromkeys(seen.devices):
-        site, _, device = one.rpartition(", ")
+        site, _comma, device = one.rpartition(", ")
         devices.setdefault(site, []).append(device)
     return "; ".join(f"{site}, {' and '.join(names)}" for site, names in devices.items())
 
@@ -349,3 +354,90 @@ def months(visits: Sequence[queries.Visit]) -> list[Month]:
         found.append(Month(first, tuple(tuple(days[n : n + 7]) for n in range(0, len(days), 7))))
         first = following
     return found
+
+
+# -- what a patient is asked, and why times are as they are ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MovedLine:
+    """One visit of a re-plan; `to` None: no time was found. `site` where it changes."""
+
+    was: datetime
+    to: datetime | None
+    tz: str
+    site: str
+
+
+def moved_lines(moves: Sequence[Mapping[str, Any]]) -> list[MovedLine]:
+    """The visits of a re-plan in order of time."""
+    rows = queries.sessions_by_id([move["session_id"] for move in moves])
+    places = places_of(
+        [*(move.get("to_location") for move in moves), *(row.location_id for row in rows.values())],
+    )
+    found = []
+    for move in moves:
+        row = rows.get(move["session_id"])
+        here = places.get(move.get("to_location") or (row.location_id if row else 0))
+        if here is None:
+            continue
+        to = datetime.fromisoformat(move["to_at"]) if move["to_at"] else None
+        found.append(MovedLine(datetime.fromisoformat(move["from_at"]), to, here.tz, here.name if to else ""))
+    return sorted(found, key=lambda line: line.to or line.was)
+
+
+def places_of(ids: Iterable[int | None]) -> dict[int, Location]:
+    """Sites by id."""
+    return {key: locations.get(key) for key in set(ids) if key is not None}
+
+
+def first_of(row: CourseProposal) -> date:
+    """The first day of a proposed course."""
+    return datetime.fromisoformat(row.plan["sessions"][0]["starts_at"]).date()
+
+
+def why_for_patient(
+    anchor_minute: int, window: tuple[int, int] | None, sessions: Sequence[Any], tz: str, at: Callable[[datetime], str]
+) -> list[str]:
+    """Why the visits of a course are when they are, in the patient's language and without clinic words.
+
+    at: writes a time of day.
+    """
+    if not sessions:
+        return []
+    zone = ZoneInfo(tz)
+    local = [session.starts_at.astimezone(zone) for session in sessions]
+    usual = local[0].replace(hour=anchor_minute // 60, minute=anchor_minute % 60)
+    if window is not None and window[0] <= anchor_minute < window[1]:
+        lines = [_("Your usual time is %(time)s. It is within the hours that you gave us.", time=at(usual))]
+    else:
+        lines = [
+            _(
+                "Your usual time is %(time)s. Of all times that were free for the whole course it keeps the pace best.",
+                time=at(usual),
+            )
+        ]
+    lines.append(
+        _(
+            "The treatment works by visits that follow each other closely, nearly every weekday at first. That is why we plan all of them together."
+        )
+    )
+    away = [moment for moment in local[1:] if moment.hour * 60 + moment.minute != anchor_minute]
+    if away and len(away) < len(local) - 1:
+        lines.append(
+            ngettext(
+                "One visit is at another time, because the usual one was not free or you asked for it.",
+                "%(num)s visits are at another time, because the usual one was not free or you asked for it.",
+                len(away),
+            )
+        )
+    longest = max(((b.date() - a.date()).days for a, b in pairwise(local)), default=0)
+    if longest > 1:
+        lines.append(
+            ngettext(
+                "The longest break between two visits is one day.",
+                "The longest break between two visits is %(num)s days; weekends and days on which we are closed are part of it.",
+                longest,
+            )
+        )
+    return lines

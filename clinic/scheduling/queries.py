@@ -75,6 +75,16 @@ def sessions(course_id: int) -> Sequence[TreatmentSession]:
     ).all()
 
 
+def sessions_by_id(ids: Collection[int]) -> dict[int, TreatmentSession]:
+    """Appointments by their ids; those that are no more are left out."""
+    return {row.id: row for row in db.session.scalars(select(TreatmentSession).where(TreatmentSession.id.in_(ids)))}
+
+
+def booked_from(course_id: int) -> CourseProposal | None:
+    """The plan that a course was booked from, while it is kept."""
+    return db.session.scalar(select(CourseProposal).where(CourseProposal.course_id == course_id).limit(1))
+
+
 def courses_of(patient_id: int) -> Sequence[Course]:
     """A person's courses, newest first."""
     return db.session.scalars(select(Course).where(Course.patient_id == patient_id).order_by(Course.id.desc())).all()

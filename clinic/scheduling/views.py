@@ -1,6 +1,5 @@
 """Booking in three screens, a person's courses on the record, and where tasks lead."""
 
-from collections import Counter
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,9 +9,7 @@ from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from clinic import clock
-from clinic.eligibility.queries import approved_pathways
 from clinic.errors import Conflict, DecisionRequired, Expired, Invalid, NotAuthorised, NotFound, SlotTaken
-from clinic.locations import queries as locations
 from clinic.locations import zips
 from clinic.patients import chart
 from clinic.patients import queries as patients
@@ -20,7 +17,7 @@ from clinic.protocols.shapes import bookable
 from clinic.scheduling import holding, ledger, operations, presenter, queries, wishes
 from clinic.scheduling.blueprint import DESK, FLOOR
 from clinic.scheduling.blueprint import bp as bp
-from clinic.scheduling.forms import CourseForm
+from clinic.scheduling.course_form import course_form
 from clinic.scheduling.models import CourseProposal
 from clinic.tasks.models import Task, TaskKind
 from clinic.tasks.today import TARGETS, Target
@@ -35,26 +32,12 @@ chart.TABS.append(chart.Tab(30, lazy_gettext("Dates"), "scheduling.dates", "cal"
 # -- booking: what is wanted, which of three, done ------------------------------------------------------------------
 
 
-def _course_form(patient_id: int, **defaults: Any) -> CourseForm:
-    """Protocols that some device gives: approved treatments first, then what most devices give."""
-    sites = locations.active()
-    offered = Counter(key for site in sites for device in site.devices for key in device.protocols)
-    approved = approved_pathways(patient_id)
-    known = sorted(
-        (protocol for protocol in bookable().values() if protocol.gives in offered),
-        key=lambda one: (one.modality not in approved, -offered[one.gives], one.name),
-    )
-    return CourseForm(
-        protocols=[(one.key, one.name) for one in known], sites=[(site.id, site.name) for site in sites], **defaults
-    )
-
-
 @bp.route("/staff/courses/new", methods=["GET", "POST"])
 @access.staff(*DESK)
 def new_course() -> Any:
     """What the course should be like."""
     patient = patients.get(request.args.get("patient", 0, type=int))
-    form = _course_form(patient.id, **_asked_before())
+    form = course_form(patient.id, **_asked_before())
     if not form.validate_on_submit():
         return render_template("scheduling/new.html", form=form, patient=patient), 422 if form.is_submitted() else 200
     zip_code = (form.zip_code.data or "").strip()
@@ -231,6 +214,7 @@ TARGETS[TaskKind.CANNOT_COME] = _to_move
 
 
 from clinic.scheduling import (  # noqa: E402 - their routes belong to the same blueprint
+    answer_views,  # noqa: F401
     board_views,  # noqa: F401
     capacity_views,  # noqa: F401
     course_views,  # noqa: F401
@@ -238,4 +222,5 @@ from clinic.scheduling import (  # noqa: E402 - their routes belong to the same 
     funding_views,  # noqa: F401
     outage_views,  # noqa: F401
     patient_views,  # noqa: F401
+    waiting_views,  # noqa: F401
 )

@@ -4,7 +4,7 @@ Looked through by the sweep: what was freed since the list was last looked at is
 (`planner.fill`), and the one whom it helps most gets an offer. It is answered once; nobody who is booked is moved.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -254,6 +254,14 @@ def open_offers(patient_id: int) -> Sequence[WaitlistOffer]:
         WaitlistOffer.expires_at > clock.now(),
     )
     return db.session.scalars(statement.order_by(WaitlistOffer.expires_at)).all()
+
+
+def open_offers_of(entry_ids: Collection[int]) -> dict[int, WaitlistOffer]:
+    """The open offer of each of these entries that has one."""
+    statement = select(WaitlistOffer).where(
+        WaitlistOffer.entry_id.in_(entry_ids), WaitlistOffer.state == OfferState.OPEN
+    )
+    return {row.entry_id: row for row in db.session.scalars(statement)}
 
 
 def accept(offer_id: int, *, self_pay_id: int | None = None, by: Actor) -> int:

@@ -1,0 +1,86 @@
+"""The waiting list for staff: who waits and since when, what is offered to whom until when, onto the list and off it."""
+
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+
+from clinic import clock
+from clinic.errors import AlreadyOver, Conflict, DecisionRequired, Invalid
+from clinic.locations import queries as locations
+from clinic.patients import queries as patients
+from clinic.protocols.shapes import bookable
+from clinic.scheduling import presenter, queries, waiting, wishes
+from clinic.scheduling.blueprint import DESK, FLOOR, bp
+from clinic.scheduling.course_form import course_form
+from clinic.web import access
+from clinic.web.access import current_actor, current_staff
+
+PRIORITIES = ((0, "Usual"), (1, "Soon"), (2, "Urgent"))
+
+
+@bp.get("/staff/waitlist")
+@access.staff(*FLOOR)
+def waitlist() -> Any:
+    """Who waits, in the order in which they are asked."""
+    rows = waiting.waiting(current_staff().location_ids)
+    offers = waiting.open_offers_of([row.id for row in rows])
+    plans = {row.id: row for row in queries.proposals([offer.proposal_id for offer in offers.values()])}
+    return render_template(
+        "scheduling/waitlist.html",
+        rows=[(row, wishes.wish_from_json(row.wish), offers.get(row.id)) for row in rows],
+        firsts={key: presenter.first_of(plan) for key, plan in plans.items()},
+        people=patients.briefs(row.patient_id for row in rows),
+        sites=locations.names(),
+        protocols={key: one.name for key, one in bookable().items()},
+        hours=presenter.clock24,
+        priorities=dict(PRIORITIES),
+        now=clock.now(),
+        tz=locations.clinic_tz(),
+        may_change=current_staff().has(*DESK),
+    )
+
+
+@bp.post("/staff/patients/<int:patient_id>/waitlist")
+@access.staff(*DESK)
+def join_waitlist(patient_id: int) -> Any:
+    """Put a person on the list with the wish of the form that found nothing."""
+    form = course_form(patient_id)
+    if not form.validate_on_submit():
+        flash("The wish was not complete. Look once more, then put them on the list.", "error")
+        return redirect(url_for(".new_course", patient=patient_id))
+    try:
+        waiting.join(patient_id, form.wish(), priority=request.form.get("priority", 0, type=int), by=current_actor())
+    except (Conflict, DecisionRequired, Invalid) as refusal:
+        flash(refusal.message, "error")
+        return redirect(url_for(".waitlist"))
+    flash("On the waiting list. When a whole course comes free that fits, it is offered and held for four hours.")
+    return redirect(url_for(".waitlist"))
+
+
+@bp.post("/staff/waitlist/<int:entry_id>/leave")
+@access.staff(*DESK)
+def leave_waitlist(entry_id: int) -> Any:
+    """Take somebody off the list."""
+    try:
+        waiting.leave(entry_id, by=current_actor())
+    except AlreadyOver as refusal:
+        flash(f"{refusal.message[0].upper()}{refusal.message[1:]}.", "error")
+    else:
+        flash("Off the list. What was held is free again.")
+    return redirect(url_for(".waitlist"))
+
+
+@bp.post("/staff/offers/<int:offer_id>/<any(accept, decline):answer>")
+@access.staff(*DESK)
+def answer_for_patient(offer_id: int, answer: str) -> Any:
+    """The patient said it on the phone."""
+    try:
+        if answer == "accept":
+            course_id = waiting.accept(offer_id, by=current_actor())
+            flash("The whole course is booked. The patient gets one message with all dates.")
+            return redirect(url_for(".course", course_id=course_id))
+        waiting.decline(offer_id, by=current_actor())
+        flash("The places are free for others; the person stays on the list.")
+    except Conflict as refusal:
+        flash(f"{refusal.message[0].upper()}{refusal.message[1:].rstrip('.')}.", "error")
+    return redirect(url_for(".waitlist"))
