@@ -244,6 +244,7 @@ class _Walk:
         self.open(f"/surveys/{survey.id}/done")
         self.sign_in(patient, "sign_in")
         self.open("/surveys")
+        self.open(f"/me/visits/{sessions[6].id}/cannot-come", "a visit that cannot be kept")
 
     def dates(self, patient: Patient, device: Any) -> None:
         """Other times, new times after an outage, and a course that came free."""

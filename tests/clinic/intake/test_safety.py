@@ -38,7 +38,7 @@ def test_item_9_is_saved_and_a_person_is_told(person, rings, answer, level) -> N
     assert (task.level, task.patient_id, task.intake_id) == (level, person.intake.patient_id, person.intake_id)
     assert task.due_at == datetime(2026, 11, 24, 2, 0, tzinfo=UTC)  # the clinic closes at 18:00
     assert queries.values(person.intake_id)["phq9-9"] == {"answer": answer}
-    assert ("reminders.sweep", {}) in rings
+    assert ("reminders.sweep_urgent", {}) in rings
 
 
 def test_a_draft_of_item_9_opens_the_task_too(person) -> None:

@@ -202,7 +202,7 @@ def test_stopping_asks_for_a_link_and_shows_where_it_goes(person, rings) -> None
     person.client.post("/intake/later")
     row = db.session.scalars(select(LinkRequest)).one()
     assert (row.purpose, row.intake_id, row.patient_id) == ("intake", person.intake_id, person.intake.patient_id)
-    assert ("reminders.sweep", {}) in rings
+    assert ("reminders.sweep_urgent", {}) in rings
 
 
 def test_stopping_keeps_what_cannot_be_used_yet(person) -> None:
