@@ -19,7 +19,7 @@ from clinic.locations.models import ClinicProfile, Device, Location, OpeningHour
 from clinic.patients.models import Patient
 from clinic.patients.operations import NewPatient, create_within_transaction
 from clinic.reminders.models import Message
-from clinic.scheduling.models import Course, TreatmentSession
+from clinic.scheduling.models import Course, CourseProposal, TreatmentSession, WaitlistEntry, WaitlistOffer
 from clinic.staff.models import StaffLocation, StaffRole, StaffUser
 from clinic.tasks.models import Task
 
@@ -174,6 +174,61 @@ def make_message(patient: Patient | None = None, **overrides: Any) -> Message:
         "created_at": now,
     }
     return _add(Message(**values | overrides))
+
+
+def make_offer(like: TreatmentSession, starts: Sequence[datetime], *, now: datetime) -> WaitlistOffer:
+    """Off the waiting list, at these times: a course of the patient and on the device of a session, held for four hours."""
+    course = db.session.get_one(Course, like.course_id)
+    place = {name: getattr(like, name) for name in ("device_id", "location_id", "need")}
+    sessions = [
+        place
+        | {
+            "number": number,
+            "kind": "daily",
+            "starts_at": at.isoformat(),
+            "ends_at": (at + timedelta(minutes=20)).isoformat(),
+        }
+        for number, at in enumerate(starts, 1)
+    ]
+    proposal = CourseProposal(
+        id=uuid.uuid4(),
+        patient_id=like.patient_id,
+        kind="earliest",
+        protocol=course.protocol,
+        request={},
+        plan={
+            "location_id": like.location_id,
+            "device_id": like.device_id,
+            "anchor": 600,
+            "cost": 0,
+            "sessions": sessions,
+        },
+        created_at=now,
+        expires_at=now + timedelta(hours=4),
+    )
+    entry = WaitlistEntry(
+        patient_id=like.patient_id,
+        protocol=course.protocol,
+        wish={},
+        priority=0,
+        state="offered",
+        created_at=now,
+        looked_at=now,
+        quiet_until=now,
+    )
+    _add(proposal)
+    _add(entry)
+    return _add(
+        WaitlistOffer(
+            entry_id=entry.id,
+            patient_id=like.patient_id,
+            proposal_id=proposal.id,
+            gain=1,
+            state="open",
+            created_at=now,
+            expires_at=now + timedelta(hours=4),
+        )
+    )
 
 
 def failed_trial(drug: str, mg: float, **overrides: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from tests.builders import (
     make_device,
     make_location,
     make_message,
+    make_offer,
     make_patient,
     make_profile,
     make_shifts,
@@ -227,6 +228,12 @@ class _Walk:
             if said:
                 self.client.post(f"{page}/{sessions[6].id}/{said}")
             self.open(page, f"{page} {said}")
+        offer = make_offer(sessions[6], [clock.now() + timedelta(days=n) for n in (10, 11)], now=clock.now())
+        told = make_message(patient, purpose="freed_slot", occurrence=f"o:{offer.id}")
+        place = f"/o/{signed.sign(Use.OFFER, told.id, keys)}"
+        self.open(place, "a place that is held")
+        self.client.post(f"{place}/no")
+        self.open(place, "a place that was left", status=410)
         end = f"/unsubscribe/{signed.sign(Use.MAIL, patient.id, keys)}"
         self.open(end)
         self.client.post(end)

@@ -1,6 +1,5 @@
 """Every reason for a message: when it comes, to whom, and when it does not."""
 
-import uuid
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,13 +14,14 @@ from clinic.locations.models import Location
 from clinic.patients import queries as patients
 from clinic.reminders import ledger, sending
 from clinic.reminders.models import Message
-from clinic.scheduling.models import Authorisation, CourseProposal, ScheduleChange, WaitlistEntry, WaitlistOffer
+from clinic.scheduling.models import Authorisation, ScheduleChange, WaitlistOffer
 from clinic.tasks.models import Task
 from tests.builders import (
     course_sessions,
     make_decision,
     make_intake,
     make_location,
+    make_offer,
     make_patient,
     make_profile,
     make_staff,
@@ -247,60 +247,8 @@ def offered(booked: Booked) -> Callable[[], WaitlistOffer]:
     """A course off the waiting list, held for four hours."""
 
     def make() -> WaitlistOffer:
-        course = booked([VISIT])
-        [visit] = course_sessions(course)
-        session = {
-            "number": 1,
-            "kind": "daily",
-            "need": "tms",
-            "device_id": visit.device_id,
-            "location_id": visit.location_id,
-        }
-        times = [VISIT + timedelta(days=10 + n) for n in range(3)]
-        plan = {
-            "location_id": visit.location_id,
-            "device_id": visit.device_id,
-            "anchor": 600,
-            "cost": 0,
-            "sessions": [
-                session | {"starts_at": at.isoformat(), "ends_at": (at + timedelta(minutes=20)).isoformat()}
-                for at in times
-            ],
-        }
-        proposal = CourseProposal(
-            id=uuid.uuid4(),
-            patient_id=course.patient_id,
-            kind="earliest",
-            protocol=course.protocol,
-            request={},
-            plan=plan,
-            created_at=NOW,
-            expires_at=NOW + timedelta(hours=4),
-        )
-        entry = WaitlistEntry(
-            patient_id=course.patient_id,
-            protocol=course.protocol,
-            wish={},
-            priority=0,
-            state="offered",
-            created_at=NOW,
-            looked_at=NOW,
-            quiet_until=NOW,
-        )
-        db.session.add_all([proposal, entry])
-        db.session.flush()
-        offer = WaitlistOffer(
-            entry_id=entry.id,
-            patient_id=course.patient_id,
-            proposal_id=proposal.id,
-            gain=1,
-            state="open",
-            created_at=NOW,
-            expires_at=NOW + timedelta(hours=4),
-        )
-        db.session.add(offer)
-        db.session.flush()
-        return offer
+        [visit] = course_sessions(booked([VISIT]))
+        return make_offer(visit, [VISIT + timedelta(days=10 + n) for n in range(3)], now=NOW)
 
     return make
 
