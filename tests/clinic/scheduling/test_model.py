@@ -298,7 +298,7 @@ class Calendar(RuleBasedStateMachine):
 
 @pytest.mark.parametrize(
     ("examples", "steps"),
-    [pytest.param(2, 12, id="few"), pytest.param(60, 40, id="many", marks=pytest.mark.soak)],
+    [pytest.param(2, 12, id="few"), pytest.param(25, 30, id="many", marks=pytest.mark.soak)],
 )
 def test_random_operations_keep_to_the_model(database: SQLAlchemy, rings: object, examples: int, steps: int) -> None:
     run_state_machine_as_test(
