@@ -147,14 +147,17 @@ def _by_location(changes: Iterable[tuple[int, Booking]]) -> dict[int, set[Bookin
     return found
 
 
-def approval(patient_id: int, protocol: Protocol) -> int:
-    """Id of the present approving decision. Raises DecisionRequired; ClearanceRequired where safety rules ask for more."""
+def approval(patient_id: int, protocol: Protocol, location_ids: Collection[int] = ()) -> int:
+    """Id of the present approving decision. location_ids: where it will be given; none asks about the person alone.
+
+    Raises DecisionRequired; ClearanceRequired where safety rules ask for more, or a site may not give it.
+    """
     decision = eligibility.approving_decision(patient_id, protocol.modality)
     if decision is None:
         raise DecisionRequired(
             "A prescriber has to approve this treatment before it can be booked.", pathway=protocol.modality
         )
-    clearance.refuse_booking(patient_id, protocol)
+    clearance.refuse_booking(patient_id, protocol, location_ids)
     return decision.id
 
 
@@ -216,8 +219,8 @@ def _let_go_expired(location_ids: Collection[int], patient_ids: Collection[int])
 
 def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> int:
     """Lock, check and write a whole course; the patient is locked already. Raises SlotTaken, DecisionRequired."""
-    decision_id = approval(new.patient_id, new.protocol)
     sessions = new.sessions
+    decision_id = approval(new.patient_id, new.protocol, {session.location_id for session in sessions})
     locked = lock_sessions(sessions, patient_ids={new.patient_id})
     refuse_taken(new.patient_id, locked.state, sessions)
     funds = ledger.cover(
@@ -231,8 +234,7 @@ def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCom
 
 
 def course_values(new: NewCourse, decision_id: int) -> dict[str, Any]:
-    """The columns of a course that is booked now. Raises ClearanceRequired where a site may not give it."""
-    clearance.refuse_booking(new.patient_id, new.protocol, {session.location_id for session in new.sessions})
+    """The columns of a course that is booked now."""
     return {
         "patient_id": new.patient_id,
         "decision_id": decision_id,

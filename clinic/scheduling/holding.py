@@ -202,17 +202,16 @@ def run_out(limit: int = 200) -> Sequence[tuple[int, str]]:
 # -- booking what is held -------------------------------------------------------------------------------------------
 
 
-def confirm_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> int | None:
+def confirm_within_transaction(
+    new: NewCourse, hold: Hold | None, *, by: Actor, after_commit: AfterCommit
+) -> int | None:
     """Book a course whose places are held, in one statement; None where they are not, or no longer.
 
     The patient is locked. A hold that ran out while the locks were awaited is gone: the caller books as if new.
     """
-    hold = db.session.scalar(
-        select(Hold).where(Hold.proposal_id == new.proposal_id, Hold.ended_at.is_(None), Hold.expires_at > clock.now())
-    )
-    if hold is None:
+    if hold is None or hold.expires_at <= clock.now():
         return None
-    decision_id = booking.approval(new.patient_id, new.protocol)
+    decision_id = booking.approval(new.patient_id, new.protocol, {one.location_id for one in new.sessions})
     locked = booking.lock_sessions(new.sessions, patient_ids={new.patient_id})
     if hold.expires_at <= clock.now() or len(rows_of([hold])) < len(new.sessions):
         return None

@@ -234,7 +234,7 @@ def book_course(
 def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, *, by: Actor) -> Booked:
     with overlaps_translated(), transaction() as after_commit:
         queries.lock_patient(patient_id)
-        row = queries.proposal(proposal_id)
+        row, hold = queries.proposal_and_hold(proposal_id)
         if row.patient_id != patient_id:
             raise NotFound("no such proposal")
         if row.course_id is not None:
@@ -242,7 +242,7 @@ def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, 
         if row.expires_at <= clock.now():
             raise Expired("This plan is older than 15 minutes. Nothing was booked.")
         new = new_course(row, self_pay_id)
-        course_id = holding.confirm_within_transaction(new, by=by, after_commit=after_commit)
+        course_id = holding.confirm_within_transaction(new, hold, by=by, after_commit=after_commit)
         if course_id is None:
             course_id = book_within_transaction(new, by=by, after_commit=after_commit)
         return Booked(course_id, is_new=True)

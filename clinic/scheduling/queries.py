@@ -60,6 +60,16 @@ def proposal(proposal_id: object) -> CourseProposal:
     return found
 
 
+def proposal_and_hold(proposal_id: object) -> tuple[CourseProposal, Hold | None]:
+    """The proposal, and what keeps its places, if anything does. Raises NotFound."""
+    live = and_(Hold.proposal_id == CourseProposal.id, Hold.ended_at.is_(None))
+    statement = select(CourseProposal, Hold).outerjoin(Hold, live).where(CourseProposal.id == proposal_id)
+    found = db.session.execute(statement).one_or_none()
+    if found is None:
+        raise NotFound("no such proposal")
+    return found[0], found[1]
+
+
 def proposals(ids: Sequence[object]) -> list[CourseProposal]:
     """Proposals in the order of their ids as given."""
     rows = {row.id: row for row in db.session.scalars(select(CourseProposal).where(CourseProposal.id.in_(ids)))}

@@ -270,8 +270,9 @@ def accept(offer_id: int, *, self_pay_id: int | None = None, by: Actor) -> int:
         offer, entry = _lock_offer(offer_id)
         if offer.expires_at <= clock.now():
             raise Expired("This offer is over.")
-        new = operations.new_course(queries.proposal(offer.proposal_id), self_pay_id)
-        course_id = holding.confirm_within_transaction(new, by=by, after_commit=after_commit)
+        proposal, hold = queries.proposal_and_hold(offer.proposal_id)
+        new = operations.new_course(proposal, self_pay_id)
+        course_id = holding.confirm_within_transaction(new, hold, by=by, after_commit=after_commit)
         if course_id is None:
             raise Expired("This offer is over.")
         offer.state, offer.answered_at = OfferState.ACCEPTED, clock.now()
