@@ -38,7 +38,7 @@ from tests.races.test_hold_races import together
 
 pytestmark = pytest.mark.races
 
-FEW = pytest.param(6, id="few")
+FEW = pytest.param(4, id="few")
 FIFTY = pytest.param(50, id="fifty", marks=pytest.mark.soak)
 SEED = int(os.environ.get("SEED", "1"))
 

@@ -88,8 +88,10 @@ def test_no_call_ends_in_a_fault_or_in_an_answer_that_is_not_described(
 ) -> None:
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
     tokens = {role: create_token(name="t", role=role, by=TESTER) for role in ("service", "prescriber")}
-    for found in schema.get_all_operations():
+    for n, found in enumerate(schema.get_all_operations()):
         operation = found.ok()
+        if examples == 1 and n % 3 != SEED % 3:
+            continue  # the normal suite looks at every third call, another third with another seed
 
         @seed(SEED)
         @settings(
