@@ -6,6 +6,7 @@ to those patients, whatever feature built it, and every id in the address is loo
 Planning needs to know that a chair is taken, whoever sits in it: such reads say `with everyone():`.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from clinic.errors import NotFound
 from clinic.locations.models import Location
 from clinic.patients.models import Patient, RecordOpening
 from clinic.web.access import Audience, StaffCaller, declared
+
+log = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=Base)
 
@@ -86,6 +89,7 @@ def check_address(ids: dict[str, Any]) -> None:
     for name, value in ids.items():
         model = SUBJECTS.get(name)
         if model is not None and not _exists(model, value):
+            log.warning("out of reach: %s at %s, %s %s", g.get("actor"), request.endpoint, name, value)
             raise NotFound("no such row")
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flask_security import RoleMixin, UserMixin, WebAuthnMixin
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -83,6 +83,7 @@ class StaffUser(Base, UserMixin):
     )
     licensed_in: Mapped[list[str]] = mapped_column(ARRAY(String(2)), server_default=text("'{}'"))  # states, e.g. CA
     morning_mail: Mapped[bool] = mapped_column(server_default=text("true"))  # what the day holds, at seven
+    tf_last_counter: Mapped[int | None] = mapped_column(BigInteger)  # of the last code that was taken: none works twice
     fs_webauthn_user_handle: Mapped[str | None] = mapped_column(String(64), unique=True)  # type: ignore[assignment]
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(  # type: ignore[assignment]
         MutableList.as_mutable(EncryptedJSON)

@@ -98,6 +98,14 @@ def verified(session_id: int, *, method: str = "") -> None:
             row.methods = [*row.methods, method]
 
 
+def renewed(session_id: int) -> str:
+    """The person proved again who they are: the session goes on under a new token, which is answered. The caller commits."""
+    token = secrets.token_urlsafe(32)
+    verified(session_id)
+    db.session.execute(update(StaffSession).where(StaffSession.id == session_id).values(token_hash=digest(token)))
+    return token
+
+
 def open_sessions(user_id: int) -> Sequence[StaffSession]:
     """Where this person is signed in now, the last used first."""
     now = clock.now()

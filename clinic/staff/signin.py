@@ -23,7 +23,15 @@ from clinic.db import db
 from clinic.staff import lockout, queries, sessions
 from clinic.staff.models import Passkey, StaffRole, StaffUser
 from clinic.staff.passwords import MIN_LENGTH, Passwords
-from clinic.staff.signin_forms import CodeForm, PasskeyForm, PasskeyRules, PasswordAgainForm, RecoveryForm, SignInForm
+from clinic.staff.signin_forms import (
+    CodeForm,
+    Codes,
+    PasskeyForm,
+    PasskeyRules,
+    PasswordAgainForm,
+    RecoveryForm,
+    SignInForm,
+)
 from clinic.web import access, visit
 from clinic.web.access import StaffCaller, declared
 
@@ -64,6 +72,7 @@ def init_app(app: Flask) -> None:
             for place, one in enumerate(settings.secret_keys)
         },
         SECURITY_TOTP_ISSUER="Daybreak",
+        SECURITY_TWO_FACTOR_AUTHENTICATOR_VALIDITY=30,  # seconds before and after
         SECURITY_WEBAUTHN=True,
         SECURITY_WAN_RP_NAME="Daybreak",
         SECURITY_WAN_ALLOW_AS_FIRST_FACTOR=True,
@@ -91,6 +100,7 @@ def init_app(app: Flask) -> None:
         mf_recovery_form=RecoveryForm,
         wan_signin_response_form=PasskeyForm,
         password_util_cls=Passwords,
+        totp_cls=Codes,
         webauthn_util_cls=PasskeyRules,
     )
     app.before_request(load_caller)

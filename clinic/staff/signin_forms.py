@@ -8,6 +8,7 @@ from flask_login import current_user
 from flask_security import WebauthnUtil
 from flask_security.forms import LoginForm, TwoFactorVerifyCodeForm, VerifyForm
 from flask_security.recovery_codes import MfRecoveryForm
+from flask_security.totp import Totp
 from flask_security.webauthn import WebAuthnSigninResponseForm
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
@@ -15,9 +16,12 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from clinic import audit
+from clinic.audit import system
 from clinic.db import db
 from clinic.staff import lockout, sessions
 from clinic.staff.passwords import MAX_LENGTH
+from clinic.web import visit
 
 
 def too_soon(email: str) -> str:
@@ -32,6 +36,7 @@ def too_soon(email: str) -> str:
 def failed(email: str) -> None:
     """Note a try that did not work."""
     lockout.failed(email, request.remote_addr or "", request.cookies.get(lockout.DEVICE_COOKIE))
+    audit.record_event("sign_in", lockout.account_key(email).hex()[:16], "failed", by=system("sign-in"))
     db.session.commit()
 
 
@@ -64,7 +69,7 @@ class PasswordAgainForm(VerifyForm):  # type: ignore[misc]
             self.form_errors.append(words)
             return False
         if super().validate(**kwargs):
-            sessions.verified(g.staff_session)
+            visit.keep(sessions.renewed(g.staff_session))
             return True
         failed(self.user.email)
         return False
@@ -107,8 +112,21 @@ class PasskeyForm(WebAuthnSigninResponseForm):  # type: ignore[misc]
         if not super().validate(**kwargs) or self.user is None or not self.user.is_active:
             return False
         if self.is_verify and self.user == current_user:
-            sessions.verified(g.staff_session)
+            visit.keep(sessions.renewed(g.staff_session))
         return True
+
+
+class Codes(Totp):  # type: ignore[misc]
+    """Codes of authenticator apps: none is taken twice."""
+
+    def get_last_counter(self, user: Any) -> int | None:
+        """The step of the last code that was taken."""
+        found: int | None = user.tf_last_counter
+        return found
+
+    def set_last_counter(self, user: Any, tmatch: Any) -> None:
+        """This one was."""
+        user.tf_last_counter = tmatch.counter
 
 
 class PasskeyRules(WebauthnUtil):  # type: ignore[misc]

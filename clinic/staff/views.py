@@ -104,7 +104,7 @@ def browser_words(row: StaffSession) -> str:
 
 
 @bp.post("/staff/account/sessions/<int:staff_session_id>/end")
-@access.staff()
+@access.staff(fresh=True)
 def end_session(staff_session_id: int) -> Any:
     """Sign one of my other browsers out."""
     sessions.end(staff_session_id, of=current_staff().id, by=current_actor())
@@ -113,7 +113,7 @@ def end_session(staff_session_id: int) -> Any:
 
 
 @bp.post("/staff/account/sessions/end-others")
-@access.staff()
+@access.staff(fresh=True)
 def end_others() -> Any:
     """Sign all of my other browsers out."""
     caller = current_staff()

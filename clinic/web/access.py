@@ -1,5 +1,6 @@
 """Who may call a route. Every view declares it; a view that does not is refused, and a test walks the URL map."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from clinic import clock
 from clinic.audit import Actor
 from clinic.errors import NotFound, Refused
 from clinic.web import visit
+
+log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -225,6 +228,7 @@ def _staff_only(access: Access) -> Any:
     if caller.needs_second_step and request.endpoint not in SETTING_UP:
         return redirect(url_for("staff.account"))
     if access.roles and not caller.has(*access.roles):
+        log.warning("refused: staff %s at %s", caller.id, request.endpoint)
         raise Refused("your role does not open this page")
     return confirm_again() if access.fresh else None
 

@@ -7,6 +7,8 @@ POLICY = (
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
+SIGNING_OUT = frozenset({"patients.sign_out", "security.logout", "kiosk.hand_back"})
+
 
 def init_app(app: Flask) -> None:
     """Strict policy, nothing cached that may hold health data, no referrer."""
@@ -21,6 +23,8 @@ def init_app(app: Flask) -> None:
         headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
         if request.is_secure:
             headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        if request.endpoint in SIGNING_OUT and request.method == "POST":
+            headers["Clear-Site-Data"] = '"cache", "storage"'  # nothing that was typed or shown stays on the device
         if request.endpoint != "static" and "Cache-Control" not in headers:
             headers["Cache-Control"] = "no-store"
         return response

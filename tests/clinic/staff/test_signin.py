@@ -313,6 +313,40 @@ def test_six_digits_cannot_be_guessed_at(client, post, nurse, app, now) -> None:
     assert "Too many tries" in pages[5]
 
 
+def test_a_code_works_once(client, post, nurse, app) -> None:
+    page = with_codes(client, post, nurse, app)
+    code = _code(app, page)
+    nurse.tf_last_counter = None
+    for expected in (200, 302):
+        post("/staff/logout")
+        sign_in_as(post, nurse)
+        post("/staff/tf-validate", {"code": code})
+        assert client.get("/staff/").status_code == expected
+
+
+def test_proving_it_again_changes_the_token_of_the_session(client, post, nurse) -> None:
+    sign_in_as(post, nurse)
+    with client.session_transaction() as cookie:
+        before = dict(cookie)
+    post("/staff/verify", {"password": PASSWORD})
+    assert client.get("/staff/").status_code == 200
+    with client.session_transaction() as cookie:
+        cookie.update(before)
+    assert client.get("/staff/").status_code == 302
+
+
+def test_tries_that_failed_are_on_record_without_the_address(post, database, nurse) -> None:
+    post("/staff/login", {"email": "nobody@example.org", "password": "wrong password"})
+    event = database.session.scalars(select(AuditEvent).where(AuditEvent.entity == "sign_in")).one()
+    assert (event.action, event.origin["address"]) == ("failed", "127.0.0.1")
+    assert "nobody" not in event.entity_id
+
+
+def test_signing_out_clears_what_the_browser_keeps(post, nurse) -> None:
+    sign_in_as(post, nurse)
+    assert post("/staff/logout").headers["Clear-Site-Data"] == '"cache", "storage"'
+
+
 # -- waits ------------------------------------------------------------------------------------------------------------------
 
 
