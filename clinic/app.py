@@ -125,6 +125,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.locations import views as locations
     from clinic.oversight import views as oversight
     from clinic.patients import views as patients
+    from clinic.records import views as records
     from clinic.reminders import hooks, signed_views, text_views
     from clinic.reminders import views as reminders
     from clinic.scheduling import views as scheduling
@@ -159,6 +160,7 @@ def _blueprints() -> list[Blueprint]:
         staff_surveys.bp,
         care.bp,
         reminders.bp,
+        records.bp,
         text_views.bp,
         signed_views.bp,
         hooks.bp,

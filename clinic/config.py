@@ -94,6 +94,12 @@ class Settings:
     )
     idle_minutes: int = _setting("IDLE_MINUTES", 30, "Minutes without anyone there after which staff are signed out.")
     session_hours: int = _setting("SESSION_HOURS", 12, "Hours after which staff sign in again in any case.")
+    keep_years: float = _setting(
+        "KEEP_YEARS", 10.0, "Years after the last thing that happened until a record appears on the list to delete."
+    )
+    keep_draft_days: int = _setting(
+        "KEEP_DRAFT_DAYS", 90, "Days until a form that nobody finished and that got no name is deleted."
+    )
     audit_anchor: str = _setting(
         "AUDIT_ANCHOR",
         "",
@@ -161,6 +167,8 @@ class Settings:
             problems.append(f"CLINIC_MFA_ROLES has {', '.join(sorted(unknown))}: use {', '.join(ROLES)}, or none")
         if not (1 <= self.idle_minutes <= 720 and 1 <= self.session_hours <= 168):
             problems.append("CLINIC_IDLE_MINUTES is 1 to 720, CLINIC_SESSION_HOURS 1 to 168")
+        if not (0 < self.keep_years <= 100 and 1 <= self.keep_draft_days <= 36500):
+            problems.append("CLINIC_KEEP_YEARS is above 0 and at most 100, CLINIC_KEEP_DRAFT_DAYS is 1 to 36500")
         if self.is_production:
             if not (self.secret_keys and self.data_keys):
                 problems.append("production needs CLINIC_SECRET_KEYS and CLINIC_DATA_KEYS of its own")

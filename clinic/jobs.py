@@ -41,6 +41,7 @@ class Job(StrEnum):
     REFRESH_STARTS = "scheduling.refresh_starts"
     SWEEP_SCHEDULE = "scheduling.sweep"
     PROVE_SCHEDULE = "scheduling.prove"
+    SWEEP_RECORDS = "records.sweep"
 
 
 OTHER_QUEUES = {

@@ -11,6 +11,7 @@ SCHEDULE = {
     Job.SWEEP_SCHEDULE: 15.0,
     Job.SWEEP_STARTS: 60.0,
     Job.PROVE_SCHEDULE: 1800.0,  # asks whether a day has gone by; the row says so, not the beat
+    Job.SWEEP_RECORDS: 3600.0,
     Job.SWEEP_CARE: 300.0,  # dates are days: minutes do not matter
 }
 

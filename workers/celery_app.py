@@ -39,6 +39,7 @@ import workers.calls  # noqa: E402
 import workers.care  # noqa: E402
 import workers.eligibility  # noqa: E402
 import workers.heartbeat  # noqa: E402
+import workers.records  # noqa: E402
 import workers.reminders  # noqa: E402
 import workers.scheduling  # noqa: E402
 import workers.sealing  # noqa: E402

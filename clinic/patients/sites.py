@@ -57,6 +57,8 @@ def named(*names: str) -> Callable[[type[Model]], type[Model]]:
     """In an address `<int:name>` is the id of such a row: it does not exist for who may not see its patient."""
 
     def register(model: type[Model]) -> type[Model]:
+        if taken := [name for name in names if name in SUBJECTS]:
+            raise ValueError(f"{taken[0]} names {SUBJECTS[taken[0]].__name__} already: call this one something else")
         SUBJECTS.update(dict.fromkeys(names, model))
         return model
 
