@@ -224,7 +224,7 @@ function live() {
 
 /** How long the chosen plan is kept: warned at two minutes, one key keeps it longer, another plan is kept in its place. */
 function holdClock() {
-  const form = document.querySelector("[data-hold]");
+  const form = document.querySelector("form[data-hold]");
   if (!form) return;
   const mark = form.querySelector("[data-hold-words]");
   const words = mark.querySelector("span");
