@@ -205,3 +205,47 @@ def test_percent_change_from_zero_is_undefined():
 def test_remission_by_the_cut_off_of_the_scale():
     assert response(30, 10, "madrs").remission is True
     assert response(30, 11, "madrs").remission is False
+
+
+# Each questionnaire's own rule for missing items
+
+
+@pytest.mark.parametrize(
+    ("key", "items", "expected"),
+    [
+        ("phq2", [3, None], {"total": None, "missing": [2], "positive": True}),
+        ("phq2", [2, None], {"total": None, "missing": [2], "positive": None}),
+        ("pcptsd5", [1, 1, 1, 1, None], {"total": None, "missing": [5], "positive": True}),
+        ("pcptsd5", [1, 1, 1, None, None], {"total": None, "missing": [4, 5], "positive": None}),
+        ("pcptsd5", [0, 0, 0, 0, 0], {"total": 0, "positive": False}),
+    ],
+)
+def test_a_screen_is_positive_where_no_missing_item_could_change_it(key, items, expected):
+    assert score(key, items) == expected
+
+
+@pytest.mark.parametrize(
+    ("gate", "expected"),
+    [(False, {"total": 0, "positive": False}), (None, {"total": None, "missing": ["gate"], "positive": None})],
+)
+def test_the_question_before_the_pcptsd5_decides(gate, expected):
+    assert score("pcptsd5", [None] * 5, gate=gate) == expected
+
+
+def test_our_own_questions_make_no_total():
+    found = score("side_effects_tms", [3, None, 0, 0, 0, 0, 0, 0, 1, "buzzing"])
+    assert found["total"] is None
+    assert found["said"]["headache_0_10"] == 3
+    assert "scalp_pain_0_10" not in found["said"]
+    assert found["said"]["other_text"] == "buzzing"
+
+
+@pytest.mark.parametrize("answer", [11, -1, True, "3"])
+def test_an_answer_outside_of_its_scale_is_refused(answer):
+    with pytest.raises(BadAnswers):
+        score("mood_clinic", [answer])
+
+
+def test_words_are_at_most_500_characters():
+    with pytest.raises(BadAnswers):
+        score("side_effects_tms", [None] * 9 + ["x" * 501])
