@@ -16,6 +16,7 @@ COMMANDS = {
     "user": "clinic.cli.user:user",
     "token": "clinic.cli.token:token",
     "location": "clinic.cli.location:location",
+    "mail": "clinic.cli.mail:mail",
     "db": "clinic.cli.database:database",
     "audit": "clinic.cli.audit:audit",
     "keys": "clinic.cli.keys:keys",
