@@ -236,7 +236,7 @@ def test_an_approval_that_runs_out_is_told_once_to_the_desk_of_the_course(
     if told:
         number = patients.get(course.patient_id).record_number
         assert f"Record {number}: an approval runs out" in str(rows[0].body)
-        assert "36 visits are left" in str(rows[0].body)
+        assert "Visits left on it: 36" in str(rows[0].body)
 
 
 # -- what is held for a yes -------------------------------------------------------------------------------------------------

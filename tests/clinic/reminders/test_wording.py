@@ -118,7 +118,7 @@ def test_a_reminder_says_when_and_where() -> None:
 
 def test_a_spanish_reminder() -> None:
     assert wording.compose(content(Purpose.DAY_BEFORE, "es"), "sms").body == (
-        "Harbor: su siguiente cita es el mar 24 nov, 8:20 am, Fullerton. "
+        "Harbor: su cita es el mar 24 nov, 8:20 am, Fullerton. "
         f"Responda 1 si puede, 2 si llega tarde, 3 si no puede. {LINK}"
     )
 
