@@ -14,7 +14,9 @@ from sqlalchemy import select
 from clinic import clock, jobs
 from clinic.audit import Actor, ActorKind, system
 from clinic.db import db
-from clinic.demo import calendar, care, room
+from clinic.demo import bulk, calendar, care, places, room
+from clinic.demo.places import Names
+from clinic.demo.sizes import SIZES, Size
 from clinic.eligibility import operations as eligibility
 from clinic.eligibility.operations import Decide
 from clinic.errors import Conflict
@@ -36,7 +38,6 @@ from clinic.surveys import queries as survey_queries
 HERE = Path(__file__).parent
 BY: Actor = system("demo")
 TZ = "America/Los_Angeles"
-WEEKDAYS = {"mon": 0, "tue": 1, "wed": 2, "thu": 3, "fri": 4, "sat": 5, "sun": 6}
 PASSWORD = "daybreak-demo"  # noqa: S105 - the demo clinic's sign-ins are printed on the screen
 DOMAIN = "demo.example.org"
 SEED = 20261121
@@ -44,6 +45,7 @@ COURSE_PROTOCOL = "tms_10hz_left_standard"
 ENDED_EARLY = ("paused", "discontinued", "cancelled")
 CHECK_IN_EVERY = 5  # sessions; in between no check-in opens
 TMS_SITES = ("fullerton", "laguna-hills")
+YEAR = 365  # days for which the rota reaches back at least
 
 Progress = Callable[[str, int, int], None]
 
@@ -92,11 +94,14 @@ def is_empty() -> bool:
     return db.session.scalar(select(Location.id).limit(1)) is None
 
 
-def load(progress: Progress = lambda *_: None) -> int:
-    """Load the small clinic into an empty database; answers the number of people. Raises Conflict otherwise."""
+def load(progress: Progress = lambda *_: None, size: Size = SIZES["small"]) -> int:
+    """Load a clinic into an empty database; answers the number of people. Raises Conflict otherwise.
+
+    The people of the small one are in each: they stand at every stage of the way.
+    """
     if not is_empty():
         raise Conflict("this database holds a clinic already: the demo is for an empty one")
-    clinic = _load_places(progress)
+    clinic = _load_places(progress, max(YEAR, size.days))
     people = list(_people())
     for done, person in enumerate(people, 1):
         with jobs.silence():
@@ -108,7 +113,23 @@ def load(progress: Progress = lambda *_: None) -> int:
             calendar.Loaded(clinic.sites, clinic.staff, clinic.people, clinic.actor("desk"), clinic.actor("manager"))
         )
     care.write_notes(clinic.staff["manager"], clinic.actor("manager"), clock.today(TZ))
-    return len(people) + watched
+    return len(people) + watched + (_add_years(size, clinic, progress) if size.is_bulk else 0)
+
+
+def _add_years(size: Size, clinic: Clinic, progress: Progress) -> int:
+    people = _read("people.yaml")
+    return bulk.add_years(
+        size,
+        clinic.sites.values(),
+        Names(people["given"], people["family"]),
+        people["histories"],
+        note=_read("clinic.yaml")["note"],
+        password=PASSWORD,
+        manager=(clinic.staff["manager"], clinic.actor("manager")),
+        by=BY,
+        seed=SEED,
+        progress=progress,
+    )
 
 
 def _load_room(clinic: Clinic, loaded: int) -> int:
@@ -143,14 +164,14 @@ def sign_ins() -> list[tuple[str, str, str]]:
 # -- places ---------------------------------------------------------------------------------------------------------
 
 
-def _load_places(progress: Progress) -> Clinic:
+def _load_places(progress: Progress, days: int) -> Clinic:
     data, clinic = _read("clinic.yaml"), Clinic()
     locations.set_profile(**data["profile"], is_demo=True, by=BY)
     for done, site in enumerate(data["sites"], 1):
         clinic.sites[site["slug"]] = _load_site(site, data["note"])
         progress("sites", done, len(data["sites"]))
     for done, person in enumerate(data["staff"], 1):
-        _load_staff(person, clinic)
+        _load_staff(person, clinic, days)
         progress("staff", done, len(data["staff"]))
     return clinic
 
@@ -167,7 +188,7 @@ def _load_site(site: dict[str, Any], note: str) -> int:
         latitude=site["latitude"],
         longitude=site["longitude"],
         hours=[
-            Span(WEEKDAYS[day], time.fromisoformat(opens), time.fromisoformat(closes))
+            Span(places.WEEKDAYS[day], time.fromisoformat(opens), time.fromisoformat(closes))
             for day, spans in site["hours"].items()
             for opens, closes in spans
         ],
@@ -188,7 +209,7 @@ def _load_site(site: dict[str, Any], note: str) -> int:
     return location_id
 
 
-def _load_staff(person: dict[str, Any], clinic: Clinic) -> None:
+def _load_staff(person: dict[str, Any], clinic: Clinic, days: int) -> None:
     key = person["key"]
     has_all_sites = person["sites"] == "all"
     clinic.staff[key] = staff.create_staff_user(
@@ -214,7 +235,7 @@ def _load_staff(person: dict[str, Any], clinic: Clinic) -> None:
                 ends=ends,
                 break_starts=break_starts,
                 break_ends=break_ends,
-                valid_from=clock.today(TZ) - timedelta(days=365),
+                valid_from=clock.today(TZ) - timedelta(days=days),
             )
             locations.add_shift(clinic.sites[shift["at"]], new, by=BY)
 

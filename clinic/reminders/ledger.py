@@ -21,7 +21,7 @@ from clinic.db import db, keyring, transaction
 from clinic.reminders import finding, queries
 from clinic.reminders.channels.base import ANY
 from clinic.reminders.models import Lane, Message, MessageState, Purpose
-from clinic.reminders.purposes import TRAITS
+from clinic.reminders.purposes import NEWS, TRAITS
 from clinic.tasks import operations as tasks
 from clinic.tasks.models import TaskKind, TaskLevel
 
@@ -161,6 +161,26 @@ def write(found: Sequence[finding.Found], now: datetime) -> None:
         columns = {name: [row[name] for row in rows] for name in _COLUMNS}
         with transaction():
             db.session.execute(_INSERT, {**columns, "now": now, "stays_void": finding.STAYS_VOID})
+
+
+def count_as_told_within_transaction(now: datetime) -> int:
+    """Write what is due by now, and all news, as sent by `demo`: a history that was loaded was told while it happened.
+
+    Answers how many messages that are. A step of another operation, for a clinic that never ran before.
+    """
+    found = finding.find_due(now, [])
+    news = (*NEWS, Purpose.COURSE_BOOKED)
+    told = [item for item in found if item.due.purpose in news or item.due.not_before <= now]
+    for start in range(0, len(told), ROWS_A_TRANSACTION):
+        rows = [_row(item) for item in told[start : start + ROWS_A_TRANSACTION]]
+        columns = {name: [row[name] for row in rows] for name in _COLUMNS}
+        db.session.execute(_INSERT, {**columns, "now": now, "stays_void": finding.STAYS_VOID})
+    sent = update(Message).where(Message.state == MessageState.DUE)
+    at = func.least(Message.not_before, now)
+    db.session.execute(
+        sent.values(state=MessageState.SENT, provider="demo", attempts=1, tried_at=at, sent_at=at, ended_at=at)
+    )
+    return len(told)
 
 
 def _row(item: finding.Found) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def weekly_ask(course_id: int) -> WeeklyAsk | None:
 
 def rhythm_of(row: Course) -> plans.Rhythm | None:
     """The plan over this course; None for a protocol that no plan names."""
-    return plans.rhythm_of(row.protocol, row.planned_sessions - _visits_without_treatment(row.protocol))
+    return plans.rhythm_of(row.protocol, row.planned_sessions - without_treatment(row.protocol))
 
 
 @cache
@@ -146,7 +146,8 @@ def not_counted(protocol: str) -> tuple[str, ...]:
 
 
 @cache
-def _visits_without_treatment(protocol: str) -> int:
+def without_treatment(protocol: str) -> int:
+    """How many visits of a whole course are no treatment."""
     found = bookable().get(protocol)
     if found is None:
         return 0
@@ -279,7 +280,7 @@ def candidates(now: datetime) -> Iterator[Candidate]:
             last_asked[row.patient_id] = max(row.due_at, last_asked.get(row.patient_id, row.due_at))
     complete = _complete_since(patient_ids, min(row.first_starts_at for row in rows) - BASELINE_LASTS)
     for row in rows:
-        rhythm = plans.rhythm_of(row.protocol, row.planned_sessions - _visits_without_treatment(row.protocol))
+        rhythm = plans.rhythm_of(row.protocol, row.planned_sessions - without_treatment(row.protocol))
         if rhythm is None:
             continue
         facts = CourseFacts(
