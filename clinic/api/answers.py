@@ -175,7 +175,7 @@ SCHEMAS: dict[str, Shape] = {
     "Outage": record(
         "applied",
         id=NUMBER,
-        kind={"enum": ["device", "person", "site"]},
+        kind={"enum": ["device", "person", "site", "capacity"]},
         state={"enum": ["open", "applied", "withdrawn"]},
         device=maybe(NUMBER),
         location=maybe(TEXT),

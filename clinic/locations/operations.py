@@ -1,13 +1,14 @@
 """Sites, their hours, closures and devices. Every change raises the site's schedule version."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import NamedTuple
 from zoneinfo import available_timezones
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select, text
 from sqlalchemy.exc import IntegrityError
 
 from clinic import audit
@@ -98,7 +99,7 @@ def create_location(new: NewLocation, *, by: Actor) -> int:
         raise Invalid(f"no such time zone: {new.tz}", fields=["tz"])
     if not re.fullmatch(r"\d{5}(-\d{4})?", new.zip_code):
         raise Invalid("a ZIP code has five digits", fields=["zip"])
-    _check_hours(new.hours)
+    checked_hours(new.hours)
     with transaction():
         if db.session.scalar(select(Location.id).where(Location.slug == new.slug)):
             raise Conflict(f"there is a location {new.slug} already")
@@ -125,23 +126,28 @@ def create_location(new: NewLocation, *, by: Actor) -> int:
 
 def set_hours(location_id: int, hours: Iterable[Span], *, by: Actor) -> None:
     """Replace the weekly hours of a site. Raises Invalid where spans of a day overlap."""
-    spans = sorted(hours)
-    _check_hours(spans)
+    spans = checked_hours(hours)
     with transaction():
-        location = queries.lock(location_id)
-        db.session.execute(delete(OpeningHours).where(OpeningHours.location_id == location_id))
-        db.session.add_all(
-            OpeningHours(location_id=location_id, weekday=day, opens=opens, closes=closes)
-            for day, opens, closes in spans
-        )
-        _changed(location, "hours_set", by=by, spans=len(spans))
-        db.session.flush()
-        db.session.expire(location, ["hours"])
+        set_hours_within_transaction(location_id, spans, by=by)
 
 
-def _check_hours(hours: Iterable[Span]) -> None:
-    before: Span | None = None
-    for span in sorted(hours):
+def set_hours_within_transaction(location_id: int, hours: Iterable[Span], *, by: Actor) -> None:
+    """The same, as a step of another operation."""
+    spans = checked_hours(hours)
+    location = queries.lock(location_id)
+    db.session.execute(delete(OpeningHours).where(OpeningHours.location_id == location_id))
+    db.session.add_all(
+        OpeningHours(location_id=location_id, weekday=day, opens=opens, closes=closes) for day, opens, closes in spans
+    )
+    _changed(location, "hours_set", by=by, spans=len(spans))
+    db.session.flush()
+    db.session.expire(location, ["hours"])
+
+
+def checked_hours(hours: Iterable[Span]) -> list[Span]:
+    """The spans of a week, in order. Raises Invalid where two of a day overlap."""
+    spans, before = sorted(hours), None
+    for span in spans:
         if not 0 <= span.weekday <= 6:
             raise Invalid("a weekday is 0 (Monday) to 6 (Sunday)", fields=["hours"])
         if span.opens >= span.closes:
@@ -149,6 +155,7 @@ def _check_hours(hours: Iterable[Span]) -> None:
         if before is not None and before.weekday == span.weekday and span.opens < before.closes:
             raise Invalid("two spans of one day overlap", fields=["hours"])
         before = span
+    return spans
 
 
 def add_closure(location_id: int, on_date: date, name: str, *, by: Actor) -> int:
@@ -195,6 +202,18 @@ def start_closures(location_id: int, year: int, *, by: Actor) -> list[date]:
         if new:
             _changed(location, "closures_started", by=by, year=year, added=len(new))
         return [on for on, _ in new]
+
+
+def add_device(location_id: int, new: NewDevice, *, by: Actor) -> int:
+    """Put one more device on a site; answers its id. Raises NotFound, Invalid, Conflict."""
+    with transaction():
+        location = queries.lock(location_id)
+        row = _add_device(location, new, by=by)
+        db.session.flush()
+        _changed(location, "device_added", by=by, device_id=row.id)
+        db.session.flush()
+        db.session.expire(location, ["devices"])
+        return row.id
 
 
 def _add_device(location: Location, new: NewDevice, *, by: Actor) -> Device:
@@ -283,28 +302,113 @@ class NewShift:
 
 def add_shift(location_id: int, new: NewShift, *, by: Actor) -> int:
     """Put a weekly shift on a site's rota; answers the id. Raises Invalid, or Conflict where the person works then."""
+    with _one_place_translated(), transaction():
+        return _add_shift(queries.lock(location_id), new, by=by)
+
+
+def add_shifts(location_id: int, new: Sequence[NewShift], *, by: Actor) -> list[int]:
+    """The same for several, all of them or none."""
+    with _one_place_translated(), transaction():
+        location = queries.lock(location_id)
+        return [_add_shift(location, one, by=by) for one in new]
+
+
+def _add_shift(location: Location, new: NewShift, *, by: Actor) -> int:
+    _check_shift(new)
+    _refuse_overlap(new)
+    row = StaffShift(location_id=location.id, **asdict(new))
+    db.session.add(row)
+    db.session.flush()
+    audit.record(row, "created", by=by, user_id=new.user_id, weekday=new.weekday)
+    _changed(location, "shift_added", by=by, user_id=new.user_id)
+    return row.id
+
+
+@contextmanager
+def _one_place_translated() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        if broken_constraint(error) == "staff_shifts_one_place_key":
+            raise Conflict("This person has a shift that starts then already.") from None
+        raise
+
+
+def _check_shift(new: NewShift) -> None:
     if not 0 <= new.weekday <= 6 or new.starts >= new.ends:
-        raise Invalid("a shift has a weekday 0 to 6 and ends after it starts", fields=["weekday", "ends"])
+        raise Invalid("A shift has a weekday and ends after it starts.", fields=["weekday", "ends"])
     if (new.break_starts is None) != (new.break_ends is None):
-        raise Invalid("a break has a start and an end", fields=["break_starts", "break_ends"])
+        raise Invalid("A break has a start and an end.", fields=["break_starts", "break_ends"])
     if (
         new.break_starts is not None
         and new.break_ends is not None
         and not new.starts <= new.break_starts < new.break_ends <= new.ends
     ):
-        raise Invalid("the break lies inside the shift", fields=["break_starts", "break_ends"])
+        raise Invalid("The break lies inside the shift.", fields=["break_starts", "break_ends"])
+    if not FIRST_YEAR <= new.valid_from.year <= LAST_YEAR:
+        raise Invalid("The year is not possible.", fields=["valid_from"])
     if new.valid_until is not None and new.valid_until < new.valid_from:
-        raise Invalid("the shift ends before it begins", fields=["valid_until"])
-    try:
-        with transaction():
-            location = queries.lock(location_id)
-            row = StaffShift(location_id=location_id, **asdict(new))
-            db.session.add(row)
-            db.session.flush()
-            audit.record(row, "created", by=by, user_id=new.user_id, weekday=new.weekday)
-            _changed(location, "shift_added", by=by, user_id=new.user_id)
-            return row.id
-    except IntegrityError as error:
-        if broken_constraint(error) == "staff_shifts_one_place_key":
-            raise Conflict("this person has a shift that starts then already") from None
-        raise
+        raise Invalid("The shift ends before it begins.", fields=["valid_until"])
+
+
+def _refuse_overlap(new: NewShift) -> None:
+    """Nobody is at two places at once; two who add shifts of one person wait for each other."""
+    db.session.execute(text("SELECT id FROM staff_users WHERE id = :id FOR UPDATE"), {"id": new.user_id})
+    statement = select(StaffShift, Location.name).join(Location, Location.id == StaffShift.location_id)
+    statement = statement.where(
+        StaffShift.user_id == new.user_id,
+        StaffShift.weekday == new.weekday,
+        StaffShift.starts < new.ends,
+        StaffShift.ends > new.starts,
+        or_(StaffShift.valid_until.is_(None), StaffShift.valid_until >= new.valid_from),
+    )
+    if new.valid_until is not None:
+        statement = statement.where(StaffShift.valid_from <= new.valid_until)
+    found = db.session.execute(statement.order_by(StaffShift.id)).first()
+    if found is not None:
+        row, site = found
+        raise Conflict(
+            f"This person works at {site} from {row.starts:%H:%M} to {row.ends:%H:%M} on that weekday already."
+        )
+
+
+def shift(shift_id: int) -> StaffShift:
+    """The weekly shift. Raises NotFound."""
+    row = db.session.get(StaffShift, shift_id)
+    if row is None:
+        raise NotFound("no such shift")
+    return row
+
+
+def shifts_of(location_id: int, since: date) -> Sequence[StaffShift]:
+    """Weekly shifts of a site that are worked on that day or later, by time."""
+    statement = select(StaffShift).where(
+        StaffShift.location_id == location_id,
+        or_(StaffShift.valid_until.is_(None), StaffShift.valid_until >= since),
+    )
+    return db.session.scalars(statement.order_by(StaffShift.valid_from, StaffShift.starts, StaffShift.id)).all()
+
+
+def end_shift_within_transaction(shift_id: int, last: date, *, by: Actor) -> StaffShift:
+    """A weekly shift is worked for the last time on or before this day. Raises NotFound, Invalid."""
+    row = shift(shift_id)
+    location = queries.lock(row.location_id)
+    if row.valid_until is not None and row.valid_until <= last:
+        raise Invalid(f"This shift ends on {row.valid_until:%b} {row.valid_until.day} already.", fields=["last"])
+    if not FIRST_YEAR <= last.year <= LAST_YEAR:
+        raise Invalid("The year is not possible.", fields=["last"])
+    audit.record(row, "ended", by=by, on=last.isoformat())
+    _changed(location, "shift_ended", by=by, user_id=row.user_id)
+    if last < row.valid_from:
+        db.session.delete(row)  # it was never worked
+    else:
+        row.valid_until = last
+    db.session.flush()
+    return row
+
+
+def change_shift_within_transaction(shift_id: int, new: NewShift, *, by: Actor) -> int:
+    """A weekly shift ends the day before `new.valid_from`, and another takes its place. Raises as the two steps do."""
+    old = shift(shift_id)
+    end_shift_within_transaction(old.id, new.valid_from - timedelta(days=1), by=by)
+    return _add_shift(queries.lock(old.location_id), new, by=by)

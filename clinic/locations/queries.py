@@ -45,8 +45,9 @@ def get_by_slug(slug: str) -> Location:
 
 
 def lock(location_id: int) -> Location:
-    """The site's row, locked until the transaction ends. Raises NotFound."""
-    found = db.session.scalar(select(Location).where(Location.id == location_id).with_for_update())
+    """The site's row as it is now, locked until the transaction ends. Raises NotFound."""
+    statement = select(Location).where(Location.id == location_id).with_for_update()
+    found = db.session.scalar(statement, execution_options={"populate_existing": True})
     if found is None:
         raise NotFound("no such location")
     return found

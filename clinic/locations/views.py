@@ -10,9 +10,9 @@ from flask_babel import ngettext
 
 from clinic import clock
 from clinic.errors import Conflict, Invalid, NotFound
+from clinic.locations import front as hooks
 from clinic.locations import operations, presenter, queries, zips
 from clinic.locations.forms import WEEKDAYS, ClosureForm, HoursForm, ProfileForm, YearForm
-from clinic.locations.front import CLOSURE_EFFECTS
 from clinic.locations.models import Location
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff
@@ -154,11 +154,17 @@ def set_hours(location_id: int) -> Any:
     if not form.validate_on_submit():
         return _site_page(found, hours=form), 422
     try:
-        operations.set_hours(found.id, form.spans(), by=current_actor())
+        spans = operations.checked_hours(form.spans())
     except Invalid as error:
         form.form_errors.append(error.message)
         return _site_page(found, hours=form), 422
-    flash("Hours saved. Bookings stay as they are.")
+    by = current_actor()
+    page = hooks.change_capacity(
+        location_id, lambda: operations.set_hours_within_transaction(location_id, spans, by=by)
+    )
+    if page is not None:
+        return page
+    flash("Hours saved. Nobody who is booked is touched by it.")
     return redirect(url_for(".site", location_id=found.id))
 
 
@@ -174,7 +180,7 @@ def add_closure(location_id: int) -> Any:
     except Conflict as error:
         form.on_date.errors = [error.message]
         return _site_page(found, closure=form), 409
-    for effect in CLOSURE_EFFECTS:
+    for effect in hooks.CLOSURE_EFFECTS:
         hit = effect(found.id, form.on_date.data)
         if hit is not None:
             flash(hit[0], "error")

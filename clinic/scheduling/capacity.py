@@ -270,6 +270,17 @@ def snapshot_under_lock(versions: Mapping[int, int], *, until: date) -> Snapshot
     return _present(frozenset(found.sites), start, found.days, {**found.versions, **versions})
 
 
+@everyone()
+def as_it_would_be(location_id: int, *, until: date) -> Snapshot:
+    """A site as this transaction sees it, whatever is not committed included; it is kept nowhere."""
+    start = _first_day()
+    days = horizon(until, start)
+    site = read_site(location_id, start, days)
+    return _built(
+        start, days, _versions(frozenset({location_id})), {location_id: site}, {location_id: read_bookings(site, days)}
+    )
+
+
 def _first_day() -> date:
     """One day of slack: today at a site may be the day before today in UTC."""
     return clock.now().date() - timedelta(days=1)

@@ -1,8 +1,9 @@
-"""A device down, a staff member away, a site closed, a device that leaves: known at once, planned anew, over again."""
+"""A device down, a staff member away, a site closed or with less capacity, a device that leaves: known, planned anew, over."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from clinic import audit, clock
 from clinic.audit import Actor
@@ -15,6 +16,7 @@ from clinic.scheduling.models import (
     ChangeKind,
     Outage,
     OutageState,
+    TreatmentSession,
 )
 from clinic.scheduling.planner.calendar import to_utc
 from clinic.staff import queries as staff
@@ -87,6 +89,21 @@ def site_closed(location_id: int, *, first: date, last: date, reason: str, by: A
         _known(row, locked, after_commit, by=by)
     replanning.preview_outage(row.id)
     return row.id
+
+
+def less_capacity_within_transaction(location_id: int, hit: Collection[int], reason: str, *, by: Actor) -> Outage:
+    """A site has other hours or a shorter rota, and these appointments no longer fit: they wait for a re-plan.
+
+    The site is locked, and its version was raised with the change.
+    """
+    tz, now = locations.get(location_id).tz, clock.now()
+    last = db.session.scalar(select(func.max(TreatmentSession.local_on)).where(TreatmentSession.id.in_(hit)))
+    ends_at = to_utc((last or clock.today(tz)) + timedelta(days=1), 0, tz)
+    row = _opened(ChangeKind.CAPACITY, now, ends_at, reason)
+    row.location_id = location_id
+    db.session.add(row)
+    audit.record(row, "opened", by=by, kind=row.kind)
+    return row
 
 
 def retire_device(device_id: int, *, from_at: datetime, reason: str, by: Actor) -> int:
@@ -167,9 +184,11 @@ def _known(row: Outage, locked: booking.Locked, after_commit: booking.AfterCommi
 
 
 def withdraw_outage(outage_id: int, *, by: Actor) -> None:
-    """It did not happen: what it closed is open again. Raises NotFound, AlreadyOver once it was applied."""
+    """It did not happen: what it closed is open again. Raises NotFound, Conflict; AlreadyOver once it was applied."""
     with transaction() as after_commit:
         row = outages.still_open(outage_id, lock=True)
+        if row.kind == ChangeKind.CAPACITY:
+            raise Conflict("Set the hours or the rota back in the settings of the site, then plan once more.")
         locked = booking.lock_places((), outages.sites(row), row.ends_at.date())
         for model, ids in (
             (DeviceDowntime, [row.downtime_id]),
@@ -190,7 +209,8 @@ def end_outage(outage_id: int, *, by: Actor) -> None:
         if row is None:
             raise NotFound("no such outage")
         now = clock.now()
-        if row.state != OutageState.APPLIED or not row.starts_at < now < row.ends_at:
+        goes_on = row.state == OutageState.APPLIED and row.starts_at < now < row.ends_at
+        if not goes_on or row.kind == ChangeKind.CAPACITY:
             raise Conflict("only an outage that was applied and goes on can end early")
         locked = booking.lock_places((), outages.sites(row), row.ends_at.date())
         if row.downtime_id is not None:

@@ -248,6 +248,7 @@ class ChangeKind(StrEnum):
     DEVICE = "device"
     PERSON = "person"
     SITE = "site"
+    CAPACITY = "capacity"  # other opening hours, a shorter rota: what is booked no longer fits
 
 
 class ChangeState(StrEnum):
@@ -301,7 +302,7 @@ class OutageState(StrEnum):
 
 
 class Outage(Base):
-    """A device down, a staff member away, or a site closed, and the plan for whom it hits.
+    """A device down, a staff member away, a site closed or with less capacity, and the plan for whom it hits.
 
     It counts from the moment it is known: `downtime_id`, `absence_id` or `closure_ids` say so to the planner.
     `preview` is a stored plan, `versions` the schedules that it was made on, `revision` how often it was made.

@@ -14,8 +14,8 @@ from clinic.patients.models import ChannelConsent, Patient
 from clinic.patients.sites import everyone
 from clinic.scheduling import outages, queries, telling
 from clinic.scheduling.board_presenter import number
-from clinic.scheduling.models import ChangeKind, ChangeState, Outage, ScheduleChange
-from clinic.scheduling.presenter import clock24, day_words
+from clinic.scheduling.models import ChangeKind, ChangeState, Outage, ScheduleChange, TreatmentSession, VisitKind
+from clinic.scheduling.presenter import KIND_WORDS, clock24, day_words
 from clinic.scheduling.telling import NewTime
 from clinic.staff import queries as staff
 from clinic.web import charts
@@ -167,6 +167,8 @@ def span_words(row: Outage) -> str:
     """`is down from Mon, Nov 23, 10:12 to Tue, Nov 24, 07:00`, by the wall of its site."""
     tz = locations.get(row.location_id).tz if row.location_id is not None else locations.clinic_tz()
     starts, ends = row.starts_at.astimezone(ZoneInfo(tz)), row.ends_at.astimezone(ZoneInfo(tz))
+    if row.kind == ChangeKind.CAPACITY:
+        return f"has other hours or fewer people since {day_words(starts.date())}"
     what = {ChangeKind.DEVICE: "is down", ChangeKind.PERSON: "is away", ChangeKind.SITE: "is closed"}
     verb = what[ChangeKind(row.kind)]
     if row.is_final:
@@ -361,12 +363,23 @@ class Hit:
     location_id: int
     on: date
     at: str
+    what: str
 
 
 @everyone()
 def hits(location_ids: frozenset[int]) -> list[Hit]:
     """What closures that were entered late hit, by time."""
-    rows = outages.hit_by_closures(location_ids)
+    return _hits(outages.hit_by_closures(location_ids))
+
+
+@everyone()
+def hits_of(ids: Sequence[int]) -> list[Hit]:
+    """These appointments, by time."""
+    statement = select(TreatmentSession).where(TreatmentSession.id.in_(ids))
+    return _hits(db.session.scalars(statement.order_by(TreatmentSession.starts_at, TreatmentSession.id)).all())
+
+
+def _hits(rows: Sequence[TreatmentSession]) -> list[Hit]:
     people = _people({row.patient_id for row in rows})
     zones = locations.zones()
     return [
@@ -378,6 +391,11 @@ def hits(location_ids: frozenset[int]) -> list[Hit]:
             row.location_id,
             row.local_on,
             clock24(_minute(row.starts_at, zones[row.location_id])),
+            KIND_WORDS[VisitKind(row.kind)]
+            if row.is_visit
+            else f"session {row.number}"
+            if row.course_id is not None
+            else "a plan that is held",
         )
         for row in rows
     ]

@@ -17,7 +17,7 @@ from clinic.scheduling import closing, outage_presenter, outages, replanning
 from clinic.scheduling.blueprint import DESK, bp
 from clinic.scheduling.board_views import own_site, site_choices
 from clinic.scheduling.forms import ClosedForm, OutageForm, ReasonForm
-from clinic.scheduling.models import Outage, OutageState
+from clinic.scheduling.models import ChangeKind, Outage, OutageState
 from clinic.staff.models import Role, StaffUser
 from clinic.web import access
 from clinic.web.access import current_actor, current_staff
@@ -149,13 +149,15 @@ def _outage_page(row: Outage, problem: str = "", status: int = 200) -> Any:
     if row.preview is None and row.state == OutageState.OPEN:
         replanning.preview_outage(row.id)
         row = outages.get(row.id)
+    can_take_back = row.kind != ChangeKind.CAPACITY  # what was set in the settings is set back there
     return render_template(
         "scheduling/outage.html",
         outage=row,
         view=outage_presenter.view(row),
         picture=outage_presenter.picture(row) if row.applied_at is None else None,
         is_open=row.state == OutageState.OPEN,
-        goes_on=row.state == OutageState.APPLIED and row.starts_at < clock.now() < row.ends_at,
+        can_end=can_take_back and row.state == OutageState.APPLIED and row.starts_at < clock.now() < row.ends_at,
+        can_take_back=can_take_back,
         reason=ReasonForm(),
         may_approve=current_staff().has(Role.PRESCRIBER),
         problem=problem,

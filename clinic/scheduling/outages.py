@@ -11,7 +11,7 @@ from clinic.db import db
 from clinic.errors import AlreadyOver, NotFound
 from clinic.locations.models import Closure
 from clinic.patients.sites import everyone
-from clinic.scheduling import queries
+from clinic.scheduling import fitting, queries
 from clinic.scheduling.models import (
     PERSON,
     ChangeKind,
@@ -75,6 +75,8 @@ def _where(row: Outage) -> Any:
     )
     days = TreatmentSession.local_on.between((since - day).date(), (row.ends_at + day).date())  # for the index
     here = and_(TreatmentSession.location_id.in_(sites(row)), days)
+    if row.kind == ChangeKind.CAPACITY:
+        return TreatmentSession.id.in_(fitting.misfits(row.location_id or 0))
     if row.kind == ChangeKind.DEVICE:
         return and_(in_time, here, TreatmentSession.device_id == row.device_id)
     if row.kind == ChangeKind.SITE:

@@ -7,13 +7,12 @@ may have been tidied since. What an outage or a closure hits and nobody has plan
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from sqlalchemy import func, select, text
 
 from clinic import clock
@@ -22,9 +21,8 @@ from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.patients.sites import everyone
 from clinic.protocols.shapes import bookable
-from clinic.scheduling import capacity, ledger_ddl
-from clinic.scheduling.capacity import Snapshot
-from clinic.scheduling.models import HOLDS_PLACE, Outage, OutageState, ScheduleProof, TreatmentSession
+from clinic.scheduling import capacity, fitting, ledger_ddl
+from clinic.scheduling.models import Outage, OutageState, ScheduleProof, TreatmentSession
 
 log = logging.getLogger(__name__)
 
@@ -189,17 +187,16 @@ def _capabilities() -> Iterator[Found]:
 
 def _pools(location_id: int) -> Iterator[Found]:
     """Pools, opening hours and downtimes of a site from today to its last appointment."""
-    last = db.session.scalar(
-        select(func.max(TreatmentSession.local_on)).where(
-            TreatmentSession.location_id == location_id, TreatmentSession.state.in_(HOLDS_PLACE)
-        )
-    )
+    last = fitting.last_day(location_id)
     if last is None or last < clock.now().date():
         return
     state = capacity.snapshot({location_id}, until=last)
     waiting = _open_outages(location_id)
-    yield from _crowded(state, location_id, waiting)
-    yield from _impossible(state, location_id, waiting)
+    for one in fitting.crowded(state, location_id):
+        pending = any(_is_waiting(row, waiting) for row in one.rows)
+        yield Found(one.rule, one.text, tuple(row.id for row in one.rows), pending)
+    for one in fitting.impossible(state, location_id):
+        yield Found(one.rule, one.text, tuple(row.id for row in one.rows), pending=True)
 
 
 def _open_outages(location_id: int) -> list[tuple[datetime, datetime]]:
@@ -214,69 +211,3 @@ def _open_outages(location_id: int) -> list[tuple[datetime, datetime]]:
 
 def _is_waiting(row: Any, waiting: Sequence[tuple[datetime, datetime]]) -> bool:
     return any(a < row.device_until and row.starts_at < b for a, b in waiting)
-
-
-def _crowded(state: Snapshot, location_id: int, waiting: Sequence[tuple[datetime, datetime]]) -> Iterator[Found]:
-    occupancy, site = state.occupancy, state.sites[location_id]
-    at = occupancy.location_index[site.facts.id]
-    used, on = occupancy.staff_used, occupancy.staff_on
-    over: Mapping[str, Any] = {
-        "mapping_skill": used["map"][at] > on["map"][at],
-        "operator_pool": used["map"][at] + used["tms"][at] > on["tms"][at],
-        "observer_capacity": used["obs"][at] > on["obs"][at],
-    }
-    for rule, mask in over.items():
-        for day in np.flatnonzero(mask.any(axis=1)):
-            slots = np.flatnonzero(mask[day])
-            on_date = occupancy.date_of(int(day))
-            rows = _sessions_on(location_id, on_date, rule)
-            first = occupancy.low + int(slots[0]) * occupancy.unit
-            words = f"{rule.replace('_', ' ')} at {site.name} on {on_date} from {first // 60:02d}:{first % 60:02d}"
-            pending = any(_is_waiting(row, waiting) for row in rows)
-            yield Found(rule, words, tuple(row.id for row in rows), pending)
-
-
-def _sessions_on(location_id: int, on: date, rule: str) -> Sequence[Any]:
-    need = {"observer_capacity": ("obs",), "mapping_skill": ("map",)}.get(rule, ("map", "tms"))
-    return db.session.execute(
-        select(TreatmentSession.id, TreatmentSession.starts_at, TreatmentSession.device_until).where(
-            TreatmentSession.location_id == location_id,
-            TreatmentSession.local_on == on,
-            TreatmentSession.need.in_(need),
-            TreatmentSession.state.in_(HOLDS_PLACE),
-        )
-    ).all()
-
-
-def _impossible(state: Snapshot, location_id: int, waiting: Sequence[tuple[datetime, datetime]]) -> Iterator[Found]:
-    """Sessions ahead on a device that is down or outside the opening hours: a closure or change entered late."""
-    occupancy, site = state.occupancy, state.sites[location_id]
-    rows = db.session.execute(
-        select(
-            TreatmentSession.id,
-            TreatmentSession.device_id,
-            TreatmentSession.starts_at,
-            TreatmentSession.device_until,
-        ).where(
-            TreatmentSession.location_id == location_id,
-            TreatmentSession.local_on >= clock.now().date() - timedelta(days=1),
-            TreatmentSession.starts_at > clock.now(),
-            TreatmentSession.device_id.is_not(None),
-            TreatmentSession.state.in_(HOLDS_PLACE),
-        )
-    )
-    at = occupancy.location_index[site.facts.id]
-    for row in rows:
-        if row.device_id not in site.device_facts:
-            continue
-        day, minute = state.day_and_minute(row.device_id, row.starts_at)
-        device = occupancy.device_index[site.device_facts[row.device_id].id]
-        slot = (minute - occupancy.low) // occupancy.unit
-        held = -(-int((row.device_until - row.starts_at).total_seconds() // 60) // occupancy.unit)
-        if not 0 <= day < occupancy.days:
-            continue
-        inside = 0 <= slot < occupancy.slots
-        if not inside or occupancy.open_run[at, day, slot] < held:
-            yield Found("location_is_open", f"session {row.id} lies outside the opening hours", (row.id,), pending=True)
-        elif occupancy.device_up_run[device, day, slot] < held:
-            yield Found("device_is_up", f"session {row.id} is on a device that is down", (row.id,), pending=True)

@@ -110,6 +110,8 @@ def _neighbours(rows: Sequence[TreatmentSession], courses: Collection[int]) -> s
 def _events(row: Outage, question: Question) -> list[Event]:
     state = question.state
     days, start = state.days, state.start
+    if row.kind == ChangeKind.CAPACITY:
+        return []  # no single event: whatever has no lawful place is mended
     if row.kind == ChangeKind.DEVICE:
         site = state.site_of_device[row.device_id or 0]
         spans = day_spans(row.starts_at, row.ends_at, site.tz, start, days)

@@ -218,6 +218,7 @@ from clinic.scheduling import (  # noqa: E402 - their routes belong to the same 
     board_views,  # noqa: F401
     capacity_views,  # noqa: F401
     course_views,  # noqa: F401
+    equipment_views,  # noqa: F401
     feed_views,  # noqa: F401
     funding_views,  # noqa: F401
     outage_views,  # noqa: F401

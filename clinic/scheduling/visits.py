@@ -22,13 +22,23 @@ from clinic.patients.sites import everyone
 from clinic.scheduling import booking, capacity, overriding, queries, steps, wishes
 from clinic.scheduling.booking import AfterCommit, Locked
 from clinic.scheduling.mirror import Taken, minute_of, taken
-from clinic.scheduling.models import HOLDS_PLACE, PERSON, Hold, Mode, SessionState, TreatmentSession, VisitKind
+from clinic.scheduling.models import (
+    HOLDS_PLACE,
+    PERSON,
+    Hold,
+    Mode,
+    RuleOverride,
+    SessionState,
+    TreatmentSession,
+    VisitKind,
+)
 from clinic.scheduling.overriding import Soft
 from clinic.scheduling.planner.calendar import from_utc, to_utc
 from clinic.staff import queries as staff
 from clinic.staff.models import StaffUser
 
 LEAST_MINUTES, MOST_MINUTES = 5, 240
+OF_THE_WEEK = frozenset({"location_is_open", "person_is_on_rota"})
 STEP = 15  # minutes between the times that are offered
 STATES = frozenset(
     [
@@ -339,6 +349,38 @@ def soft_rules(row: TreatmentSession, person: StaffUser) -> list[Soft]:
     """What stands against a visit and may be set aside with a reason."""
     found = list(_day(row.location_id, person, row.local_on).against(row.starts_at, row.ends_at, row.mode))
     return found + (licence(person, row.patient_state) if row.mode == Mode.VIDEO and row.patient_state else [])
+
+
+def out_of_hours(location_id: int) -> set[int]:
+    """Visits ahead at a site outside its hours or the rota, unless somebody set that rule aside for them."""
+    now, place = clock.now(), locations.get(location_id)
+    rows = db.session.execute(
+        select(TreatmentSession, StaffUser)
+        .join(StaffUser, StaffUser.id == TreatmentSession.staff_id)
+        .where(
+            TreatmentSession.location_id == location_id,
+            TreatmentSession.need == PERSON,
+            TreatmentSession.state.in_(queries.AHEAD),
+            TreatmentSession.starts_at > now,
+        )
+    ).all()
+    if not rows:
+        return set()
+    first, last = min(row.local_on for row, _ in rows), max(row.local_on for row, _ in rows)
+    openings = locations.openings(location_id, first, (last - first).days + 1)
+    everybody = {person.id for _, person in rows}
+    shifts = db.session.scalars(select(StaffShift).where(StaffShift.user_id.in_(everybody))).all()
+    aside = select(RuleOverride.session_id, RuleOverride.rule).where(
+        RuleOverride.session_id.in_([r.id for r, _ in rows])
+    )
+    allowed = {tuple(one) for one in db.session.execute(aside)}
+    zones, found = locations.zones(), set()
+    for row, person in rows:
+        own = [shift for shift in shifts if shift.user_id == person.id]
+        against = _Day(place, person, openings, (), own, zones).against(row.starts_at, row.ends_at, row.mode)
+        if any(one.rule in OF_THE_WEEK and (row.id, one.rule) not in allowed for one in against):
+            found.add(row.id)
+    return found
 
 
 def licence(person: StaffUser, state: str) -> list[Soft]:

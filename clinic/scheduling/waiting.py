@@ -95,7 +95,7 @@ def waiting(location_ids: Iterable[int] | None = None, *, limit: int = 100) -> S
     if location_ids is None:
         return rows
     here = set(location_ids)
-    return [row for row in rows if not row.wish["location_ids"] or here & set(row.wish["location_ids"])]
+    return [row for row in rows if here & set(row.wish.get("location_ids") or here)]
 
 
 def _open_offer(entry_id: int) -> int | None:

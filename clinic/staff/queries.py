@@ -77,6 +77,15 @@ def staff_names(ids: Sequence[int]) -> dict[int, str]:
     return {key: value for key, value in rows}  # noqa: C416 - a Result is not a mapping
 
 
+def of_site(location_id: int) -> list[tuple[int, str]]:
+    """Ids and names of those who may work at a site, by name."""
+    granted = select(StaffLocation.user_id).where(StaffLocation.location_id == location_id)
+    statement = select(StaffUser.id, StaffUser.name).where(
+        StaffUser.active.is_(True), or_(StaffUser.has_all_sites.is_(True), StaffUser.id.in_(granted))
+    )
+    return [(row.id, row.name) for row in db.session.execute(statement.order_by(StaffUser.name, StaffUser.id))]
+
+
 def prescribers(location_ids: Collection[int]) -> list[tuple[int, str]]:
     """Active prescribers of these sites by name: (id, name)."""
     granted = select(StaffLocation.user_id).where(StaffLocation.location_id.in_(location_ids))
