@@ -8,11 +8,12 @@ from typing import NoReturn
 import click
 
 REFUSED, FAILED = 2, 1
+TRY_LATER = 75  # EX_TEMPFAIL: a mail server keeps the letter and comes again
 
 
 @contextmanager
-def application() -> Iterator[None]:
-    """Run in the application. Refused input ends with 2, a database that does not answer with 1, each in plain words."""
+def application(*, failed: int = FAILED) -> Iterator[None]:
+    """Run in the application. Refused input ends with 2, a database that does not answer with `failed`, in plain words."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from clinic.app import create_app
@@ -23,12 +24,12 @@ def application() -> Iterator[None]:
         with create_app().app_context():
             yield
     except SettingsError as error:
-        stop(str(error), FAILED)
+        stop(str(error), failed)
     except ClinicError as error:
         stop(error.message, REFUSED)
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        stop(f"the database does not answer: {reason}", FAILED)
+        stop(f"the database does not answer: {reason}", failed)
 
 
 def stop(message: str, code: int) -> NoReturn:

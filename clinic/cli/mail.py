@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from clinic.cli.application import application
+from clinic.cli.application import TRY_LATER, application
 
 
 @click.group()
@@ -18,10 +18,11 @@ def mail() -> None:
 def bounce(file: Path | None) -> None:
     """Read one letter that came to the address of bounces, from FILE or standard input, for use as a mail server's pipe.
 
-    A letter that is no bounce of ours is none of our business: exit 0 all the same, so that it is not sent back.
+    A letter that is no bounce of ours is none of our business: exit 0 all the same, so that it is not sent back. While the
+    database does not answer it is 75, so that the mail server comes again.
     """
     raw = sys.stdin.buffer.read() if file is None or str(file) == "-" else _content(file)
-    with application():
+    with application(failed=TRY_LATER):
         from clinic.reminders import bounces, receipts
         from clinic.reminders.ledger import settings
 

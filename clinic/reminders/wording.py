@@ -215,8 +215,8 @@ def _listed(content: Content, words: Mapping[str, str], language: str, is_mail: 
     if is_mail and len(lines) > 1:
         pairs = zip(lines, shown, strict=True)
         return "\n" + "\n".join(f"- {line}, {_where(visit, words, False)}" for line, visit in pairs)
-    if len(shown) < len(content.visits):
-        lines.append(words["more"].format(count=len(content.visits) - len(shown)))
+    if left := len(content.visits) - len(shown):
+        lines.append(words["more_one"] if left == 1 else words["more"].format(count=left))
     return "; ".join(lines)
 
 

@@ -146,6 +146,11 @@ def test_many_changes_in_a_text_are_counted() -> None:
     assert "and 3 more" in body
 
 
+@pytest.mark.parametrize(("count", "ends"), [(3, "; y otra."), (4, "; y otras 2.")])
+def test_what_a_text_has_no_room_for_is_counted_as_people_count(count: int, ends: str) -> None:
+    assert wording.compose(content(Purpose.SESSION_CANCELLED, "es", count), "sms").body.endswith(ends)
+
+
 def test_a_site_named_for_what_is_done_there_is_told_by_its_address() -> None:
     site = Place("TMS Center", "9 Harbor Road", "America/Los_Angeles")
     assert wording.safe_place(site, with_address=True) == "9 Harbor Road"
@@ -168,6 +173,10 @@ def test_html_is_escaped_and_links_can_be_pressed() -> None:
     assert '<p class="name">Harbor &amp; Co</p>' in page
     assert '<a href="https://example.org/l/a&lt;b&gt;">' in page
     assert '<a class="press" href="https://example.org/x">Go</a>' in page
+
+
+def test_a_time_stays_in_one_line_of_the_page() -> None:
+    assert "8:20\N{NO-BREAK SPACE}am" in as_html("Harbor\n\nTue, Nov 24, 8:20 am, at 1 amber road", "en")
 
 
 @pytest.mark.parametrize(
