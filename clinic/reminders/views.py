@@ -178,7 +178,7 @@ def _instant(text: str | None) -> datetime | None:
 
 def without_links(body: str) -> str:
     """The text without what opens a patient's pages."""
-    return re.sub(r"/(l|r|unsubscribe)/[\w.-]+", r"/\1/…", body)
+    return re.sub(r"/(l|o|r|unsubscribe)/[\w.-]+", r"/\1/…", body)
 
 
 def _words() -> dict[str, Any]:

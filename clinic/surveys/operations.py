@@ -350,7 +350,7 @@ def enter_paper(
         _settle_overdue(survey, "answered on paper")
         level = _raise(survey, draft, changed=draft, by=by)
         if level in (TaskLevel.SAME_DAY, TaskLevel.URGENT):
-            after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
+            after_commit.append(lambda: jobs.ring(Job.SWEEP_URGENT))
         return level
 
 

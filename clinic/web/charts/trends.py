@@ -98,7 +98,7 @@ class Trend:
         return next(reversed(self.answered), None)
 
 
-TREND_TOP = 28.0  # room for the figure above the highest dot
+TREND_TOP = 42.0  # room for the figure above the highest dot, and above it for the words of the band
 TREND_FLOOR = 154.0
 SIGN_ROOM, SIGNS_BELOW, SIGNS_HEIGHT = 13.0, 36.0, 26.0
 AFTER_PART = 0.26  # of the width for the days after a course, where there are scores of them

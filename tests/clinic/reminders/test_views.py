@@ -16,6 +16,7 @@ from clinic.patients.models import Patient
 from clinic.reminders import ledger, sending
 from clinic.reminders.channels import ChannelRefused
 from clinic.reminders.models import Message
+from clinic.reminders.views import without_links
 from clinic.scheduling.models import Course
 from clinic.tasks.models import Task
 
@@ -113,6 +114,11 @@ def test_the_desk_never_sees_a_link_that_opens_a_patients_page(
     page = client.get(f"/staff/messages/{row.id}").text
     assert "/r/…" in page
     assert token not in page
+
+
+@pytest.mark.parametrize("use", ["l", "o", "r", "unsubscribe"])
+def test_no_kind_of_link_is_shown(use: str) -> None:
+    assert without_links(f"at https://harbor.example.org/{use}/AAA.b-c_d.") == f"at https://harbor.example.org/{use}/…"
 
 
 def test_the_failed_message_leads_from_its_task(failed: Course, sign_in: Any, client: Any) -> None:

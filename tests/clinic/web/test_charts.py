@@ -7,7 +7,7 @@ import pytest
 from clinic.web import charts
 from clinic.web.charts import AddOn, Ending, Level, Mark, PathSession, Score, Segment, WatchCheck
 
-FLOOR, TOP = 154, 28
+FLOOR, TOP = 154, 42
 
 
 def sessions(*days: date, mark: Mark = Mark.PLANNED) -> list[PathSession]:
