@@ -20,6 +20,7 @@ from clinic.patients.models import Patient
 from clinic.patients.operations import NewPatient, create_within_transaction
 from clinic.reminders.models import Message
 from clinic.scheduling.models import Course, CourseProposal, TreatmentSession, WaitlistEntry, WaitlistOffer
+from clinic.scheduling.wishes import CourseWish
 from clinic.staff.models import StaffLocation, StaffRole, StaffUser
 from clinic.tasks.models import Task
 
@@ -209,7 +210,7 @@ def make_offer(like: TreatmentSession, starts: Sequence[datetime], *, now: datet
     entry = WaitlistEntry(
         patient_id=like.patient_id,
         protocol=course.protocol,
-        wish={},
+        wish=CourseWish(course.protocol).as_json(),
         priority=0,
         state="offered",
         created_at=now,

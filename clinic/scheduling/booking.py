@@ -217,12 +217,12 @@ def _let_go_expired(location_ids: Collection[int], patient_ids: Collection[int])
     )
 
 
-def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> int:
-    """Lock, check and write a whole course; the patient is locked already. Raises SlotTaken, DecisionRequired."""
+def book_locked_within_transaction(
+    new: NewCourse, decision_id: int, locked: Locked, *, by: Actor, after_commit: AfterCommit
+) -> int:
+    """Check and write a whole course whose places are locked; the patient is locked too. Raises SlotTaken."""
     sessions = new.sessions
-    decision_id = approval(new.patient_id, new.protocol, {session.location_id for session in sessions})
-    locked = lock_sessions(sessions, patient_ids={new.patient_id})
-    refuse_taken(new.patient_id, locked.state, sessions)
+    refuse_taken(new.patient_id, locked.so_far(), sessions)
     funds = ledger.cover(
         new.patient_id, new.protocol, wanted(new.protocol, sessions, locked), self_pay_id=new.self_pay_id
     )

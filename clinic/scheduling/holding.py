@@ -202,6 +202,18 @@ def run_out(limit: int = 200) -> Sequence[tuple[int, str]]:
 # -- booking what is held -------------------------------------------------------------------------------------------
 
 
+def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> int:
+    """Lock, check and write a whole course; the patient is locked already. Raises SlotTaken, DecisionRequired.
+
+    Another plan that is held for this person gives way to it: nobody is stopped by a place of their own.
+    """
+    decision_id = booking.approval(new.patient_id, new.protocol, {one.location_id for one in new.sessions})
+    old = live_holds(new.patient_id, HoldPurpose.PROPOSAL)
+    locked = _lock(new.sessions, old, new.patient_id)
+    let_go_within_transaction(old, LET_GO, locked)
+    return booking.book_locked_within_transaction(new, decision_id, locked, by=by, after_commit=after_commit)
+
+
 def confirm_within_transaction(
     new: NewCourse, hold: Hold | None, *, by: Actor, after_commit: AfterCommit
 ) -> int | None:

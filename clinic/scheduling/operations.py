@@ -17,7 +17,7 @@ from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
 from clinic.scheduling import booking, capacity, holding, planning, queries, steps, wishes
-from clinic.scheduling.booking import Booked, NewCourse, approval, book_within_transaction, overlaps_translated
+from clinic.scheduling.booking import Booked, NewCourse, approval, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
@@ -224,7 +224,7 @@ def book_course(
             new = replace(new, self_pay_id=self_pay_id)
         with overlaps_translated(), transaction() as after_commit:
             queries.lock_patient(patient_id)
-            return Booked(book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
+            return Booked(holding.book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
     except (SlotTaken, Expired) as refusal:
         asked = _wish_of(proposal_id) if proposal_id is not None else wish
         refusal.details = {**refusal.details, "offer": propose_courses(patient_id, asked, by=by)}
@@ -244,7 +244,7 @@ def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, 
         new = new_course(row, self_pay_id)
         course_id = holding.confirm_within_transaction(new, hold, by=by, after_commit=after_commit)
         if course_id is None:
-            course_id = book_within_transaction(new, by=by, after_commit=after_commit)
+            course_id = holding.book_within_transaction(new, by=by, after_commit=after_commit)
         return Booked(course_id, is_new=True)
 
 

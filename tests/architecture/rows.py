@@ -15,6 +15,7 @@ from clinic.eligibility.operations import submit_record
 from clinic.intake.models import Intake
 from clinic.patients.models import Patient
 from clinic.scheduling.models import Course, CourseProposal, TreatmentSession
+from clinic.scheduling.wishes import CourseWish
 from clinic.tasks.models import Task
 from tests import builders
 
@@ -23,6 +24,7 @@ ALSO: dict[str, dict[str, Any]] = {
     "plan_items": {"due_on": date(2026, 12, 1)},
     "messages": {"state": "due"},
     "surveys": {"instruments": ["phq9"]},
+    "waitlist_entries": {"wish": CourseWish("itbs_left").as_json()},
 }
 
 

@@ -16,7 +16,7 @@ from clinic.staff.models import Role
 from clinic.staff.operations import create_token
 from clinic.web.access import Access, Audience, declared
 from tests.architecture.rows import Rows
-from tests.architecture.test_routes import SAMPLES, _kind
+from tests.architecture.test_routes import kind, sample
 from tests.builders import TESTER, make_location, make_patient
 
 STAFF = [role for role in Role if role is not Role.SERVICE]
@@ -64,9 +64,7 @@ def rules(app: Flask, audience: Audience) -> Iterator[tuple[Rule, Access, str]]:
 
 def address(app: Flask, rule: Rule, rows: Rows) -> str:
     values = {
-        name: rows.id_of(sites.SUBJECTS[name])
-        if name in sites.SUBJECTS
-        else SAMPLES[_kind(converter.__class__.__name__)]
+        name: rows.id_of(sites.SUBJECTS[name]) if name in sites.SUBJECTS else sample(converter)
         for name, converter in rule._converters.items()
     }
     with app.test_request_context():
@@ -83,8 +81,7 @@ def test_every_id_in_an_address_says_what_it_names(app, audience) -> None:
         (rule.rule, name)
         for rule, _, _ in rules(app, audience)
         for name, converter in rule._converters.items()
-        if _kind(converter.__class__.__name__) in ("int", "uuid")
-        and name not in sites.SUBJECTS | dict.fromkeys(NO_SUBJECT)
+        if kind(converter) in ("int", "uuid") and name not in sites.SUBJECTS | dict.fromkeys(NO_SUBJECT)
     }
     assert unnamed == set(), "name the model in its module: @sites.named(...), or list the id in NO_SUBJECT"
 

@@ -1,10 +1,11 @@
 """Every address says who may see it, and keeps its word."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.routing import Rule
+from werkzeug.routing import AnyConverter, BaseConverter, Rule
 
 from clinic.staff.models import Role
 from clinic.web.access import LIBRARY_ROUTES, Access, Audience, declared
@@ -22,16 +23,20 @@ def routes(app: Flask, *audiences: Audience) -> Iterator[tuple[Rule, Access, str
             access = declared(app, rule.endpoint)
             if access is None or (audiences and access.audience not in audiences):
                 continue
-            names = {name: converter.__class__.__name__ for name, converter in rule._converters.items()}
-            values = {name: SAMPLES[_kind(kind)] for name, kind in names.items()}
+            values = {name: sample(converter) for name, converter in rule._converters.items()}
             url = adapter.build(rule.endpoint, values)
             for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}):
                 yield rule, access, url, method
 
 
-def _kind(converter: str) -> str:
+def sample(converter: BaseConverter) -> Any:
+    """A value that the address takes: the first by name where it lists what there is."""
+    return min(converter.items) if isinstance(converter, AnyConverter) else SAMPLES[kind(converter)]
+
+
+def kind(converter: BaseConverter) -> str:
     return {"IntegerConverter": "int", "UUIDConverter": "uuid", "PathConverter": "path", "FloatConverter": "float"}.get(
-        converter, "string"
+        type(converter).__name__, "string"
     )
 
 

@@ -81,11 +81,10 @@ def test_two_people_see_each_others_changes_within_two_seconds(open_page: OpenPa
     desk, operator = open_page(DESK), open_page(DESK)
     blocks = board(desk, "desk")
     seen = board(operator, "operator")
-    last = seen.last
-    last.click()
+    seen.filter(has_text="/36").last.click()
     note = operator.locator("[data-elsewhere]")
     expect(note).to_be_hidden()
-    blocks.last.click()
+    blocks.filter(has_text="/36").last.click()
     desk.keyboard.press("m")
     expect(desk.locator("[data-moving]")).to_be_visible()
     desk.keyboard.press("Enter")

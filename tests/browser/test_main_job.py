@@ -187,6 +187,8 @@ def test_6_sessions_are_delivered_and_a_check_in_shows_on_the_chart(
     for answer in "111011000":
         put(phone, {"answer": answer})
         go_on(phone)
+    while not phone.url.endswith("/send"):  # our own questions: each may stay open
+        go_on(phone)
     phone.get_by_role("button", name="Send").click()
     expect(phone.get_by_role("heading", level=1)).to_contain_text("Your answers are with your care team")
 
@@ -205,8 +207,8 @@ def test_a_digest_on_sunday_names_the_week(stack: Stack, open_page: OpenPage, to
     sunday = told.starts[4].date() + timedelta(days=(6 - told.starts[4].weekday()) % 7)
     stack.start_again(datetime.combine(sunday, time(17, 1), LA))
 
-    def digest() -> bool:
-        return any("your visits this week" in letter["Subject"] for letter in stack.letters.all[letters:])
+    def digests() -> set[str]:
+        return {x["To"] for x in stack.letters.all[letters:] if "your visits this week" in x["Subject"]}
 
-    wait_for(digest, "a weekly digest")
-    assert not any(letter["To"] == EMAIL for letter in stack.letters.all[letters:]), "who wants each has no digest"
+    wait_for(digests, "a weekly digest")
+    assert EMAIL not in digests(), "who wants each has no digest"

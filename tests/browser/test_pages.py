@@ -33,6 +33,10 @@ def faults_of(page: Page, looks: Iterable[tuple[int, str]]) -> Iterator[str]:
     for width, scheme in looks:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        tall = page.evaluate(
+            "document.documentElement.scrollHeight"
+        )  # whatever stays at the window's foot covers nothing
+        page.set_viewport_size({"width": width, "height": max(900, tall)})
         look = f"{page.url} {width} {scheme}"
         if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
             yield f"{look}: {wide} px wide"

@@ -30,8 +30,9 @@ def here(stack: Stack, open_page: OpenPage) -> Page:
 
 
 def sign_out(page: Page) -> None:
-    page.locator("details.menu summary").click()
-    page.get_by_role("button", name="Sign out", exact=True).click()
+    menu = page.locator("details.menu")
+    menu.locator("summary").click()
+    menu.get_by_role("button", name="Sign out", exact=True).click()
     page.wait_for_url(re.compile("/staff/login"))
 
 

@@ -224,13 +224,14 @@ def refer(patient, doctor, **more) -> int:
 
 
 def test_a_referral_goes_from_draft_to_closed_and_shows_its_age(
-    client, person, doctor, prescriber, post, at, now
+    client, person, doctor, prescriber, post, at, now, sign_in
 ) -> None:
     referral_id = refer(person, doctor)
     url = f"/staff/referrals/{referral_id}/move"
     for seen, to in (("draft", "sent"), ("sent", "received"), ("received", "booked")):
         assert post(url, {"to": to, "seen": seen}).status_code == 302
     with at(now + timedelta(days=5)):
+        sign_in("prescriber")
         assert "for 5 days, 5 in all" in client.get(f"/staff/patients/{person.id}/referrals").text
     assert post(url, {"to": "closed", "seen": "booked", "words": ""}).status_code == 422
     assert post(url, {"to": "closed", "seen": "booked", "words": "Had six."}).status_code == 302

@@ -122,6 +122,13 @@ def test_one_plan_is_held_for_a_person_at_a_time(scene: Scene) -> None:
     assert first != second
 
 
+def test_a_held_plan_gives_way_to_another_of_the_same_person(scene: Scene) -> None:
+    first, second, *_ = held(scene).proposal_ids
+    operations.book_course(scene.patient.id, proposal_id=second, by=TESTER)
+    assert states() == {"booked": 36}
+    assert [hold.outcome for hold in db.session.query(Hold)] == ["let_go"]
+
+
 def test_a_new_question_lets_the_last_hold_go(scene: Scene) -> None:
     mine = held(scene).proposal_ids[0]
     assert starts(propose(scene.patient.id)[0]) == starts(mine)
