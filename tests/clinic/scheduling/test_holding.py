@@ -123,7 +123,7 @@ def test_one_plan_is_held_for_a_person_at_a_time(scene: Scene) -> None:
 
 
 def test_a_held_plan_gives_way_to_another_of_the_same_person(scene: Scene) -> None:
-    first, second, *_ = held(scene).proposal_ids
+    _, second, *_ = held(scene).proposal_ids
     operations.book_course(scene.patient.id, proposal_id=second, by=TESTER)
     assert states() == {"booked": 36}
     assert [hold.outcome for hold in db.session.query(Hold)] == ["let_go"]
