@@ -63,6 +63,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.letters = Letters()
         self.gateway = FakeGateway()
+        self.was_killed = False  # a part, by the test that runs
         self._mail = Controller(self.letters, hostname="127.0.0.1", port=_free_port())
         self._process: subprocess.Popen[bytes] | None = None
 

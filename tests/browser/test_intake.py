@@ -58,6 +58,7 @@ def kill_web(stack: Stack) -> None:
                 continue  # it has just ended
     ours = [pid for pid, parent in parents.items() if parent == stack._process.pid and "gunicorn" in command(pid)]
     assert ours
+    stack.was_killed = True
     for pid in [*ours, *(pid for pid, parent in parents.items() if parent in ours)]:
         os.kill(pid, signal.SIGKILL)
 
