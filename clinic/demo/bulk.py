@@ -60,7 +60,10 @@ THRESHOLDS = text(
     WHERE location_id = :location_id AND kind = 'mapping' AND state = 'completed' AND course_id >= :first
     """
 )
-HISTORY = ("patients", "intakes", "assessments", "decisions", "courses", "treatment_sessions", "surveys", "scores")
+HISTORY = (
+    *("patients", "intakes", "assessments", "decisions", "courses", "authorisations", "self_pay_agreements"),
+    *("treatment_sessions", "surveys", "scores"),
+)
 
 
 def add_years(
@@ -118,6 +121,8 @@ def _fill(
             done += filled.appointments
             people += len(filled.people)
             progress("appointments", done, size.appointments)
+            if n == 0:  # constraints and the ledger planned their questions for tables that were all but empty
+                db.session.execute(text(f"ANALYZE {', '.join(HISTORY)}"))
         _tell_nothing(progress)
     while seal():
         pass

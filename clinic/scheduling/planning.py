@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from clinic.scheduling.planner import (
     visit_reasons,
     why_this_time,
 )
-from clinic.scheduling.planner.calendar import to_utc
+from clinic.scheduling.planner.calendar import steady_from, to_utc
 from clinic.scheduling.planner.rules import Block, possible_starts, usable_devices
 from clinic.scheduling.wishes import PlannedSession
 
@@ -155,8 +155,7 @@ def broken_rules(
 # -- single places --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A free place for one session."""
 
     starts_at: datetime
@@ -179,15 +178,22 @@ def free_places(
     count = -(-occupancy.slots * occupancy.unit // occupancy.grid)
     block = Block(request, occupancy, visit, devices, first_day, last_day, occupancy.low, count)
     mask = possible_starts(block)
-    for day, slot, row in np.argwhere(mask.transpose(1, 2, 0)):
-        facts = occupancy.devices[devices[row]]
-        device_id = state.device_ids[facts.id]
-        site = state.site_of_device[device_id]
-        minute = occupancy.low + int(slot) * GRID
-        on = occupancy.date_of(first_day + int(day))
-        starts_at = to_utc(on, minute, site.tz)
-        ends_at = starts_at + timedelta(minutes=visit.duration)
-        yield Place(starts_at, ends_at, device_id, site.id, first_day + int(day), minute)
+    minutes = range(occupancy.low, occupancy.low + count * GRID, GRID)
+    later = [timedelta(minutes=minute - minutes[0]) for minute in minutes]
+    lasts = timedelta(minutes=visit.duration)
+    ids = [state.device_ids[occupancy.devices[device].id] for device in devices]
+    sites = [state.site_of_device[device_id] for device_id in ids]
+    for day in range(first_day, last_day):
+        found = np.argwhere(mask[:, day - first_day].T).tolist()
+        if not found:
+            continue
+        on = occupancy.date_of(day)
+        begins = {tz: steady_from(on, minutes[0], minutes[-1], tz) for tz in {site.tz for site in sites}}
+        for slot, row in found:
+            site = sites[row]
+            first = begins[site.tz]
+            starts_at = first + later[slot] if first is not None else to_utc(on, minutes[slot], site.tz)
+            yield Place(starts_at, starts_at + lasts, ids[row], site.id, day, minutes[slot])
 
 
 def nearest_on_each_day(places: Iterator[Place], *, minute: int, device_id: int, count: int) -> list[Place]:

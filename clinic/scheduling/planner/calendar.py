@@ -27,6 +27,12 @@ def to_utc(on: date, minutes: int, tz: str) -> datetime:
     return wall(on, minutes, tz).astimezone(UTC)
 
 
+def steady_from(on: date, first: int, last: int, tz: str) -> datetime | None:
+    """The instant of minute `first`, from which one may count on to `last`; None where a clock changes between them."""
+    begins, ends = to_utc(on, first, tz), to_utc(on, last, tz)
+    return begins if ends - begins == timedelta(minutes=last - first) else None
+
+
 def from_utc(instant: datetime, tz: str) -> tuple[date, int]:
     """Local date and minute of the day. Raises ValueError for a naive instant."""
     if instant.tzinfo is None:

@@ -67,3 +67,11 @@ def test_no_minute_of_a_day_is_refused():
 def test_naive_instants_are_refused():
     with pytest.raises(ValueError, match="aware"):
         calendar.from_utc(datetime(2026, 3, 8, 9, 0), LA)  # noqa: DTZ001 - the naive one is the point
+
+
+@pytest.mark.parametrize("on", [SPRING, AUTUMN, date(2026, 3, 9)])
+@pytest.mark.parametrize(("first", "last"), [(0, 1435), (480, 1080), (0, 60)])
+def test_one_counts_on_where_no_clock_changes(on, first, last):
+    changes = on != date(2026, 3, 9) and (first, last) == (0, 1435)
+    begins = calendar.steady_from(on, first, last, LA)
+    assert begins == (None if changes else calendar.to_utc(on, first, LA))
