@@ -1,18 +1,23 @@
 """Idempotency-Key: a repeated POST is answered, not repeated. One row a token and key, kept for 24 hours."""
 
 import hashlib
+import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from flask import Response, g, make_response, request
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from clinic import clock
 from clinic.api.models import IdempotencyKey
 from clinic.db import db, transaction
 from clinic.errors import Conflict, Invalid
 from clinic.web.errors import problem
+
+log = logging.getLogger(__name__)
 
 KEPT = timedelta(hours=24)
 DEAD_AFTER = timedelta(minutes=3)  # no request runs so long: its process died
@@ -76,6 +81,14 @@ def after(response: Response) -> Response:
     if claimed is None:
         return response
     g.idempotency_id = None
+    try:
+        _keep(claimed, response)
+    except SQLAlchemyError as error:  # what was done is done, and the answer says so; the key is free again in a while
+        log.warning("answer of key %s not kept: %s", claimed, type(error).__name__)
+    return response
+
+
+def _keep(claimed: int, response: Response) -> None:
     with transaction():
         if response.status_code >= 500:
             db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.id == claimed))
@@ -86,7 +99,6 @@ def after(response: Response) -> Response:
                 .where(IdempotencyKey.id == claimed)
                 .values(status=response.status_code, answer=kept)
             )
-    return response
 
 
 def abandon(error: BaseException | None) -> None:
@@ -94,6 +106,7 @@ def abandon(error: BaseException | None) -> None:
     claimed = g.pop("idempotency_id", None)
     if error is None or claimed is None:
         return
-    db.session.rollback()
-    with transaction():
-        db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.id == claimed))
+    with suppress(SQLAlchemyError):
+        db.session.rollback()
+        with transaction():
+            db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.id == claimed))

@@ -102,9 +102,9 @@ def sent_already(error: AlreadyOver) -> Any:
 
 
 def ask_birth_date() -> Any:
-    """Who signed in, instead of opening a link to this form, says the date of birth first, as on all own pages."""
+    """Who comes by a link says the date of birth first, as on all own pages; not who began the form in this browser."""
     caller = g.get("patient")
-    if request.endpoint in PUBLIC or caller is None or caller.purpose != LinkPurpose.SIGN_IN:
+    if request.endpoint in PUBLIC or caller is None or caller.patient_id is None or caller.is_kiosk:
         return None
     if caller.birth_date_checked_at is None:
         return redirect(url_for("patients.birth_date", next=request.path))

@@ -3,10 +3,11 @@
 import logging
 from typing import Any
 
-from flask import Flask, g, render_template, request
+from flask import Flask, current_app, g, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
 from clinic.errors import ClinicError, Conflict, Invalid, NotFound, Refused
@@ -49,6 +50,9 @@ def init_app(app: Flask) -> None:
         return _page(status, _in_words(error.message))
 
     def http(error: HTTPException) -> Any:
+        original = getattr(error, "original_exception", None)
+        if isinstance(original, DBAPIError):  # raised behind the view, where no handler of its own is asked
+            return database(original)
         status = error.code or 500
         if error.response is not None:
             return error.response
@@ -59,9 +63,14 @@ def init_app(app: Flask) -> None:
     def csrf(error: CSRFError) -> Any:
         return _page(400, _("This page was open for too long. Go back, reload it and send it again."))
 
-    def database_down(error: OperationalError) -> Any:
-        log.error("database does not answer: %s", type(error.orig).__name__)
+    def database(error: DBAPIError) -> Any:
+        is_away = isinstance(error, OperationalError) or error.connection_invalidated
+        return away(error) if is_away else unexpected(error)
+
+    def away(error: DBAPIError | NoConnection) -> Any:
+        log.error("database does not answer: %s", type(getattr(error, "orig", None) or error).__name__)
         g.database_down = True
+        _ask_for_nobody()
         if _is_api():
             return problem(503, "unavailable", "The database does not answer. Try again in a moment.")
         return _page(503)
@@ -77,8 +86,14 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ClinicError, refused)
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(CSRFError, csrf)
-    app.register_error_handler(OperationalError, database_down)
+    app.register_error_handler(DBAPIError, database)
+    app.register_error_handler(NoConnection, away)
     app.register_error_handler(Exception, unexpected)
+
+
+def _ask_for_nobody() -> None:
+    """The page that says so must not ask the database who is signed in: Flask-Login would, for every template."""
+    g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> Any:

@@ -57,8 +57,9 @@ class Letters:
 class Stack:
     """`clinic run` on one instance; it may be started again at another time of the clinic's clock."""
 
-    def __init__(self, instance: Path) -> None:
+    def __init__(self, instance: Path, **more: str) -> None:
         self.instance = instance
+        self._more = more  # settings beside the usual ones
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.letters = Letters()
@@ -92,6 +93,7 @@ class Stack:
             "CLINIC_SMS_TOKEN": "token",
             "CLINIC_SMS_FROM": "+17145550199",
             "CLINIC_ON_CALL": ON_CALL,
+            **self._more,
         }
         said = self.instance.with_name("said.log")
         with said.open("ab") as output:
@@ -107,6 +109,12 @@ class Stack:
                 return bool(answer.status == 200)
         except (URLError, OSError):
             return False
+
+    @property
+    def pid(self) -> int:
+        """Of the supervisor."""
+        assert self._process
+        return self._process.pid
 
     def stop(self) -> None:
         """End it as Ctrl-C does."""

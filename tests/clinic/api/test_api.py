@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 
 from clinic import clock
 from clinic.api import idempotency
@@ -121,6 +122,14 @@ def test_a_key_is_free_again_after_a_day(call: Call, now: datetime) -> None:
     first = call("POST", "/patients", PATIENT, key="k1")
     with clock.frozen(now + timedelta(hours=24)):
         assert call("POST", "/patients", PATIENT, key="k1").json["id"] != first.json["id"]
+
+
+def test_what_was_done_is_answered_where_the_answer_cannot_be_kept(call: Call, monkeypatch: Any) -> None:
+    def gone(*_: object) -> None:
+        raise OperationalError("UPDATE", {}, Exception("gone"))
+
+    monkeypatch.setattr(idempotency, "_keep", gone)
+    assert call("POST", "/patients", PATIENT, key="k5").status_code == 201
 
 
 def test_a_key_whose_request_still_runs_is_a_conflict(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from clinic.patients.models import LinkPurpose, LinkRequest
 from clinic.tasks.models import Task
 from tests.builders import TESTER, make_intake, make_location, make_patient
 
+BORN = {"month": "5", "day": "17", "year": "1980"}
+
 
 def reviews() -> list[Task]:
     return list(db.session.scalars(select(Task).where(Task.kind == "review_intake")))
@@ -137,6 +139,8 @@ def test_another_device_goes_on_where_it_stopped(person, another) -> None:
     phone = another()
     assert phone.get(f"/l/{token}").status_code == 200
     landed = phone.post(f"/l/{token}").location
+    assert phone.get("/intake/cover").location.startswith("/birth-date")  # whoever holds the phone sees no answer yet
+    phone.post("/birth-date", data=BORN)
     assert phone.get(landed).location.endswith("/intake/brings")
     assert "Aetna" in phone.get("/intake/cover").get_data(as_text=True)
 
@@ -150,6 +154,7 @@ def test_every_page_is_there_after_the_browser_and_the_server_are_gone(person, a
     db.session.remove()  # nothing is held but what the database has
     phone = another()
     phone.post(f"/l/{token}")
+    phone.post("/birth-date", data=BORN)
     assert phone.get("/intake").location.endswith(f"/intake/medicines/{key}/2")
     assert 'value="2" checked' in phone.get("/intake/phq9-1").get_data(as_text=True)
 

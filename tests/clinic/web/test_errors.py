@@ -1,0 +1,54 @@
+"""A database that is away is a 503 on every page, whoever asks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from clinic.patients import reading
+from clinic.staff.operations import create_token
+from tests.builders import TESTER, make_patient, make_profile
+
+
+@pytest.fixture(params=[OperationalError, InterfaceError])
+def away(request: Any) -> Iterator[Any]:
+    """`away()`: from now on no statement gets an answer."""
+
+    def refuse(*_: object) -> None:
+        error = request.param("SELECT 1", {}, Exception("gone"))
+        error.connection_invalidated = True
+        raise error
+
+    yield lambda: event.listen(Engine, "before_cursor_execute", refuse)
+    if event.contains(Engine, "before_cursor_execute", refuse):
+        event.remove(Engine, "before_cursor_execute", refuse)
+
+
+@pytest.mark.parametrize("path", ["/staff/", "/staff/login", "/staff/patients/1", "/locations", "/link"])
+def test_a_signed_in_browser_is_told_so_and_asked_nothing(client, database, sign_in, away, path) -> None:
+    make_profile()
+    sign_in("manager")
+    away()
+    answer = client.get(path)
+    assert answer.status_code == 503
+    assert "Try again in a minute" in answer.text
+
+
+def test_a_database_that_dies_behind_the_view_is_no_fault_of_ours(app, client, database, sign_in, monkeypatch) -> None:
+    def gone(_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("gone"))
+
+    patient_id = make_patient().id
+    sign_in("manager")
+    monkeypatch.setattr(reading, "people_of", gone)
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    assert client.get(f"/staff/patients/{patient_id}/keeping").status_code == 503
+
+
+def test_a_system_is_told_so_by_problem_details(client, database, away) -> None:
+    headers = {"Authorization": f"Bearer {create_token(name='test', role='service', by=TESTER)}"}
+    away()
+    answer = client.post("/api/v1/appointments", json={}, headers=headers | {"Idempotency-Key": "a"})
+    assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
