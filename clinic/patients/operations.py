@@ -307,7 +307,7 @@ def check_birth_date(patient_session_id: int, given: date) -> bool:
         patient = queries.get(row.patient_id)
         actor = Actor(audit.ActorKind.PATIENT, str(row.patient_id))
         if patient.birth_date == given:
-            row.birth_date_checked_at = clock.now()
+            row.birth_date_checked_at = row.last_seen_at = clock.now()
             audit.record(row, "birth_date_checked", by=actor)
             return True
         row.failed_checks += 1

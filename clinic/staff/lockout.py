@@ -2,8 +2,9 @@
 
 Three counters, each with its own wait. By account and address: five tries are free, then waits double up to a quarter of
 an hour. By address, whoever is tried: thirty in a quarter of an hour. By account from browsers that this account never
-signed in with: fifty an hour over all addresses; the person's own browsers, known by a signed cookie, are not held up by it,
-and neither is a passkey, which cannot be guessed. A known and an unknown account are counted alike.
+signed in with: fifty an hour over all addresses. The person's own browsers, known by a signed cookie, are held up by their
+own tries alone, whatever others do elsewhere or at the same address (a clinic has one for everybody, the guests' network
+included), and a passkey, which cannot be guessed, by nothing. A known and an unknown account are counted alike.
 """
 
 import hashlib
@@ -32,14 +33,15 @@ def wait(email: str, address: str, device: str | None) -> timedelta:
     """How long this caller waits before the next try at this account; zero: try now."""
     now, account, place = clock.now(), account_key(email), address_key(address)
     own = known_device(email, device)
-    waits = [
-        _doubling(now, account, place, own),
+    tried = _doubling(now, account, place, own)
+    if own is not None:
+        return tried
+    strangers = (SignInFailure.account == account) & SignInFailure.device.is_(None)
+    return max(
+        tried,
         _spread(now, SignInFailure.address == place, ADDRESS_TRIES, ADDRESS_WITHIN),
-    ]
-    if own is None:
-        strangers = (SignInFailure.account == account) & SignInFailure.device.is_(None)
-        waits.append(_spread(now, strangers, ACCOUNT_TRIES, ACCOUNT_WITHIN))
-    return max(waits)
+        _spread(now, strangers, ACCOUNT_TRIES, ACCOUNT_WITHIN),
+    )
 
 
 def _doubling(now: datetime, account: bytes, place: bytes, own: bytes | None) -> timedelta:

@@ -72,6 +72,7 @@ def test_1_a_history_is_sent_once_from_two_phones(stack: Stack, open_page: OpenP
 
     other = open_page(PHONE)
     follow(other, link)
+    say_birth_date(other, "March", "5", "1981")
     assert other.url.endswith("/intake/therapy")
     fill_until(other, "review", ANSWERS)
     for text in ("Rowan Adeyemi-Castellanos", "Zoloft", "Effexor XR", "225"):

@@ -184,5 +184,6 @@ def test_pages_of_the_manager(open_page: OpenPage, looks: Any) -> None:
     page = open_page(DESK)
     sign_in(page, "manager")
     sites = links(page, "/staff/settings", r"/staff/settings/locations/\d+")
-    faults = see(page, ["/staff/", "/staff/settings", *sites[:1], "/staff/change"], looks)
+    whose = ["/staff/reports/access", "/staff/records/due", "/staff/patients/5/keeping", "/staff/patients/elsewhere"]
+    faults = see(page, ["/staff/", "/staff/settings", *sites[:1], "/staff/change", *whose], looks)
     assert not faults, listed(faults)

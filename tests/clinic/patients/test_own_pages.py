@@ -64,9 +64,38 @@ def test_a_link_for_one_thing_does_not_open_home(client, database, now, sign_in_
 def test_a_session_ends_after_twelve_hours(client, database, now, sign_in_patient) -> None:
     sign_in_patient(make_patient())
     with clock.frozen(now + links.SESSION_LIFETIME - timedelta(minutes=1)):
-        assert client.get("/me").status_code == 200
+        assert client.get("/me").location.startswith("/birth-date")
     with clock.frozen(now + links.SESSION_LIFETIME):
-        assert client.get("/me").status_code == 302
+        assert client.get("/me").location.startswith("/link")
+
+
+def test_a_phone_that_lay_there_asks_the_birth_date_again(client, post, database, now, sign_in_patient) -> None:
+    sign_in_patient(make_patient(birth_date=date(1980, 5, 17)))
+    for minutes in (0, 29, 58):  # somebody reads
+        with clock.frozen(now + timedelta(minutes=minutes)):
+            assert client.get("/me").status_code == 200
+    with clock.frozen(now + timedelta(minutes=88)):
+        assert client.get("/me").location.startswith("/birth-date")
+        post("/birth-date", {"month": "5", "day": "17", "year": "1980"})
+        assert client.get("/me").status_code == 200
+
+
+def test_what_was_typed_before_is_taken_and_nothing_is_shown(client, post, database, now, sign_in_patient) -> None:
+    patient = make_patient(birth_date=date(1980, 5, 17))
+    sign_in_patient(patient)
+    with clock.frozen(now + timedelta(minutes=31)):
+        assert post("/me/messages", {"style": "each"}).location == "/me/messages"
+        assert client.get("/me/messages").location.startswith("/birth-date")
+    assert patient.message_style == "each"
+
+
+def test_a_new_link_does_not_vouch_for_a_phone_that_lay_there(client, post, database, now, sign_in_patient) -> None:
+    patient = make_patient(birth_date=date(1980, 5, 17))
+    sign_in_patient(patient)
+    token = links.make_link("sign_in", patient_id=patient.id)
+    with clock.frozen(now + timedelta(minutes=31)):
+        post(f"/l/{token}")
+        assert client.get("/me").location.startswith("/birth-date")
 
 
 def test_an_empty_home_says_what_comes(client, database, now, sign_in_patient) -> None:

@@ -400,6 +400,16 @@ def test_one_address_does_not_try_every_account(post, nurse, now) -> None:
     assert "Too many tries" in tries(post, "somebody.new@example.org", 1)
 
 
+def test_a_guest_at_the_same_address_does_not_lock_the_staff_out(client, post, nurse, now) -> None:
+    tries(post, nurse.email, 1, password=PASSWORD)  # this browser is known from now on
+    post("/staff/logout")
+    for number in range(60):  # the guests' network leaves by the same address
+        lockout.failed(nurse.email if number % 2 else f"person{number}@example.org", "192.0.2.1", None)
+    tries(post, nurse.email, 1, password=PASSWORD)
+    assert client.get("/staff/").status_code == 200
+    assert lockout.wait("somebody.new@example.org", "192.0.2.1", None) > timedelta(0)
+
+
 def test_a_browser_is_known_for_its_own_account_only(nurse) -> None:
     with_cookie = lockout.device_cookie("nurse@example.org", "nonce")
     assert lockout.known_device("NURSE@example.org", with_cookie) is not None

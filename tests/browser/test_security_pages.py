@@ -1,0 +1,106 @@
+"""The pages of security, each at every width and both schemes: signing in, who looked, other sites' records, keeping."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
+from tests.browser.stack import Stack, link_in
+from tests.browser.test_pages import faults_of, links, listed, see
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
+LOOKS = [(width, scheme) for width in (320, PHONE, DESK) for scheme in ("light", "dark")]
+ACCOUNT = ("account", "change", "wan-register", "mf-recovery-codes", "verify", "wan-verify", "tf-setup")
+
+
+def record_of_another_site(page: Page) -> tuple[str, str]:
+    """Number and date of birth of a person of Laguna Hills, as the manager reads them."""
+    for course in links(page, "/staff/courses", r"/staff/courses/\d+"):
+        record = links(page, course, r"/staff/patients/\d+")[0]
+        page.goto(record)
+        words = page.locator("main").inner_text()
+        number, born = re.search(r"D-\d+", words), re.search(r"Born (\w+ \d+, \d+)", words)
+        if "Laguna Hills" in words and number and born:
+            return number[0], born[1]
+    raise AssertionError("nobody goes to Laguna Hills")
+
+
+@pytest.mark.soak
+def test_account_and_second_steps(open_page: OpenPage) -> None:
+    page = open_page(DESK)
+    page.goto("/staff/login")
+    faults = list(faults_of(page, LOOKS))
+    page.get_by_label("Email").fill("nobody@demo.example.org")
+    page.get_by_label("Password", exact=True).fill("not this one")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("Authentication failed")
+    faults += faults_of(page, LOOKS)
+    faults += see(page, ["/staff/wan-signin"], LOOKS)
+    sign_in(page, "therapist")
+    faults += see(page, [f"/staff/{name}" for name in ACCOUNT], LOOKS)
+    page.goto("/staff/mf-recovery-codes")
+    page.locator("main form button").first.click()
+    faults += faults_of(page, LOOKS)
+    assert not faults, listed(faults)
+
+
+@pytest.mark.soak
+def test_another_sites_record_and_who_looked(open_page: OpenPage) -> None:
+    manager, nurse = open_page(DESK), open_page(DESK)
+    sign_in(manager, "manager")
+    number, born = record_of_another_site(manager)
+    sign_in(nurse, "nurse")
+    faults = see(nurse, ["/staff/patients/elsewhere"], LOOKS)
+    nurse.get_by_role("button", name="Open the record").click()
+    faults += faults_of(nurse, LOOKS)
+    nurse.get_by_label("Record number, phone or email").fill(number)
+    year = nurse.evaluate("text => new Date(`${text} UTC`).toISOString().slice(0, 10)", born)
+    nurse.get_by_label("Date of birth").fill(year)
+    nurse.get_by_label("The person is here, or on the phone").check()
+    nurse.get_by_label("In a few words").fill("Called from the parking lot, cannot reach the other site")
+    nurse.get_by_role("button", name="Open the record").click()
+    expect(nurse.locator("main")).to_contain_text(number)
+    faults += faults_of(nurse, LOOKS)  # with the banner
+    opening = links(manager, "/staff/", r"/staff/(tasks|openings)/\d+")
+    faults += see(manager, [one for one in opening if "opening" in one][:1] or ["/staff/openings/1"], LOOKS)
+    manager.get_by_role("button", name="Noted").or_(manager.locator("main form button")).first.click()
+    faults += faults_of(manager, LOOKS)
+    faults += see(manager, ["/staff/reports/access", "/staff/reports/access?record=nobody"], LOOKS)
+    faults += see(manager, ["/staff/reports/access?since=soon"], LOOKS, 422)
+    assert not faults, listed(faults)
+
+
+@pytest.mark.soak
+def test_how_long_a_record_is_kept(open_page: OpenPage) -> None:
+    page = open_page(DESK)
+    sign_in(page, "manager")
+    faults = see(page, ["/staff/records/due", "/staff/patients/5/keeping"], LOOKS)
+    page.get_by_role("button", name=re.compile("hold", re.IGNORECASE)).first.click()  # without a reason
+    faults += faults_of(page, LOOKS)
+    page.get_by_label(re.compile("why", re.IGNORECASE)).first.fill("A letter of a lawyer of March 1")
+    page.get_by_role("button", name=re.compile("hold", re.IGNORECASE)).first.click()
+    faults += faults_of(page, LOOKS)
+    faults += see(page, ["/staff/patients/5", "/staff/patients/5/log"], LOOKS)
+    assert not faults, listed(faults)
+
+
+@pytest.mark.soak
+def test_a_patient_reads_who_looked(stack: Stack, open_page: OpenPage) -> None:
+    desk, phone = open_page(DESK), open_page(PHONE)
+    sign_in(desk, "desk")
+    desk.goto(links(desk, links(desk, "/staff/courses", r"/staff/courses/\d+")[0], r"/staff/patients/\d+")[0])
+    words = desk.locator("main").inner_text()
+    born, email = re.search(r"Born (\w+) (\d+), (\d+)", words), re.search(r"\S+@demo\.example\.org", words)
+    assert born
+    assert email
+    letters = len(stack.letters.all)
+    desk.get_by_role("button", name="Send a sign-in link").click()
+    follow(phone, link_in(stack.mail(email[0], "link", letters)))
+    phone.get_by_label("Year").fill("1901")
+    phone.get_by_role("button", name="Continue").click()
+    faults = list(faults_of(phone, LOOKS))
+    say_birth_date(phone, *born.groups())
+    phone.wait_for_url("**/me")
+    faults += see(phone, ["/me/access", "/me/access?lang=es", "/me/access?lang=en"], LOOKS)
+    assert not faults, listed(faults)
