@@ -24,6 +24,7 @@ from clinic.reminders.signed import Use
 from clinic.reminders.wording import Content, Place, When, safe_place
 from clinic.scheduling import calendar_file, feeds
 from clinic.scheduling.models import PERSON, CourseState, Mode, SessionState, TreatmentSession
+from clinic.surveys import flow
 from clinic.surveys.models import SurveyState
 
 TOLD_EACH = ("obs", PERSON)  # visits that no weekly message tells of
@@ -195,7 +196,9 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Fact
         return Content(**common | _authorization(row, facts))
     assert to is not None
     if purpose in _SINGLE_USE:
-        return Content(**common, url=f"{base}/l/{_SINGLE_USE[purpose](row, to, facts)}")
+        survey = facts.surveys.get(row.survey_id or 0)
+        minutes = flow.minutes(survey.instruments) if survey is not None else 0
+        return Content(**common, url=f"{base}/l/{_SINGLE_USE[purpose](row, to, facts)}", minutes=minutes)
     if purpose is Purpose.FREED_SLOT:
         return Content(**common | _offer(row, facts))
     visits = _visits(row, purpose, facts)

@@ -14,6 +14,7 @@ from clinic.locations.models import Device, Location
 from clinic.patients.models import Patient
 from clinic.reminders import due
 from clinic.reminders.facts import UPCOMING
+from clinic.reminders.finding import TOGETHER
 from clinic.reminders.models import InboundText, Lane, Message, MessageState, Receipt
 from clinic.reminders.purposes import NEWS
 from clinic.reminders.wording import Place, When
@@ -23,6 +24,8 @@ from clinic.tasks.models import Task
 
 PAGE = 50
 CAME_BACK = "undelivered"  # a filter beside the states
+# Not one of the many rows of a change that one message told of: they would bury everything else.
+_SPEAKS_FOR_ITSELF = or_(Message.state != MessageState.VOID, func.coalesce(Message.failure, "") != TOGETHER)
 
 
 def get(message_id: int) -> Message:
@@ -312,7 +315,8 @@ def listing(
 ) -> list[MessageLine]:
     """Messages, newest first, to patients of these sites and to people who are no patients.
 
-    `state`: of the row, or `undelivered` for what was accepted and came back. `after_id`: the page of newer ones.
+    `state`: of the row, or `undelivered` for what was accepted and came back; rows that another message told of are
+    shown only where `void` is asked for. `after_id`: the page of newer ones.
     """
     statement = select(Message, Patient.initials, Patient.record_number).outerjoin(
         Patient, Patient.id == Message.patient_id
@@ -322,6 +326,8 @@ def listing(
         statement = statement.where(Message.receipt.in_((Receipt.UNDELIVERED, Receipt.BOUNCED)))
     elif state:
         statement = statement.where(Message.state == state)
+    else:
+        statement = statement.where(_SPEAKS_FOR_ITSELF)
     if purpose:
         statement = statement.where(Message.purpose == purpose)
     if channel:
@@ -339,7 +345,7 @@ def listing(
 def of_patient(patient_id: int, *, limit: int = 20) -> list[MessageLine]:
     """A patient's messages, newest first."""
     statement = select(Message, Patient.initials, Patient.record_number).join(Patient, Patient.id == Message.patient_id)
-    statement = statement.where(Message.patient_id == patient_id)
+    statement = statement.where(Message.patient_id == patient_id, _SPEAKS_FOR_ITSELF)
     return _lines(statement.order_by(Message.created_at.desc(), Message.id.desc()).limit(limit))
 
 
@@ -357,7 +363,7 @@ def timeline(patient_id: int, *, before: datetime | None = None, limit: int = PA
     before = before or datetime.max.replace(tzinfo=UTC)
     written = db.session.scalars(
         select(Message)
-        .where(Message.patient_id == patient_id, Message.created_at < before)
+        .where(Message.patient_id == patient_id, Message.created_at < before, _SPEAKS_FOR_ITSELF)
         .order_by(Message.created_at.desc(), Message.id.desc())
         .limit(limit)
     )

@@ -34,6 +34,7 @@ FACT_WORDS = {
     "last": "day and time of the last one",
     "until": "how long the offer holds",
     "record": "record number",
+    "minutes": "how many minutes it takes, about",
 }
 _ALWAYS = {"clinic", "phone"}
 _VISIT = _ALWAYS | {"when", "day", "time", "place", "address", "link"}
@@ -81,8 +82,8 @@ RULES = {
         Purpose.FREED_SLOT, (_VISITS | _VISIT | {"until"}) - {"list"}, "first", "until", "link", visits=5
     ),
     "missed_visit": _rule(Purpose.MISSED_VISIT, _VISIT),
-    "survey_due": _rule(Purpose.SURVEY_DUE, _ALWAYS | {"link"}, "link", visits=0),
-    "survey_overdue": _rule(Purpose.SURVEY_OVERDUE, _ALWAYS | {"link"}, "link", visits=0),
+    "survey_due": _rule(Purpose.SURVEY_DUE, _ALWAYS | {"link", "minutes"}, "link", visits=0),
+    "survey_overdue": _rule(Purpose.SURVEY_OVERDUE, _ALWAYS | {"link", "minutes"}, "link", visits=0),
     "answers_missing": _rule(Purpose.ANSWERS_MISSING, _ALWAYS | {"link"}, "link", visits=0),
     "link": _rule(Purpose.LINK, _ALWAYS | {"link"}, "link", visits=0),
     "reply_coming": _reply("when"),
@@ -178,5 +179,6 @@ def sample(key: str, language: str, parts: Parts, channel: str, clinic: str, pla
         was=When(datetime(2026, 9, 22, 17, 50, tzinfo=UTC), place),
         until=datetime(2026, 9, 22, 18, 50, tzinfo=UTC) if "until" in rule.facts else None,
         tz=place.tz,
+        minutes=5,
     )
     return wording.fill(parts, content, channel, language)

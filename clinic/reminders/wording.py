@@ -21,6 +21,7 @@ from clinic.reminders.sms_text import fold
 LANGUAGES = ("en", "es")
 MAX_SMS_LINES = 2  # dates listed in a text message; mail lists all
 WEEK_SMS_LINES = 7
+SHORTEST = 2  # minutes that a check-in is said to take, at least
 FOLDER = Path(__file__).parent / "texts"
 
 CLINICAL_WORDS = (
@@ -66,7 +67,7 @@ class Content:
     """What a message is about. `visits` in order; `url` opens the page for an answer, `home` the person's own pages.
 
     `was`: where a moved visit was told to be; `until`: instant up to which an offer holds; `lines`: a list that is
-    not of visits; `count` where it is not the number of visits.
+    not of visits; `count` where it is not the number of visits; `minutes`: how long what is asked for takes, about.
     """
 
     purpose: Purpose
@@ -82,6 +83,7 @@ class Content:
     tz: str = "UTC"
     record: str = ""
     count: int | None = None
+    minutes: int = 0
     lines: Sequence[str] = ()
 
 
@@ -187,6 +189,7 @@ def _facts(content: Content, words: Mapping[str, str], language: str, is_mail: b
         "link": content.url,
         "record": content.record,
         "count": str(content.count if content.count is not None else len(content.visits)),
+        "minutes": str(max(content.minutes, SHORTEST)),
         "codes": words["codes"] if TRAITS[content.purpose].asks else "",
     }
     if content.visits:

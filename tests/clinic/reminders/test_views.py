@@ -19,6 +19,7 @@ from clinic.reminders.models import Message
 from clinic.reminders.views import without_links
 from clinic.scheduling.models import Course
 from clinic.tasks.models import Task
+from tests.builders import make_message
 
 TOMORROW = datetime(2026, 11, 24, 18, tzinfo=UTC)
 AT_FOUR = datetime(2026, 11, 24, 0, tzinfo=UTC)
@@ -78,6 +79,20 @@ def test_the_list_is_filtered_by_its_address(
     page = client.get(f"/staff/messages?{query}")
     assert page.status_code == 200
     assert (patient_of(failed).record_number in page.text) is shown
+
+
+@pytest.mark.parametrize(("query", "shown"), [("", 1), ("?state=void", 2)])
+def test_what_one_message_told_of_is_one_line(
+    booked: Booked, sign_in: Any, client: Any, query: str, shown: int
+) -> None:
+    course = booked([TOMORROW])
+    patient = patient_of(course)
+    make_message(patient, state="sent", sent_at=AT_FOUR, occurrence="a")
+    for occurrence in ("b", "c"):
+        make_message(patient, state="void", failure="told in another message", occurrence=occurrence)
+    desk(course, sign_in)
+    assert client.get(f"/staff/messages{query}").text.count("data-row") == shown
+    assert client.get(f"/staff/patients/{patient.id}/messages").text.count("Not needed any more") == 0
 
 
 def test_another_site_sees_nothing(failed: Course, sign_in: Any, client: Any) -> None:
@@ -176,6 +191,7 @@ def test_the_link_of_a_check_in_asks_the_birth_date_once_and_opens_the_first_que
     for message_id in ledger.collect_due():
         sending.send_message(message_id)
     [sent] = [sent for sent in channel.sent if "check-in" in sent.body]
+    assert "It takes about 2 minutes" in sent.body
     token = sent.body.split("/l/")[1].split()[0]
     asked = client.get(post(f"/l/{token}").location)
     assert asked.location.startswith("/birth-date")

@@ -123,6 +123,11 @@ def test_a_spanish_reminder() -> None:
     )
 
 
+def test_a_check_in_says_how_long_it_takes() -> None:
+    body = wording.compose(content(Purpose.SURVEY_DUE, minutes=5), "sms").body
+    assert body == f"Harbor: your short check-in is ready. It takes about 5 minutes: {LINK}"
+
+
 def test_a_change_says_what_was_told_before() -> None:
     body = wording.compose(content(Purpose.SESSION_MOVED), "sms").body
     assert body.startswith("Harbor: your visit of Mon, Nov 23, 8:20 am moves to Tue, Nov 24, 8:20 am, Fullerton.")
