@@ -115,6 +115,23 @@ def answers_of(instrument: str, draft: Mapping[str, Any]) -> Any:
     return [draft.get(key_of(instrument, item.number)) for item in scoring.load(instrument).items]
 
 
+def draft_of(instrument: str, items: Any, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The other way round: what was kept as a score, as it stood in the draft."""
+    if instrument == CSSRS:
+        return {key: int(items[name]) for key, name in SCREENER.items() if name in items}
+    found = {key_of(instrument, item.number): value for item, value in zip(_items(instrument), items, strict=True)}
+    if DIFFICULTY in result:
+        found[key_of(instrument, DIFFICULTY)] = result[DIFFICULTY]
+    if "gate" in scoring.load(instrument).data and GATE not in result.get("missing", ()):
+        is_no = result.get("total") == 0 and all(value is None for value in items)
+        found[key_of(instrument, GATE)] = int(not is_no)
+    return found
+
+
+def _items(instrument: str) -> Any:
+    return scoring.load(instrument).items
+
+
 def gate_of(instrument: str, draft: Mapping[str, Any]) -> bool | None:
     """The answer to the question before the items; True where there is none."""
     if "gate" not in scoring.load(instrument).data:

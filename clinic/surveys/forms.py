@@ -108,8 +108,11 @@ class PaperForm(FlaskForm):
     corrects = HiddenField()
 
 
-def paper_form(instruments: tuple[str, ...], *, today: date) -> Any:
-    """Every question of a check-in on one page, in its order; a question may stay open. English, as staff pages are."""
+def paper_form(instruments: tuple[str, ...], *, taken_on: date, answers: Mapping[str, Any] | None = None) -> Any:
+    """Every question of a check-in on one page, in its order; a question may stay open. English, as staff pages are.
+
+    `answers`: what stands in it at first, by key.
+    """
 
     class Made(PaperForm):
         pass
@@ -117,7 +120,8 @@ def paper_form(instruments: tuple[str, ...], *, today: date) -> Any:
     for page in flow.pages(instruments):
         for key in page.keys:
             setattr(Made, name_of(key), _field(key, Optional()))
-    return Made(data={"taken_on": today})
+    said = {name_of(key): value for key, value in (answers or {}).items()}
+    return Made(data={"taken_on": taken_on, **said})
 
 
 def paper_answers(form: Any, instruments: tuple[str, ...]) -> dict[str, Any]:

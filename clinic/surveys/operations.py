@@ -338,10 +338,13 @@ def enter_paper(
     """
     with transaction() as after_commit:
         survey, now = queries.lock(survey_id), clock.now()
-        draft = _checked(survey, answers)
+        entered = _checked(survey, answers)
         taken_at = _paper_instant(survey, taken_on, now)
-        if not any(flow.is_answered(key, draft) for key in survey.instruments):
+        if not any(flow.is_answered(key, entered) for key in survey.instruments):
             raise Invalid("Enter at least one answer.", fields=["taken_on"])
+        draft = _beside_paper(survey, corrects) | {
+            key: value for key, value in entered.items() if corrects or value is not None
+        }
         _make_room(survey, corrects, now)
         survey.saved_at = taken_at
         _score_all(survey, draft, taken_at, source="paper", entered_by=staff_id)
@@ -354,16 +357,29 @@ def enter_paper(
         return level
 
 
-def _make_room(survey: Survey, corrects: bool, now: datetime) -> None:
-    before = queries.scores_of(survey.id)
+def _beside_paper(survey: Survey, corrects: bool) -> dict[str, Any]:
+    """What the person answered online before the sheet came, and what a sheet does not ask."""
+    if not corrects:
+        return dict(survey.draft or {})
+    kept = [row for row in queries.scores_of(survey.id) if row.instrument == CSSRS]
+    return {key: value for row in kept for key, value in flow.draft_of(CSSRS, row.items, row.result).items()}
+
+
+def check_paper(survey: Survey, *, corrects: bool) -> None:
+    """Whether a sheet can be entered, or what was entered be corrected. Raises AlreadyOver."""
     if corrects:
-        if survey.state != SurveyState.ANSWERED or any(row.source != "paper" for row in before):
+        if survey.state != SurveyState.ANSWERED or any(row.source != "paper" for row in queries.scores_of(survey.id)):
             raise AlreadyOver("Only what was entered from paper can be corrected.")
-        for row in before:
-            row.superseded_at = now
-        db.session.flush()
     elif survey.state not in (SurveyState.OPEN, SurveyState.MISSED):
         raise AlreadyOver("This check-in is answered or over. Nothing was entered.")
+
+
+def _make_room(survey: Survey, corrects: bool, now: datetime) -> None:
+    check_paper(survey, corrects=corrects)
+    if corrects:
+        for row in queries.scores_of(survey.id):
+            row.superseded_at = now
+        db.session.flush()
 
 
 def _paper_instant(survey: Survey, taken_on: date, now: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 import secrets
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from wtforms import Form
@@ -88,7 +89,13 @@ def paper(survey_id: int) -> Any:
     survey = queries.get(survey_id)
     patient = patients.get_for(current_staff(), survey.patient_id)
     corrects = bool(request.values.get("corrects"))
-    form = paper_form(tuple(survey.instruments), today=clock.today(patient.tz))
+    if request.method == "GET":
+        try:
+            operations.check_paper(survey, corrects=corrects)
+        except AlreadyOver as over:
+            flash(over.message, "error")
+            return redirect(url_for(".listing", patient_id=patient.id))
+    form = _paper_form(survey, patient, corrects)
     if form.validate_on_submit():
         gone = _entered(survey, form, corrects)
         if gone is not None:
@@ -103,6 +110,17 @@ def paper(survey_id: int) -> Any:
         corrects=corrects,
     )
     return page, 422 if form.is_submitted() else 200
+
+
+def _paper_form(survey: Survey, patient: Patient, corrects: bool) -> Any:
+    """Filled with what was entered before, for those who may read it: clinicians, and who entered it."""
+    staff, taken_on = current_staff(), clock.today(patient.tz)
+    answers: dict[str, Any] = {}
+    for row in queries.scores_of(survey.id) if corrects else []:
+        taken_on = row.taken_at.astimezone(ZoneInfo(patient.tz)).date()
+        if staff.has(*CLINICAL) or row.entered_by == staff.id:
+            answers |= flow.draft_of(row.instrument, row.items, row.result)
+    return paper_form(tuple(survey.instruments), taken_on=taken_on, answers=answers)
 
 
 def _entered(survey: Survey, form: Any, corrects: bool) -> Any:

@@ -1,5 +1,8 @@
 """The pages of a check-in: one item of a scale alone, our own questions together, nothing needless."""
 
+import pytest
+
+from clinic.instruments import scoring
 from clinic.surveys import flow
 
 THREE = ("phq9", "sleep_clinic", "side_effects_tms")
@@ -39,3 +42,18 @@ def test_the_screener_asks_three_to_five_only_after_a_yes() -> None:
 def test_the_time_is_said_honestly() -> None:
     assert flow.minutes(("phq9",)) == 2
     assert flow.minutes(THREE) == 4
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        {"pcptsd5.gate": 0},
+        {"pcptsd5.gate": 1},
+        {"pcptsd5.gate": 1, "pcptsd5.1": 0, "pcptsd5.2": 0, "pcptsd5.3": 0, "pcptsd5.4": 0, "pcptsd5.5": 0},
+        {"pcptsd5.1": 1},
+    ],
+)
+def test_a_score_turns_back_into_the_answers_that_made_it(draft: dict[str, int]) -> None:
+    items, gate = flow.answers_of("pcptsd5", draft), flow.gate_of("pcptsd5", draft)
+    back = flow.draft_of("pcptsd5", items, scoring.score("pcptsd5", items, gate=gate))
+    assert {key: value for key, value in back.items() if value is not None} == draft

@@ -197,6 +197,19 @@ def test_item_9_on_paper_opens_the_alert(long_course: Any, make_survey: Make, ri
     assert [task.level for task in tasks("safety")] == ["same_day"]
 
 
+def test_a_sheet_leaves_what_was_answered_online_and_a_correction_leaves_the_screener(
+    long_course: Any, make_survey: Make, rings: list[Any]
+) -> None:
+    survey = make_survey(long_course(5))
+    operations.save_answers(survey.id, {"phq9.5": 3, "cssrs.1": 1, "cssrs.2": 0}, by=TESTER)
+    paper(survey, phq9_answers(1) | {"phq9.5": None})
+    for items, corrects in (([1, 1, 1, 1, 3, 1, 1, 1, 0], False), ([1, 1, 1, 1, None, 1, 1, 1, 0], True)):
+        if corrects:
+            paper(survey, phq9_answers(1) | {"phq9.5": None}, corrects=True)
+        kept = {row.instrument: row.items for row in queries.scores_of(survey.id)}
+        assert kept == {"phq9": items, "cssrs": {"wish_dead": True, "thoughts": False}}
+
+
 def test_paper_never_takes_the_place_of_the_persons_own_answer(long_course: Any, make_survey: Make) -> None:
     from clinic.errors import AlreadyOver
 

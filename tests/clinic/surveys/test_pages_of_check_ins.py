@@ -1,7 +1,8 @@
 """Check-ins of several questionnaires on the phone, and the desk's pages about them."""
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from clinic.locations import queries as locations
 from clinic.surveys import operations, queries
 from clinic.surveys.models import Survey, WeeklyAsk
 from clinic.tasks.models import Task
-from tests.builders import TESTER, make_patient, phq9_answers
+from tests.builders import TESTER, make_patient, make_staff, phq9_answers
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 SEVERAL = ["phq9", "sleep_clinic", "side_effects_tms"]
@@ -166,6 +167,27 @@ def test_an_answered_check_in_is_not_entered_again(survey: Survey, as_staff: Any
     said = {"taken_on": "2026-11-22", "phq9-1": "1"}
     page = client.post(f"/staff/check-ins/{survey.id}/paper", data=said, follow_redirects=True).text
     assert "This check-in is answered or over. Nothing was entered." in page
+
+
+def test_a_sheet_for_an_answered_check_in_is_not_even_begun(survey: Survey, as_staff: Any, client: Any) -> None:
+    operations.save_answers(survey.id, phq9_answers(1), by=TESTER)
+    operations.send_answers(survey.id, by=TESTER)
+    as_staff("front_desk", survey)
+    for query in ("", "?corrects=1"):
+        assert client.get(f"/staff/check-ins/{survey.id}/paper{query}").location.endswith("/check-ins")
+
+
+@pytest.mark.parametrize(("role", "seen"), [("nurse", 10), ("front_desk", 0)])
+def test_a_correction_begins_with_what_was_entered(
+    survey: Survey, as_staff: Any, client: Any, role: str, seen: int
+) -> None:
+    answers = phq9_answers(1) | {"phq9.difficulty": 2}
+    other = make_staff("nurse").id
+    operations.enter_paper(survey.id, answers, taken_on=date(2026, 11, 22), staff_id=other, by=TESTER)
+    as_staff(role, survey)
+    page = client.get(f"/staff/check-ins/{survey.id}/paper?corrects=1").text
+    assert 'value="2026-11-22"' in page
+    assert len(re.findall(r"<input[^>]* checked|<input checked", page)) == seen
 
 
 def test_a_check_in_is_asked_for_by_hand(running: Any, as_staff: Any, client: Any, rings: list[Any]) -> None:
