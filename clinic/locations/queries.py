@@ -1,6 +1,6 @@
 """Reads of the clinic and its sites. Wall time is turned into UTC day by day, never by adding hours."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from sqlalchemy.orm import selectinload
 from clinic import clock
 from clinic.db import db
 from clinic.errors import NotFound
-from clinic.locations.models import ClinicProfile, Closure, Location
+from clinic.locations.models import ClinicProfile, Closure, Location, Room
 
 LOOK_AHEAD = 21  # days; longer than any run of closed ones
 
@@ -69,6 +69,17 @@ def names(ids: Iterable[int | None] | None = None) -> dict[int, str]:
     if ids is not None:
         statement = statement.where(Location.id.in_({key for key in ids if key is not None}))
     return {row.id: row.name for row in db.session.execute(statement)}
+
+
+def own_rooms(location_ids: Collection[int]) -> list[tuple[int, str]]:
+    """Rooms that one appointment has to itself: id, and site and name in words."""
+    rows = db.session.execute(
+        select(Room.id, Room.name, Location.name.label("site"))
+        .join(Location, Location.id == Room.location_id)
+        .where(Room.location_id.in_(location_ids), Room.retired_at.is_(None), Room.is_shared.is_(False))
+        .order_by(Location.name, Room.name)
+    )
+    return [(row.id, f"{row.site}, {row.name}") for row in rows]
 
 
 def zones() -> dict[int, str]:

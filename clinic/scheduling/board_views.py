@@ -171,7 +171,7 @@ def _panel(block: board.Block, site: Location) -> dict[str, Any]:
         "block": block,
         "facts": board_presenter.facts(block, site),
         "step": board_presenter.NEXT_STEP.get(block.state) if has_come else None,
-        "may_move": current_staff().has(*DESK) and is_ahead and block.row.course_id is not None,
+        "may_move": current_staff().has(*DESK) and is_ahead,
         "may_miss": is_ahead and has_come,
     }
 
@@ -215,12 +215,13 @@ def _change(session_id: int, word: str, target: str) -> Any:
     try:
         act(session_id, by=actor)
     except Conflict as refusal:
-        return _refused(refusal.message, target)
+        return refused(refusal.message, target)
     undo = url_for(".change_session", session_id=session_id, change="take-back", next=target)
-    return _done(said, target, undo if word in CAN_BE_TAKEN_BACK else "")
+    return done(said, target, undo if word in CAN_BE_TAKEN_BACK else "")
 
 
-def _refused(message: str, target: str) -> Any:
+def refused(message: str, target: str) -> Any:
+    """Why nothing was changed, on the page that was open."""
     words = f"{message[0].upper()}{message[1:].rstrip('.')}. Nothing was changed."
     if wants_json():
         return jsonify(say=words), 409
@@ -228,7 +229,8 @@ def _refused(message: str, target: str) -> Any:
     return redirect(target)
 
 
-def _done(said: str, target: str, undo_url: str) -> Any:
+def done(said: str, target: str, undo_url: str) -> Any:
+    """What was done, with a way to take it back where there is one."""
     if wants_json():
         return jsonify(say=said, undo_url=undo_url)
     if undo_url:
@@ -259,7 +261,7 @@ def move_session(session_id: int) -> Any:
                 return jsonify(say=refusal.message), 409
             return _free_times(queries.session(session_id), refusal.message), 409
         is_undo = "back" in request.args
-        return _done(_moved_words(session_id, is_undo=is_undo), target, "" if is_undo else undo)
+        return done(_moved_words(session_id, is_undo=is_undo), target, "" if is_undo else undo)
     return _free_times(row)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, exists, func, or_, select
@@ -25,6 +26,7 @@ from clinic.scheduling.models import (
 from clinic.staff.models import StaffUser
 
 AHEAD = (SessionState.BOOKED, SessionState.CONFIRMED)
+MOST_VISITS_SHOWN = 20
 FREEABLE = (*AHEAD, SessionState.HELD)
 OPEN_COURSES = (CourseState.BOOKED, CourseState.RUNNING, CourseState.PAUSED)
 
@@ -454,6 +456,46 @@ def visits_of_patient(patient_id: int) -> list[Visit]:
         .order_by(TreatmentSession.starts_at)
     )
     return [Visit(*tuple(row)) for row in rows]
+
+
+class VisitAhead(NamedTuple):
+    """A visit with a staff member that is to come, as the record lists it."""
+
+    id: int
+    kind: str
+    mode: str
+    starts_at: datetime
+    local_on: date
+    tz: str
+    slug: str
+    staff: str
+
+
+def visits_ahead(patient_id: int) -> list[VisitAhead]:
+    """The next visits of a person with a staff member, soonest first."""
+    rows = db.session.execute(
+        select(
+            TreatmentSession.id,
+            TreatmentSession.kind,
+            TreatmentSession.mode,
+            TreatmentSession.starts_at,
+            TreatmentSession.local_on,
+            Location.tz,
+            Location.slug,
+            StaffUser.name.label("staff"),
+        )
+        .join(Location, Location.id == TreatmentSession.location_id)
+        .join(StaffUser, StaffUser.id == TreatmentSession.staff_id)
+        .where(
+            TreatmentSession.patient_id == patient_id,
+            TreatmentSession.course_id.is_(None),
+            TreatmentSession.state.in_(AHEAD),
+            TreatmentSession.ends_at > clock.now(),
+        )
+        .order_by(TreatmentSession.starts_at)
+        .limit(MOST_VISITS_SHOWN)
+    )
+    return [VisitAhead(*row) for row in rows]
 
 
 def device_names(ids: Iterable[int | None]) -> dict[int | None, str]:

@@ -181,11 +181,12 @@ def _lost(patient_id: int, refusal: Conflict) -> Any:
 
 
 def _record(patient_id: int) -> Markup | None:
-    """The courses of a person on the staff's record page."""
-    rows = queries.courses_of(patient_id)
+    """The courses of a person, and the visits ahead, on the staff's record page."""
     return context.rendered(
         "scheduling/chart.html",
-        rows=rows,
+        rows=queries.courses_of(patient_id),
+        visits=queries.visits_ahead(patient_id),
+        kinds=presenter.KIND_WORDS,
         patient_id=patient_id,
         words=presenter.COURSE_WORDS,
         protocols={key: entry.name for key, entry in bookable().items()},
@@ -223,5 +224,6 @@ from clinic.scheduling import (  # noqa: E402 - their routes belong to the same 
     funding_views,  # noqa: F401
     outage_views,  # noqa: F401
     patient_views,  # noqa: F401
+    visit_views,  # noqa: F401
     waiting_views,  # noqa: F401
 )

@@ -79,7 +79,12 @@ def staff_names(ids: Sequence[int]) -> dict[int, str]:
 
 def of_site(location_id: int) -> list[tuple[int, str]]:
     """Ids and names of those who may work at a site, by name."""
-    granted = select(StaffLocation.user_id).where(StaffLocation.location_id == location_id)
+    return of_sites({location_id})
+
+
+def of_sites(location_ids: Collection[int]) -> list[tuple[int, str]]:
+    """Ids and names of those who may work at one of these sites, by name."""
+    granted = select(StaffLocation.user_id).where(StaffLocation.location_id.in_(location_ids))
     statement = select(StaffUser.id, StaffUser.name).where(
         StaffUser.active.is_(True), or_(StaffUser.has_all_sites.is_(True), StaffUser.id.in_(granted))
     )
