@@ -12,7 +12,7 @@ from clinic.api.blueprint import make_app
 from clinic.audit import sealing as _seals  # noqa: F401 - its table belongs to the schema
 from clinic.config import Settings, SettingsError, read_settings
 from clinic.db import db, use_keys
-from clinic.web import access, assets, errors, headers, health, origin
+from clinic.web import access, assets, bodies, cookies, errors, headers, health, limits, origin
 from clinic.web import views as web
 from clinic.web.limits import limiter
 
@@ -38,8 +38,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     use_keys(settings.data_keys)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(HERE.parent / "migrations"))
+    bodies.init_app(app)
     csrf.init_app(app)
-    limiter.init_app(app)
     jobs.init_celery(app, settings.redis_url)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     headers.init_app(app)
     errors.init_app(app)
     _add_features(app)
+    bodies.bound_depth(app)
     _use_own_policies(settings)
     return app
 
@@ -64,6 +65,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SETTINGS=settings,
         SECRET_KEY=settings.secret_keys[0],
         SECRET_KEY_FALLBACKS=list(settings.secret_keys[1:]),
+        TRUSTED_HOSTS=settings.trusted_hosts,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_pre_ping": True,
@@ -71,15 +73,19 @@ def _configure(app: Flask, settings: Settings) -> None:
             "max_overflow": 8,
             "pool_timeout": 10,
         },
-        SESSION_COOKIE_NAME="daybreak_staff",
+        SESSION_COOKIE_NAME=cookies.own_name("daybreak_staff", is_https=settings.is_https),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.base_url.startswith("https"),
+        SESSION_COOKIE_SECURE=settings.is_https,
+        SESSION_COOKIE_PATH="/",
         MAX_CONTENT_LENGTH=1_000_000,
         MAX_FORM_PARTS=2000,
         WTF_CSRF_TIME_LIMIT=None,  # a form may stay open for days; the signature still binds it to the browser
         BABEL_DEFAULT_LOCALE="en",
         RATELIMIT_STORAGE_URI=settings.redis_url or "memory://",
+        RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": limits.SECONDS, "socket_timeout": limits.SECONDS}
+        if settings.redis_url
+        else {},
         RATELIMIT_SWALLOW_ERRORS=True,
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
         JSON_SORT_KEYS=False,
@@ -97,6 +103,7 @@ def _add_features(app: Flask) -> None:
 
     staff_signin.init_app(app)
     patient_signin.init_app(app)
+    limiter.init_app(app)  # who calls is known
     i18n.init_app(app)
     app.before_request(access.enforce)
     sites.init_app(app)

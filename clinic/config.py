@@ -129,6 +129,22 @@ class Settings:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the clinic over TLS."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def trusted_hosts(self) -> list[str] | None:
+        """Names that a request may ask for: the public one, and this machine's for checks of its parts. None: any.
+
+        Any, only where the server listens everywhere and no public address was set, which production refuses.
+        """
+        if not self.public_url and self.host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            return None
+        own = [urlsplit(self.base_url).hostname or "", self.host, "localhost", "127.0.0.1", "::1"]
+        return list(dict.fromkeys(f"[{name}]" if ":" in name else name for name in own if name))
+
+    @property
     def policy_folder(self) -> Path:
         """Where the clinic keeps policy files of its own; it need not exist."""
         return Path(self.policy_dir) if self.policy_dir else self.instance / "policies"

@@ -1,7 +1,5 @@
 """Staff: who has no next step, outcomes, and what the clinic says of treatments."""
 
-import csv
-import io
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -22,9 +20,8 @@ from clinic.errors import Conflict, Invalid, NotFound
 from clinic.locations import queries as locations
 from clinic.protocols.base import catalogue
 from clinic.staff.models import Role
-from clinic.web import access, context
+from clinic.web import access, context, tables
 from clinic.web.access import current_actor, current_staff
-from clinic.web.pdf import attachment
 
 READERS = (Role.MANAGER, Role.PRESCRIBER, Role.NURSE)
 PAGE = 50
@@ -55,7 +52,6 @@ def next_steps() -> Any:
     )
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet's formula begins
 # What a treatment is called in the catalog of options, whose published figures stand beside.
 FIGURES_OF = {"tms": "tms", "esketamine": "esketamine", "iv_ketamine": "iv_ketamine"}
 
@@ -74,27 +70,16 @@ def outcomes() -> Any:
     )
 
 
+SHARES = ("response", "response_percent", "remission", "remission_percent")
+COLUMNS = ("group", "ended_from", "ended_until", "courses", "known", "missing", *SHARES)
+
+
 @bp.get("/staff/reports/outcomes.csv")
 @access.staff(*READERS, fresh=True)
 def outcomes_csv() -> Any:
     """The same as a file: one line a group, small groups without a rate."""
     found = _outcomes()
-    lines = io.StringIO()
-    table = csv.writer(lines)
-    table.writerow(
-        [
-            "group",
-            "ended_from",
-            "ended_until",
-            "courses",
-            "known",
-            "missing",
-            "response",
-            "response_percent",
-            "remission",
-            "remission_percent",
-        ]
-    )
+    rows = []
     for shown in found["groups"]:
         own = shown.rates
         counts = (
@@ -102,14 +87,8 @@ def outcomes_csv() -> Any:
             if shown.is_suppressed
             else [own.response, shown.response, own.remission, shown.remission]
         )
-        row = [shown.label, found["since"], found["until"], own.courses, own.known, own.missing, *counts]
-        table.writerow(["" if cell is None else _plain(cell) for cell in row])
-    return attachment(lines.getvalue().encode(), "outcomes.csv", "text/csv")
-
-
-def _plain(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+        rows.append([shown.label, found["since"], found["until"], own.courses, own.known, own.missing, *counts])
+    return tables.download("outcomes.csv", COLUMNS, rows)
 
 
 def _outcomes() -> dict[str, Any]:

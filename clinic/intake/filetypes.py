@@ -52,7 +52,7 @@ def _is_png(content: bytes) -> bool:
         if end + 4 > len(content) or zlib.crc32(body) != struct.unpack_from(">I", content, end)[0]:
             return False
         names.append(body[:4])
-        if len(names) == 1 and (body[:4] != b"IHDR" or not all(struct.unpack_from(">II", body, 4))):
+        if len(names) == 1 and (body[:4] != b"IHDR" or length != 13 or not all(struct.unpack_from(">II", body, 4))):
             return False
         at = end + 4
         if body[:4] == b"IEND":

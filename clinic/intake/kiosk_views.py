@@ -14,7 +14,7 @@ from clinic.patients import chart, signin
 from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
 from clinic.patients.views import EDITORS
-from clinic.web import access, context
+from clinic.web import access, context, cookies
 from clinic.web.access import current_actor, current_staff
 from clinic.web.limits import limiter
 
@@ -60,7 +60,7 @@ def keep_inside() -> Any:
 def forget(response: Any) -> Any:
     """The cookie of a session that is over leaves the tablet."""
     if g.get("kiosk_ended"):
-        response.delete_cookie(signin.COOKIE)
+        cookies.forget(response, signin.COOKIE)
     return response
 
 

@@ -11,7 +11,7 @@ from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
 from clinic.intake import correcting, frame, pages, presenter, queries, views
 from clinic.intake import forms as intake_forms
 from clinic.intake.models import Amendment, Intake, IntakeState
-from clinic.patients import chart
+from clinic.patients import chart, sites
 from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
@@ -46,6 +46,7 @@ def may_see(staff: StaffCaller, intake: Intake, page: str) -> bool:
 @form_bp.url_value_preprocessor
 def take_id(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """The form's id is part of every address; the pages themselves do not know it."""
+    sites.refuse_impossible(values or {})
     g.on_behalf_id = (values or {}).pop("on_behalf", None)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from sqlalchemy import select
 
 from clinic import clock
@@ -10,6 +10,7 @@ from clinic.audit import Actor, ActorKind
 from clinic.db import db, transaction
 from clinic.patients.links import SESSION_LIFETIME, digest
 from clinic.patients.models import PatientSession
+from clinic.web import cookies
 from clinic.web.access import PatientCaller
 
 COOKIE = "daybreak_patient"
@@ -25,7 +26,7 @@ def init_app(app: Flask) -> None:
 def load_caller() -> None:
     """Set `g.patient`, and `g.actor` where no staff member is signed in."""
     g.patient = None
-    cookie = request.cookies.get(COOKIE)
+    cookie = cookies.read(COOKIE)
     if not cookie:
         return
     row = db.session.scalar(
@@ -74,12 +75,4 @@ def _checked(row: PatientSession) -> datetime | None:
 
 def set_cookie(response: Response, value: str) -> None:
     """Give the browser its patient session."""
-    secure = current_app.config["SESSION_COOKIE_SECURE"]
-    response.set_cookie(
-        COOKIE,
-        value,
-        max_age=int(SESSION_LIFETIME.total_seconds()),
-        httponly=True,
-        secure=secure,
-        samesite="Lax",
-    )
+    cookies.write(response, COOKIE, value, seconds=int(SESSION_LIFETIME.total_seconds()))

@@ -73,6 +73,7 @@ def init_app(app: Flask) -> None:
 
 def narrow() -> None:
     """From here to the end of the request the caller's reach holds. Raises NotFound for a row out of reach."""
+    refuse_impossible(request.view_args or {})
     access = declared(current_app, request.endpoint or "")
     if access is None or access.audience is not Audience.STAFF:
         return
@@ -84,8 +85,7 @@ def narrow() -> None:
 
 def check_address(ids: dict[str, Any]) -> None:
     """Raise NotFound where the address names a row out of reach, or a number that no row can have."""
-    if any(isinstance(value, int) and value >= 2**63 for value in ids.values()):
-        raise NotFound("no such row")
+    refuse_impossible(ids)
     if _reach() is None:
         return  # whether the row exists is the view's own question
     for name, value in ids.items():
@@ -93,6 +93,12 @@ def check_address(ids: dict[str, Any]) -> None:
         if model is not None and not _exists(model, value):
             log.warning("out of reach: %s at %s, %s %s", g.get("actor"), request.endpoint, name, value)
             raise NotFound("no such row")
+
+
+def refuse_impossible(ids: dict[str, Any]) -> None:
+    """Raise NotFound for a number that no row can have: the database is not asked about it."""
+    if any(isinstance(value, int) and value >= 2**63 for value in ids.values()):
+        raise NotFound("no such row")
 
 
 def _exists(model: type[Base], key: Any) -> bool:

@@ -16,7 +16,7 @@ from clinic.patients.forms import AskLinkForm, BirthDateForm, ContactForm, Messa
 from clinic.patients.models import LinkPurpose, Patient, about
 from clinic.staff.models import Role
 from clinic.staff.queries import staff_names
-from clinic.web import access, context, i18n
+from clinic.web import access, context, cookies, i18n
 from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff, is_safe_next
 from clinic.web.limits import limiter
 
@@ -200,7 +200,7 @@ def sign_out() -> Any:
     """End this browser's session."""
     operations.end_session(current_patient().session_id)
     response = make_response(redirect(url_for(".ask_link")))
-    response.delete_cookie(signin.COOKIE)
+    cookies.forget(response, signin.COOKIE)
     return response
 
 

@@ -23,6 +23,7 @@ from clinic.audit import Actor
 from clinic.db import Base, Blind, EncryptedBytes, db, transaction
 from clinic.errors import Conflict
 from clinic.records import fhir
+from clinic.web import tables
 
 ROWS = 500
 # Sign-ins, links and keys: of no use elsewhere, and of harm in the wrong hands.
@@ -35,7 +36,6 @@ LEFT_OUT = frozenset(
 LEFT_OUT_COLUMNS = frozenset(
     {"password", "fs_uniquifier", "tf_totp_secret", "mf_recovery_codes", "fs_webauthn_user_handle"}
 )
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet takes what begins so for a formula
 
 Progress = Callable[[str, int, int], None]
 
@@ -138,7 +138,7 @@ def cell(value: Any) -> str:
     plain = fhir.plain(value)
     written = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, default=str)
     written = written.replace("\0", "")
-    return f"'{written}" if written.startswith(RISKY) else written
+    return tables.plain(written)
 
 
 @contextmanager

@@ -1,12 +1,10 @@
 """When a course could start, how full the sites are, and what more capacity would change."""
 
-import csv
-import io
 from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
-from flask import Response, render_template, request, url_for
+from flask import render_template, request, url_for
 
 from clinic import clock
 from clinic.errors import Invalid
@@ -17,7 +15,7 @@ from clinic.scheduling.blueprint import DESK, bp
 from clinic.scheduling.board_views import date_of, own_site, site_choices
 from clinic.scheduling.forms import StartsForm
 from clinic.staff.models import Role
-from clinic.web import access
+from clinic.web import access, tables
 from clinic.web.access import current_staff
 
 WEEKS = 8
@@ -89,25 +87,21 @@ def capacity_page(slug: str) -> Any:
     )
 
 
+COLUMNS = ("site", "device", "week_of", "sessions", "minutes_taken", "minutes_open", "percent")
+
+
 @bp.get("/staff/capacity/<slug>.csv")
 @access.staff(*DESK)
 def capacity_csv(slug: str) -> Any:
     """The same as a table for a spreadsheet."""
     site = own_site(slug)
     view = utilisation.of_site(site, _monday(site.tz), WEEKS)
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["site", "device", "week_of", "sessions", "minutes_taken", "minutes_open", "percent"])
-    for row in view.rows:
-        for week in row.weeks:
-            percent = "" if week.percent is None else week.percent
-            table.writerow(
-                [site.slug, row.name, week.monday.isoformat(), week.sessions, week.busy, week.minutes, percent]
-            )
-    name = f"capacity-{site.slug}-{view.weeks[0].isoformat()}.csv"
-    return Response(
-        text.getvalue(), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    rows = [
+        [site.slug, row.name, week.monday.isoformat(), week.sessions, week.busy, week.minutes, week.percent]
+        for row in view.rows
+        for week in row.weeks
+    ]
+    return tables.download(f"capacity-{site.slug}-{view.weeks[0].isoformat()}.csv", COLUMNS, rows)
 
 
 def _monday(tz: str) -> date:

@@ -32,7 +32,7 @@ from clinic.staff.signin_forms import (
     RecoveryForm,
     SignInForm,
 )
-from clinic.web import access, visit
+from clinic.web import access, cookies, visit
 from clinic.web.access import StaffCaller, declared
 
 BY_PAGE = {  # which second step a page of Flask-Security takes
@@ -167,7 +167,7 @@ def _signed_in(_app: Flask, user: StaffUser, authn_via: list[str] | None = None,
     methods = list(authn_via or ["password", BY_PAGE.get(request.endpoint or "", "authenticator")])
     open_session(user, methods)
     audit.record(user, "signed_in", by=Actor(ActorKind.STAFF, str(user.id)), methods=methods)
-    device = request.cookies.get(lockout.DEVICE_COOKIE)
+    device = cookies.read(lockout.DEVICE_COOKIE)
     lockout.succeeded(user.email, request.remote_addr or "", device)
     visit.flag_held(sessions.has_held(user.id))
     db.session.commit()
@@ -176,15 +176,7 @@ def _signed_in(_app: Flask, user: StaffUser, authn_via: list[str] | None = None,
 
         @after_this_request
         def remember(response: Response) -> Response:
-            response.set_cookie(
-                lockout.DEVICE_COOKIE,
-                value,
-                max_age=int(lockout.DEVICE_LASTS.total_seconds()),
-                httponly=True,
-                secure=current_app.config["SESSION_COOKIE_SECURE"],
-                samesite="Lax",
-                path="/staff",
-            )
+            cookies.write(response, lockout.DEVICE_COOKIE, value, seconds=int(lockout.DEVICE_LASTS.total_seconds()))
             return response
 
 

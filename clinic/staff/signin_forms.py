@@ -21,12 +21,12 @@ from clinic.audit import system
 from clinic.db import db
 from clinic.staff import lockout, sessions
 from clinic.staff.passwords import MAX_LENGTH
-from clinic.web import visit
+from clinic.web import cookies, visit
 
 
 def too_soon(email: str) -> str:
     """A sentence where this caller has to wait before the next try; the same for an account that does not exist."""
-    wait = lockout.wait(email, request.remote_addr or "", request.cookies.get(lockout.DEVICE_COOKIE))
+    wait = lockout.wait(email, request.remote_addr or "", cookies.read(lockout.DEVICE_COOKIE))
     if not wait:
         return ""
     minutes = math.ceil(wait.total_seconds() / 60)
@@ -35,7 +35,7 @@ def too_soon(email: str) -> str:
 
 def failed(email: str) -> None:
     """Note a try that did not work."""
-    lockout.failed(email, request.remote_addr or "", request.cookies.get(lockout.DEVICE_COOKIE))
+    lockout.failed(email, request.remote_addr or "", cookies.read(lockout.DEVICE_COOKIE))
     audit.record_event("sign_in", lockout.account_key(email).hex()[:16], "failed", by=system("sign-in"))
     db.session.commit()
 

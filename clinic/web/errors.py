@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from clinic.errors import ClinicError, Conflict, Invalid, NotFound, Refused
 from clinic.web import i18n
@@ -56,6 +56,8 @@ def init_app(app: Flask) -> None:
         status = error.code or 500
         if error.response is not None:
             return error.response
+        if isinstance(error, SecurityError):  # no page can be built for a name that is not ours
+            return "This server does not answer to that name.", status, {"Content-Type": "text/plain"}
         if _is_api():
             return problem(status, (error.name or "error").lower().replace(" ", "_"), error.description or "")
         return _page(status)

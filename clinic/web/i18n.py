@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -17,10 +17,9 @@ from babel.support import NullTranslations, Translations
 from flask import Flask, Response, current_app, g, has_request_context, redirect, request
 from flask_babel import Babel, Domain, get_locale, refresh
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.urls import iri_to_uri
 
 from clinic.db import db
-from clinic.web import access
+from clinic.web import access, cookies
 from clinic.web.access import Audience, PatientCaller
 
 LANGUAGES = {"en": "English", "es": "Español"}
@@ -152,7 +151,7 @@ def _stored() -> str | None:
 
 
 def _in_cookie() -> str | None:
-    value = request.cookies.get(COOKIE, "").removesuffix(_KEPT)
+    value = (cookies.read(COOKIE) or "").removesuffix(_KEPT)
     return value if value in LANGUAGES else None
 
 
@@ -163,7 +162,7 @@ def _settle() -> Any:
     asked = request.args.get(PARAMETER) if request.method == "GET" else None
     choice = asked if asked in LANGUAGES else None
     is_kiosk = g.get("patient") is not None and g.patient.is_kiosk
-    if choice is None and not is_kiosk and not request.cookies.get(COOKIE, "").endswith(_KEPT):
+    if choice is None and not is_kiosk and not (cookies.read(COOKIE) or "").endswith(_KEPT):
         choice = _in_cookie()  # on a clinic's device it may be that of the person before
     found = _keeper() if choice else None
     if choice and found:
@@ -181,9 +180,9 @@ def _settle() -> Any:
 
 
 def _here(arguments: dict[str, list[str]]) -> str:
-    """This page's address. One leading slash: with two a browser would take it for another site."""
+    """This page's address. One leading slash, and what a browser would drop is encoded: two would be another site."""
     query = urlencode(arguments, doseq=True)
-    return iri_to_uri("/" + request.path.lstrip("/\\")) + (f"?{query}" if query else "")
+    return quote("/" + request.path.lstrip("/\\"), safe="/!$&'()*+,:;=@~") + (f"?{query}" if query else "")
 
 
 def _switch() -> list[dict[str, Any]]:
@@ -212,8 +211,7 @@ def _say(response: Response) -> Response:
             response.vary.update(("Accept-Language", "Cookie"))
     cookie = g.get("language_cookie")
     if cookie:
-        secure = current_app.config["SESSION_COOKIE_SECURE"]
-        response.set_cookie(COOKIE, cookie, max_age=COOKIE_LASTS, httponly=True, secure=secure, samesite="Lax")
+        cookies.write(response, COOKIE, cookie, seconds=COOKIE_LASTS)
     elif cookie == "":
-        response.delete_cookie(COOKIE)
+        cookies.forget(response, COOKIE)
     return response

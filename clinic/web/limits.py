@@ -1,6 +1,39 @@
-"""How often a caller may ask. One Limiter for the application; routes name their own limits."""
+"""How often a caller may ask. One Limiter for the application; routes name limits of their own by address.
 
-from flask_limiter import Limiter
+Above them stands one limit of writes by caller: a person, a program, or a stranger's address. Counters lie in Redis.
+Without it they are kept in memory, by each process for itself, and Redis is asked again every few seconds; sign-in has
+its own waits in the database.
+"""
+
+import hashlib
+
+from flask import g, request
+from flask_limiter import ApplicationLimit, Limiter
 from flask_limiter.util import get_remote_address
 
-limiter = Limiter(get_remote_address, headers_enabled=True)
+WRITES = "600 per minute"  # no hand presses ten times a second for a minute
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+SECONDS = 1  # that Redis may take
+
+
+def caller() -> str:
+    """Whose writes are counted together."""
+    bearer = request.headers.get("Authorization", "")
+    if bearer and request.path.startswith("/api/"):
+        return f"token {hashlib.sha256(bearer.encode()).hexdigest()[:16]}"
+    if g.get("staff") is not None:
+        return f"staff {g.staff.id}"
+    if g.get("patient") is not None:
+        return f"patient session {g.patient.session_id}"
+    return get_remote_address()
+
+
+def _is_reading() -> bool:
+    return request.method in READING
+
+
+limiter = Limiter(
+    get_remote_address,
+    headers_enabled=True,
+    application_limits=[ApplicationLimit(lambda: WRITES, key_function=caller, exempt_when=_is_reading)],
+)

@@ -1,5 +1,8 @@
 """What a file is: only what the sniffer and the whole structure agree on."""
 
+import struct
+import zlib
+
 import pytest
 
 from clinic.intake import attachments, filetypes
@@ -24,6 +27,11 @@ NOT_OURS = {
     "page after a PDF's mark": b"%PDF-1.7\n<html></html>",
     "start of a PNG only": files.png()[:20],
     "PNG with a wrong sum": files.png().replace(b"IDATx", b"IDATy"),
+    "PNG whose head is empty": files.png()[:8]
+    + b"\0\0\0\0IHDR"
+    + struct.pack(">I", zlib.crc32(b"IHDR"))
+    + files.png()[-12:],
+    "archive in a PDF's clothes": b"%PDF-1.7\nPK\x03\x04" + b"\0" * 5000,
     "start of a JPEG only": files.jpeg()[:24],
     "JPEG without an end": files.jpeg()[:-2],
     "HEIC cut off": files.heic()[:-10],
@@ -71,3 +79,11 @@ def test_no_half_of_a_file_breaks_the_reader(kind) -> None:
 )
 def test_a_name_is_shown_and_never_a_path(given, kept) -> None:
     assert attachments.safe_name(given, "application/pdf") == kept
+
+
+def test_a_picture_that_would_fill_the_memory_is_looked_at_and_never_unpacked() -> None:
+    """Sixty thousand by sixty thousand points in a few bytes: ten gigabytes for whoever draws it."""
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    crc = struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    bomb = files.png()[:16] + head + crc + files.png()[33:]
+    assert filetypes.media_type(bomb) == "image/png"

@@ -26,3 +26,30 @@ def test_a_staff_form_after_the_session_ended_says_so(client, database, post) ->
     answer = post("/staff/tasks/1/take")
     assert "/staff/login" in answer.location
     assert "Please sign in again" in client.get(answer.location).text
+
+
+@pytest.mark.parametrize("target", ["/\t/evil.example", "/\n/evil.example", "/a\rb", "/\x7f"])
+def test_what_a_browser_drops_does_not_hide_another_site(target) -> None:
+    assert not is_safe_next(target)
+
+
+@pytest.mark.parametrize("path", ["//evil.example/", "/%09/evil.example/", "/%5Cevil.example/", "/%0d%0a/evil.example"])
+def test_choosing_a_language_stays_on_this_site(client, database, path) -> None:
+    location = client.get(f"{path}?lang=es").location or "/"
+    assert location.startswith(("/", "http://localhost/"))
+    assert not location.startswith(("//", "/\\", "/\t"))
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example"])
+def test_signing_in_leads_to_this_site(client, post, database, target) -> None:
+    from clinic.staff.operations import create_staff_user
+    from tests.builders import TESTER
+
+    create_staff_user(email="n@example.org", name="Nora", password="a long pass phrase", roles=["nurse"], by=TESTER)
+    answer = post(
+        f"/staff/login?next={target}", {"email": "n@example.org", "password": "a long pass phrase", "next": target}
+    )
+    assert (answer.location or "/staff/") in (
+        "/staff/",
+        "/%5Cevil.example",
+    )  # encoded: a page of ours that is not there

@@ -1,0 +1,31 @@
+"""What a request may carry."""
+
+import pytest
+
+
+@pytest.mark.parametrize("body", [b'{"contact": 1}', b"[1]", b"null", b'"x"', b'{"a":' * 5000, b"{"])
+def test_a_form_is_never_json(client, database, body) -> None:
+    assert client.post("/link", data=body, content_type="application/json").status_code == 415
+
+
+def test_json_that_is_nested_too_deep_is_refused_where_json_is_taken(client, database, sign_in) -> None:
+    sign_in("nurse")
+    deep = client.post("/staff/held", data=b'{"path":' * 5000, content_type="application/json")
+    assert deep.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("url", "size"), [("/link", 2_000_000), ("/api/v1/patients", 2_000_000), ("/hooks/sms", 2_000_000)]
+)
+def test_more_than_a_megabyte_is_not_read(client, database, url, size) -> None:
+    body = b"contact=" + b"x" * size
+    answer = client.post(url, data=body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code in (401, 413)
+
+
+def test_a_form_of_too_many_parts_is_refused(client, database) -> None:
+    parts = (
+        "".join(f'--x\r\nContent-Disposition: form-data; name="a{n}"\r\n\r\n1\r\n' for n in range(2500)) + "--x--\r\n"
+    )
+    answer = client.post("/link", data=parts, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 413
