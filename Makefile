@@ -13,7 +13,7 @@ SEED := $(shell date +%s)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test soak mutation lint fmt bench messages migration lock
+.PHONY: help setup setup-dev run test soak mutation lint fmt bench messages migration lock licenses sbom audit
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 ~/p' Makefile | awk -F'~' '{printf "%-20s%s\n", $$1, $$2}'
@@ -38,12 +38,13 @@ soak: setup-dev ## the long runs: faults, fuzzing, load, every width and languag
 mutation: setup-dev ## faults put into the eligibility engine, all 8,800: a test must see nine of ten (soak: 1,000 by its seed)
 	@exec nice $(BIN)/python tests/mutation.py $(FAULTS)
 
-lint: setup-dev ## style, types, import contracts, compose file
+lint: setup-dev ## style, types, import contracts, compose file, Bandit
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive clinic workers scripts migrations
 
 fmt: setup-dev ## put the code in order
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -57,6 +58,17 @@ messages: setup ## collect what patients read, bring the translations up to date
 
 migration: setup ## a new migration from the models: make migration NAME=add_rooms
 	@exec $(BIN)/clinic db migration "$(NAME)"
+
+# Files of the OSV database, got by whoever has a network: make audit ADVISORIES="all.zip extra.json"
+ADVISORIES ?=
+licenses: setup-dev ## docs/licenses.md from the locks and what is installed
+	@$(BIN)/python scripts/supply.py licenses
+
+sbom: setup-dev ## what Daybreak is made of, as CycloneDX JSON on standard output
+	@$(BIN)/python scripts/supply.py sbom
+
+audit: setup-dev ## advisories that speak of a locked package, offline: make audit ADVISORIES="FILE..."
+	@$(BIN)/python scripts/supply.py audit $(ADVISORIES)
 
 # For maintainers; needs uv. Only this rule does.
 UV_COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
