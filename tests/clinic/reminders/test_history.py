@@ -258,7 +258,9 @@ class Run:
 
 
 @pytest.mark.parametrize(
-    "seed", [8, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 200))], ids=lambda n: f"seed{n}"
+    "seed",
+    [10, 19, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 200))],
+    ids=lambda n: f"seed{n}",
 )
 def test_what_goes_out_is_what_the_model_says(database: Any, channel: Any, seed: int) -> None:
     run = Run(seed)
