@@ -69,8 +69,8 @@ def test_a_blackout_shows_whom_to_call_first(survey: Survey, phone: Any, rings: 
 
 
 def test_out_of_hours_the_page_says_when_somebody_reads(survey: Survey, phone: Any, at: Any, rings: list[Any]) -> None:
-    browser = phone(survey)
     with at(datetime(2026, 11, 24, 4, tzinfo=UTC)):
+        browser = phone(survey)
         browser.post(f"/surveys/{survey.id}/14", data={"side_effects_tms-9": "1"})
         page = browser.get(f"/surveys/{survey.id}/14/medical").text
     assert "Nobody at the clinic reads this before Tue, Nov 24, 8:00 am. If it cannot wait, call 911." in page
