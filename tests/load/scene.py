@@ -33,6 +33,7 @@ BORN = date(1984, 5, 17)
 # Of a hundred visitors; patients and newcomers are the other half and more.
 SHARES = {"reader": 10, "desk": 10, "mover": 8, "booker": 5, "system": 7, "patient": 50, "newcomer": 10}
 CHECK_INS, LINKS = 8, 8  # of each patient
+ITEMS = 9  # of the PHQ-9; then how difficult it is made
 
 
 def prepare(visitors: int, **plan: Any) -> dict[str, Any]:
@@ -143,9 +144,7 @@ def _found(key: list[Any], line: dict[str, Any]) -> Any:
     """What the database holds of this."""
     match key:
         case ["answer", survey_id, number]:
-            return (db.session.get_one(Survey, survey_id).draft or {}).get(
-                f"phq9.{number}" if number < 10 else "phq9.difficulty"
-            )
+            return _answer(survey_id, number)
         case ["sent", survey_id]:
             scores = db.session.scalar(select(func.count()).select_from(Score).where(Score.survey_id == survey_id))
             return db.session.get_one(Survey, survey_id).state if scores == 1 else f"{scores} scores"
@@ -174,6 +173,16 @@ def _found(key: list[Any], line: dict[str, Any]) -> Any:
             assert session.intake_id is not None
             return intakes.values(session.intake_id).get(page, {}).get(field)
     raise AssertionError(f"nobody knows what {key} is")
+
+
+def _answer(survey_id: int, number: int) -> int | None:
+    """An answer of a check-in: a draft until it is sent, then part of its score."""
+    draft = db.session.get_one(Survey, survey_id).draft
+    if draft is not None:
+        found: int | None = draft.get(f"phq9.{number}" if number <= ITEMS else "phq9.difficulty")
+        return found
+    row = db.session.scalars(select(Score).where(Score.survey_id == survey_id)).one()
+    return row.items[number - 1] if number <= ITEMS else row.result.get("difficulty")
 
 
 def written_twice(lines: Iterable[dict[str, Any]], plan: dict[str, Any]) -> Iterator[str]:
