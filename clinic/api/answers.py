@@ -37,6 +37,7 @@ def page(item: Shape) -> Shape:
 
 
 _PLACE = {"starts_at": MOMENT, "ends_at": MOMENT, "device": NUMBER, "location": TEXT}
+_MAKE_UP = {**_PLACE, "gap_days": NUMBER, "shift_minutes": NUMBER}
 _SESSION = {"number": NUMBER, "kind": TEXT, **_PLACE}
 _APPOINTMENT = {
     "id": NUMBER,
@@ -132,8 +133,8 @@ SCHEMAS: dict[str, Shape] = {
     "Appointment": record(**_APPOINTMENT),
     "AppointmentWithMakeUps": record(
         **_APPOINTMENT,
-        proposals=many(record(**_PLACE)),
-        beyond=many(record(**_PLACE)),
+        proposals=many(record(**_MAKE_UP)),
+        beyond=many(record(**_MAKE_UP, breach=TEXT, cost=NUMBER)),
         reason=maybe(TEXT),
         needs_review=FLAG,
     ),

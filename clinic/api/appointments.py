@@ -207,11 +207,15 @@ def _with_make_ups(session_id: int) -> dict[str, Any]:
     offered = making_up.MakeUps() if course_id is None else making_up.make_ups(course_id)
     return {
         **_shape(session_id),
-        "proposals": [_place(place) for place in offered.places],
-        "beyond": [_place(place) for place in offered.beyond],
+        "proposals": [_make_up(place) for place in offered.places],
+        "beyond": [_make_up(place) | {"breach": place.breach, "cost": offered.price} for place in offered.beyond],
         "reason": offered.reason or None,
         "needs_review": offered.needs_review,
     }
+
+
+def _make_up(place: making_up.MakeUp) -> dict[str, Any]:
+    return _place(place) | {"gap_days": place.gap, "shift_minutes": place.shift}
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -393,10 +393,10 @@ def _as_planned(row: TreatmentSession, place: Place) -> PlannedSession:
     )
 
 
-def question(row: TreatmentSession, protocol: Protocol) -> tuple[Snapshot, CourseRequest]:
+def question(row: TreatmentSession, protocol: Protocol, *, away: Sequence[date] = ()) -> tuple[Snapshot, CourseRequest]:
     """The present state of the course's site, and the planner's question about one session there."""
     state = capacity.snapshot({row.location_id}, until=row.starts_at.date())
-    wish = CourseWish(protocol.key, location_ids=(row.location_id,))
+    wish = CourseWish(protocol.key, location_ids=(row.location_id,), away=tuple(away))
     return state, wishes.course_request(wish, protocol, state, wishes.in_the_past(state))
 
 

@@ -9,10 +9,12 @@ from flask import render_template, request, url_for
 from clinic import clock
 from clinic.errors import Invalid
 from clinic.locations import queries as locations
+from clinic.protocols.base import Protocol
 from clinic.protocols.shapes import bookable
 from clinic.scheduling import starts, utilisation
 from clinic.scheduling.blueprint import DESK, bp
 from clinic.scheduling.board_views import date_of, own_site, site_choices
+from clinic.scheduling.course_form import grouped
 from clinic.scheduling.forms import StartsForm
 from clinic.staff.models import Role
 from clinic.web import access, tables
@@ -21,7 +23,7 @@ from clinic.web.access import current_staff
 WEEKS = 8
 
 
-def _offered(location_ids: frozenset[int]) -> list[tuple[str, str]]:
+def _offered(location_ids: frozenset[int]) -> list[Protocol]:
     """Protocols that some device of these sites gives: what most devices give first."""
     given = Counter(
         key
@@ -32,7 +34,7 @@ def _offered(location_ids: frozenset[int]) -> list[tuple[str, str]]:
         for key in device.protocols
     )
     known = [one for one in bookable().values() if one.gives in given]
-    return [(one.key, one.name) for one in sorted(known, key=lambda one: (-given[one.gives], one.name))]
+    return sorted(known, key=lambda one: (-given[one.gives], one.name))
 
 
 @bp.get("/staff/starts")
@@ -41,9 +43,9 @@ def starts_page() -> Any:
     """When could I start? Per site, before there is a patient; and what more capacity would do to it."""
     sites = current_staff().location_ids
     offered = _offered(sites)
-    form = StartsForm(request.args, protocols=offered)
+    form = StartsForm(request.args, protocols=grouped(offered))
     if not form.protocol.data and offered:
-        form.protocol.data = offered[0][0]
+        form.protocol.data = offered[0].key
     rows, problem = [], ""
     if offered:
         if form.validate():

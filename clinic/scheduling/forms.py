@@ -19,6 +19,9 @@ HOURS = [("", "any time"), *((str(minute), f"{minute // 60:02d}:{minute % 60:02d
 BOXES = {"widget": ListWidget(prefix_label=False), "option_widget": CheckboxInput()}
 
 
+Grouped = Mapping[str, Sequence[tuple[str, str]]]  # choices by the heading that they stand under
+
+
 class CourseForm(FlaskForm):
     """What the course should be like. What is left open comes from the intake, or from what is free."""
 
@@ -31,11 +34,9 @@ class CourseForm(FlaskForm):
     weekdays = SelectMultipleField("Weekdays", coerce=int, choices=list(enumerate(WEEKDAYS)), **BOXES)
     zip_code = StringField("ZIP code of the patient's home", validators=[Optional(), Length(max=10)])
 
-    def __init__(
-        self, *args: Any, protocols: Sequence[tuple[str, str]], sites: Sequence[tuple[int, str]], **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, protocols: Grouped, sites: Sequence[tuple[int, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.protocol.choices = [("", "choose one"), *protocols]
+        self.protocol.choices = {None: [("", "choose one")], **protocols}  # without a heading
         self.locations.choices = list(sites)
 
     def wish(self) -> CourseWish:
@@ -110,9 +111,9 @@ class StartsForm(FlaskForm):
     before = SelectField("Sessions done by", choices=HOURS, validators=[Optional()])
     weekdays = SelectMultipleField("Weekdays", coerce=int, choices=list(enumerate(WEEKDAYS)), **BOXES)
 
-    def __init__(self, *args: Any, protocols: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, protocols: Grouped, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.protocol.choices = list(protocols)
+        self.protocol.choices = dict(protocols)
 
     def hours(self) -> tuple[int, int] | None:
         """Minutes of the day between which every session lies; None: any time."""

@@ -9,12 +9,14 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import Conflict, Invalid, Refused, SlotTaken
+from clinic.intake import queries as intake
 from clinic.protocols.base import Protocol
-from clinic.scheduling import appointments, booking, capacity, overriding, planning, queries, steps, wishes
+from clinic.scheduling import appointments, booking, capacity, overriding, planner, planning, queries, steps, wishes
 from clinic.scheduling.booking import AfterCommit
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
-from clinic.scheduling.planner import CoursePlan, CourseRequest, best_course
+from clinic.scheduling.planner import CoursePlan, CourseRequest, PlannedVisit, RunningCourse, best_course
+from clinic.scheduling.planner.calendar import from_utc, to_utc
 from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.visits import Part, next_stage
 from clinic.scheduling.planning import Place
@@ -23,7 +25,6 @@ from clinic.staff import queries as staff
 from clinic.staff.models import Role
 
 MOST_MAKEUPS = 28
-MOST_DAYS_BEYOND = 14  # how far past the allowed gap a prescriber is shown places
 MOST_EXTRA = 40
 STAGE = "stage"
 MOST_TRIES = 3
@@ -34,16 +35,29 @@ BOOKABLE = (CourseState.BOOKED, CourseState.RUNNING)
 
 
 @dataclass(frozen=True)
+class MakeUp(Place):
+    """One place for a session that is owed.
+
+    gap: calendar days since the session before. shift: minutes from the usual time, negative = earlier in the day.
+    breach: the gap rule that this place would not keep, in words.
+    """
+
+    gap: int
+    shift: int
+    breach: str = ""
+
+
+@dataclass(frozen=True)
 class MakeUps:
     """Places for a session that is owed, soonest day first; `reason` where there is none.
 
     beyond: places past the allowed gap; each breaks the gap rule, costs `price` and needs a prescriber's reason.
     """
 
-    places: tuple[Place, ...] = ()
+    places: tuple[MakeUp, ...] = ()
     reason: str = ""
     needs_review: bool = False  # five in a row, or seven calendar days: a prescriber looks first
-    beyond: tuple[Place, ...] = ()
+    beyond: tuple[MakeUp, ...] = ()
     most_days: int = 0  # calendar days after the last session that the rule allows
     price: int = appointments.GAP_BREACH
 
@@ -80,26 +94,57 @@ def after_the_last(
 ) -> MakeUps:
     """Places behind the last session that is held, by the gap rules; inside the caller's transaction."""
     last = held[-1]
-    state, request = appointments.question(last, protocol)
-    spec = wishes.specs(protocol, [wishes.visit_of(protocol, len(held) + 1, last.kind)])[0]
-    day, minute = state.day_and_minute(last.device_id or 0, last.starts_at)
+    state, request = appointments.question(last, protocol, away=intake.availability(course.patient_id)["away"])
+    owed, given = wishes.specs(
+        protocol,
+        [wishes.visit_of(protocol, len(held) + 1, last.kind), wishes.visit_of(protocol, last.number, last.kind)],
+    )
+    site = state.sites[last.location_id]
+    today, minute = from_utc(clock.now(), site.tz)
     busy = (*request.busy, *_elsewhere(course, state))
-    request = replace(request, previous_day=day, previous_start=minute, continued=True, busy=busy)
-    most = appointments.most_gap(protocol, len(held) + 1, last.kind)
-    first = max(day + 1, state.occupancy.day_of(clock.now().date()))
-
-    def nearest(from_day: int, until: int) -> tuple[Place, ...]:
-        places = planning.free_places(request, state, spec, from_day, until)
-        usual = {"minute": course.anchor_minute, "device_id": course.device_id}
-        return tuple(planning.nearest_on_each_day(places, count=count, **usual))
-
-    review = _break_is_long(rows)
-    found = nearest(first, day + most + 1)
-    if found:
-        return MakeUps(found, needs_review=review, most_days=most)
+    running = RunningCourse(str(course.id), replace(request, visits=(given,), busy=busy), (_placed(last, state),))
+    device_id = course.device_id if course.device_id in state.devices else last.device_id or 0
+    found = planner.make_ups(
+        running,
+        owed,
+        state.occupancy,
+        now=state.occupancy.day_of(today),
+        now_minute=minute,
+        notice=wishes.NOTICE_MINUTES,
+        usual=(state.devices[device_id].id, course.anchor_minute),
+        count=count,
+    )
+    offered = tuple(_as_offered(one, state) for one in found)
+    inside = tuple(one for one in offered if not one.breach)
+    review, most = _break_is_long(rows), appointments.most_gap(protocol, len(held) + 1, last.kind)
+    if inside:
+        return MakeUps(inside, needs_review=review, most_days=most)
     reason = "No free time inside the allowed gap after the last session."
-    beyond = nearest(max(first, day + most + 1), max(first, day + most + 1) + MOST_DAYS_BEYOND)
-    return MakeUps(reason=reason, needs_review=review or bool(beyond), beyond=beyond, most_days=most)
+    return MakeUps(reason=reason, needs_review=review or bool(offered), beyond=offered, most_days=most)
+
+
+def _placed(row: TreatmentSession, state: capacity.Snapshot) -> PlannedVisit:
+    day, start = state.day_and_minute(row.device_id or 0, row.starts_at)
+    facts = state.devices[row.device_id or 0]
+    minutes = int((row.ends_at - row.starts_at).total_seconds() // 60)
+    on = state.occupancy.date_of(day)
+    return PlannedVisit(row.number, row.kind, day, on, facts.id, facts.location, start, start + minutes)
+
+
+def _as_offered(one: planner.MakeUp, state: capacity.Snapshot) -> MakeUp:
+    visit, device_id = one.visit, state.device_ids[one.visit.device]
+    site = state.site_of_device[device_id]
+    return MakeUp(
+        starts_at=to_utc(visit.date, visit.start, site.tz),
+        ends_at=to_utc(visit.date, visit.end, site.tz),
+        device_id=device_id,
+        location_id=site.id,
+        day=visit.day,
+        minute=visit.start,
+        gap=one.gap,
+        shift=one.minutes,
+        breach=one.breach.text if one.breach is not None else "",
+    )
 
 
 def _elsewhere(course: Course, state: capacity.Snapshot) -> list[tuple[int, int, int]]:

@@ -194,16 +194,3 @@ def free_places(
             first = begins[site.tz]
             starts_at = first + later[slot] if first is not None else to_utc(on, minutes[slot], site.tz)
             yield Place(starts_at, starts_at + lasts, ids[row], site.id, day, minutes[slot])
-
-
-def nearest_on_each_day(places: Iterator[Place], *, minute: int, device_id: int, count: int) -> list[Place]:
-    """The first `count` days with a place, each with the place nearest to the usual time, then the usual device."""
-    best: dict[int, Place] = {}
-    for place in places:
-        if place.day not in best and len(best) == count:
-            break
-        here = (abs(place.minute - minute), place.device_id != device_id, place.starts_at)
-        present = best.get(place.day)
-        if present is None or here < (abs(present.minute - minute), present.device_id != device_id, present.starts_at):
-            best[place.day] = place
-    return list(best.values())

@@ -9,6 +9,7 @@ import pytest
 from clinic import clock
 from clinic.db import db
 from clinic.errors import Conflict, Invalid, ReasonNeeded, Refused, SlotTaken
+from clinic.intake import queries as intake
 from clinic.locations.models import Closure
 from clinic.scheduling import appointments, making_up, operations, queries
 from clinic.scheduling.models import HOLDS_PLACE, RuleOverride, TreatmentSession
@@ -52,7 +53,8 @@ def test_a_make_up_past_the_gap_is_priced_and_needs_a_prescribers_reason(scene: 
     offered = making_up.make_ups(course_id)
     assert (offered.places, offered.most_days, offered.price) == ((), 11, 5000)
     place = offered.beyond[0]
-    assert (place.starts_at.astimezone(LOS_ANGELES).date() - last.local_on).days > 11
+    assert (place.starts_at.astimezone(LOS_ANGELES).date() - last.local_on).days == place.gap > 11
+    assert place.breach == f"{place.gap} days after the session before, allowed 1 to 11"
     chosen = {"starts_at": place.starts_at, "device_id": place.device_id}
     with pytest.raises(ReasonNeeded) as refusal:
         making_up.add_make_up(course_id, **chosen, by=TESTER)
@@ -61,6 +63,21 @@ def test_a_make_up_past_the_gap_is_priced_and_needs_a_prescribers_reason(scene: 
         making_up.add_make_up(course_id, **chosen, reason="the storm", by=TESTER)
     added = making_up.add_make_up(course_id, **chosen, reason="the storm", by=prescriber())
     assert db.session.query(RuleOverride).filter_by(session_id=added).one().rule == "gaps_are_allowed"
+
+
+def test_a_make_up_lies_near_the_usual_time_on_days_on_which_the_patient_is_here(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = book(scene)
+    appointments.cancel_session(rows[9].id, by=TESTER)
+    course_id = rows[0].course_id
+    soonest = making_up.make_ups(course_id).places
+    known = intake.availability(scene.patient.id)
+    away = [soonest[0].starts_at.astimezone(LOS_ANGELES).date()]
+    monkeypatch.setattr(intake, "availability", lambda _: {**known, "away": away})
+    offered = making_up.make_ups(course_id).places
+    assert [place.day for place in offered[:2]] == [place.day for place in soonest[1:]]
+    assert {(place.shift, place.breach, place.device_id) for place in offered} == {(0, "", scene.device.id)}
 
 
 def test_a_move_past_the_gap_needs_a_prescribers_reason(scene: Scene) -> None:
