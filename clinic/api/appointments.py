@@ -218,7 +218,7 @@ def _make_up(place: making_up.MakeUp) -> dict[str, Any]:
     return _place(place) | {"gap_days": place.gap, "shift_minutes": place.shift}
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _place(place: Place | making_up.MakeUp) -> dict[str, Any]:
     at = locations.get(place.location_id)
     zone = ZoneInfo(at.tz)
     return {

@@ -19,7 +19,6 @@ from clinic.scheduling.planner import CoursePlan, CourseRequest, PlannedVisit, R
 from clinic.scheduling.planner.calendar import from_utc, to_utc
 from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.visits import Part, next_stage
-from clinic.scheduling.planning import Place
 from clinic.scheduling.wishes import MAINTENANCE, CourseWish, PlannedSession
 from clinic.staff import queries as staff
 from clinic.staff.models import Role
@@ -35,13 +34,17 @@ BOOKABLE = (CourseState.BOOKED, CourseState.RUNNING)
 
 
 @dataclass(frozen=True)
-class MakeUp(Place):
-    """One place for a session that is owed.
+class MakeUp:
+    """One free place for a session that is owed.
 
     gap: calendar days since the session before. shift: minutes from the usual time, negative = earlier in the day.
     breach: the gap rule that this place would not keep, in words.
     """
 
+    starts_at: datetime
+    ends_at: datetime
+    device_id: int
+    location_id: int
     gap: int
     shift: int
     breach: str = ""
@@ -139,8 +142,6 @@ def _as_offered(one: planner.MakeUp, state: capacity.Snapshot) -> MakeUp:
         ends_at=to_utc(visit.date, visit.end, site.tz),
         device_id=device_id,
         location_id=site.id,
-        day=visit.day,
-        minute=visit.start,
         gap=one.gap,
         shift=one.minutes,
         breach=one.breach.text if one.breach is not None else "",

@@ -157,7 +157,7 @@ def test_a_make_up_past_the_gap_needs_a_prescribers_words(
     db.session.commit()
     page = f"/staff/courses/{rows[0].course_id}"
     sign_in("front_desk", locations=(scene.site,))
-    assert "A prescriber may approve a later place." in client.get(page).text
+    assert "A prescriber may approve a later place: " in client.get(page).text
     sign_in("prescriber", locations=(scene.site,))
     html = client.get(page).text
     place = re.search(r'name="place" value="([^"]+)"', html)

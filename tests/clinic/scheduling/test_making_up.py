@@ -76,7 +76,7 @@ def test_a_make_up_lies_near_the_usual_time_on_days_on_which_the_patient_is_here
     away = [soonest[0].starts_at.astimezone(LOS_ANGELES).date()]
     monkeypatch.setattr(intake, "availability", lambda _: {**known, "away": away})
     offered = making_up.make_ups(course_id).places
-    assert [place.day for place in offered[:2]] == [place.day for place in soonest[1:]]
+    assert [place.starts_at for place in offered[:2]] == [place.starts_at for place in soonest[1:]]
     assert {(place.shift, place.breach, place.device_id) for place in offered} == {(0, "", scene.device.id)}
 
 
