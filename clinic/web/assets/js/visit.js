@@ -35,7 +35,19 @@ async function hold() {
     return [[field.name, field.value]];
   });
   const focus = form.contains(lastField) ? lastField.name : (fields.at(-1)?.[0] ?? "");
-  await post(body.dataset.hold, { path: here(), action: new URL(form.action).pathname, fields, focus });
+  return post(body.dataset.hold, { path: here(), action: new URL(form.action).pathname, fields, focus });
+}
+
+/** Say it until the server took it, three times at most: what is refused or lost once ends neither the page nor the session. */
+async function insist(say) {
+  for (let left = 3; left; left--) {
+    try {
+      const answer = await say();
+      if (!answer || answer.ok) return;
+    } catch {
+      // no answer: once more
+    }
+  }
 }
 
 /** Put back what was typed before the session ended, and stand in the same field. */
@@ -96,12 +108,9 @@ function watch() {
     if (left < WARNS && left > 0 && !dialog.open) dialog.showModal();
     if (left < 10 && !isOver) {
       isOver = true;
-      try {
-        await hold();
-        await post(body.dataset.over, {});
-      } finally {
-        location.assign(`${body.dataset.signIn}?next=${encodeURIComponent(here())}`);
-      }
+      await insist(hold);
+      await insist(() => post(body.dataset.over, {}));
+      location.assign(`${body.dataset.signIn}?next=${encodeURIComponent(here())}`);
     }
   }, 1000);
 }
