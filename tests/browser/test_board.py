@@ -34,7 +34,7 @@ def test_a_session_is_moved_by_keys_and_taken_back(open_page: OpenPage) -> None:
     wanted = page.evaluate("document.activeElement.textContent").split()[0].lstrip("0")
     page.keyboard.press("Enter")
     expect(moved).to_contain_text(f"{wanted} to")
-    page.wait_for_function("'slot' in document.activeElement.dataset")  # the focus is on the block again
+    expect(page.locator("[data-slot]:focus")).to_have_count(1)  # the focus is on the block again
     page.keyboard.press("z")
     expect(moved).to_have_text(before, use_inner_text=True)
 
