@@ -62,6 +62,8 @@ def fill(
 ) -> tuple[FillProposal, ...]:
     """Proposals for the freed slots, best first; each holds for itself, so book one and ask again.
 
+    Of two whom the slots help as much, the one who comes first in `waiting` comes first.
+
     occupancy: the calendar with the slots free. A patient whom the slots do not help is left out: one who would do as
     well without them, or gains no more than the price of a change.
     """
@@ -75,7 +77,7 @@ def fill(
             found.extend(_as_make_up(patient, freed, occupancy, blocked, weights, now, now_minute, notice))
         elif patient.request is not None:
             found.extend(_as_course(patient, patient.request, occupancy, blocked, weights))
-    return tuple(sorted(found, key=lambda x: (-x.score, -x.gain, x.patient)))
+    return tuple(sorted(found, key=lambda x: (-x.score, -x.gain)))
 
 
 def _as_make_up(

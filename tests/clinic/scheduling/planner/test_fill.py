@@ -69,6 +69,13 @@ def test_the_dearest_gain_comes_first_and_priority_counts():
     assert [x.score for x in found] == [45000, 18000, 6000]
 
 
+def test_of_two_who_gain_as_much_the_first_in_line_comes_first():
+    request = make_request(2, windows=AT_NINE, latest_start=0)
+    asked = [Waiting("99", request), Waiting("100", request)]
+    assert [one.patient for one in fill([SLOT], asked, calendar(), now=0)] == ["99", "100"]
+    assert [one.patient for one in fill([SLOT], asked[::-1], calendar(), now=0)] == ["100", "99"]
+
+
 def test_asking_books_nothing():
     occupancy = calendar()
     fill([SLOT], [Waiting("a", make_request(2, windows=AT_NINE, latest_start=0))], occupancy, now=0)
