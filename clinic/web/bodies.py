@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest, NotFound, UnsupportedMediaType
 from clinic.web.access import Audience, declared
 
 # Pages' own scripts send these as JSON. A form never does: its library would take any shape of it for answers.
-TAKES_JSON = frozenset({"staff.hold", "staff.drop_held", "staff.still"})
+TAKES_JSON = frozenset({"staff.hold", "staff.drop_held", "staff.still", "staff.over"})
 
 
 def init_app(app: Flask) -> None:

@@ -14,6 +14,12 @@ def test_json_that_is_nested_too_deep_is_refused_where_json_is_taken(client, dat
     assert deep.status_code == 422
 
 
+@pytest.mark.parametrize("url", ["/staff/still", "/staff/over"])
+def test_a_page_says_in_json_whether_its_time_goes_on(client, database, sign_in, url) -> None:
+    sign_in("nurse")
+    assert client.post(url, json={}).status_code == 204
+
+
 @pytest.mark.parametrize(
     ("url", "size"), [("/link", 2_000_000), ("/api/v1/patients", 2_000_000), ("/hooks/sms", 2_000_000)]
 )
