@@ -20,9 +20,9 @@ def record_of_another_site(page: Page) -> tuple[str, str]:
         record = links(page, course, r"/staff/patients/\d+")[0]
         page.goto(record)
         words = page.locator("main").inner_text()
-        number, born = re.search(r"D-\d+", words), re.search(r"Born (\w+ \d+, \d+)", words)
+        number, born = re.search(r"Patients\s+(D-\d+)", words), re.search(r"Born (\w+ \d+, \d+)", words)
         if "Laguna Hills" in words and number and born:
-            return number[0], born[1]
+            return number[1], born[1]
     raise AssertionError("nobody goes to Laguna Hills")
 
 
@@ -67,7 +67,6 @@ def test_another_sites_record_and_who_looked(open_page: OpenPage) -> None:
     manager.get_by_role("button", name="Noted").or_(manager.locator("main form button")).first.click()
     faults += faults_of(manager, LOOKS)
     faults += see(manager, ["/staff/reports/access", "/staff/reports/access?record=nobody"], LOOKS)
-    faults += see(manager, ["/staff/reports/access?since=soon"], LOOKS, 422)
     assert not faults, listed(faults)
 
 
@@ -89,7 +88,9 @@ def test_how_long_a_record_is_kept(open_page: OpenPage) -> None:
 def test_a_patient_reads_who_looked(stack: Stack, open_page: OpenPage) -> None:
     desk, phone = open_page(DESK), open_page(PHONE)
     sign_in(desk, "desk")
-    desk.goto(links(desk, links(desk, "/staff/courses", r"/staff/courses/\d+")[0], r"/staff/patients/\d+")[0])
+    desk.goto("/staff/courses")
+    desk.locator("tr[data-row]", has_text="Running").first.get_by_role("link").first.click()
+    desk.get_by_role("link", name="Open the record").click()
     words = desk.locator("main").inner_text()
     born, email = re.search(r"Born (\w+) (\d+), (\d+)", words), re.search(r"\S+@demo\.example\.org", words)
     assert born
