@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock
@@ -88,14 +88,14 @@ def leave(entry_id: int, *, by: Actor) -> None:
 
 
 def waiting(location_ids: Iterable[int] | None = None, *, limit: int = 100) -> Sequence[WaitlistEntry]:
-    """Who waits, the most urgent first, then who waits longest; of these sites where some are given."""
+    """Who waits, the most urgent first, then who waits longest; where sites are given, for one of them or for any site."""
     statement = select(WaitlistEntry).where(WaitlistEntry.state.in_(WAITS))
+    if location_ids is not None:
+        sites = WaitlistEntry.wish["location_ids"]
+        anywhere = func.coalesce(func.jsonb_array_length(sites), 0) == 0
+        statement = statement.where(or_(anywhere, *(sites.contains([site]) for site in location_ids)))
     order = (WaitlistEntry.priority.desc(), WaitlistEntry.created_at, WaitlistEntry.id)
-    rows = db.session.scalars(statement.order_by(*order).limit(limit)).all()
-    if location_ids is None:
-        return rows
-    here = set(location_ids)
-    return [row for row in rows if here & set(row.wish.get("location_ids") or here)]
+    return db.session.scalars(statement.order_by(*order).limit(limit)).all()
 
 
 def _open_offer(entry_id: int) -> int | None:

@@ -1,5 +1,6 @@
 """The waiting list: what comes free is offered to whom it helps most, held, answered once."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from clinic.errors import AlreadyOver, Conflict, DecisionRequired, Expired, Inva
 from clinic.scheduling import operations, queries, sweeping, waiting
 from clinic.scheduling.models import TreatmentSession, WaitlistEntry
 from clinic.scheduling.wishes import CourseWish
-from tests.builders import TESTER, make_decision, make_patient
+from tests.builders import TESTER, make_decision, make_location, make_patient
 from tests.clinic.scheduling.conftest import Scene
 
 # one course fits into this hour a day, so that a second one has to wait
@@ -142,3 +143,14 @@ def test_one_waits_once_for_a_treatment_that_was_approved(scene: Scene) -> None:
         wait(make_patient().id)
     with pytest.raises(Invalid):
         wait(someone(), priority=3)
+
+
+def test_a_busy_other_site_hides_nobody_who_waits_here(scene: Scene) -> None:
+    here, there = scene.site.id, make_location(name="Laguna Hills", slug="laguna-hills").id
+    db.session.commit()
+    _, _, both, anywhere = (
+        waiting.join(someone(), replace(TIGHT, location_ids=sites), by=TESTER)
+        for sites in ((there,), (there,), (there, here), ())
+    )
+    assert [row.id for row in waiting.waiting([here], limit=2)] == [both, anywhere]
+    assert [row.id for row in waiting.waiting([])] == [anywhere]
