@@ -334,3 +334,4 @@ def change_shift(location_id: int, shift_id: int, act: str) -> Any:
 
 SITE_LINKS.append(lambda site_id: ("Devices and rooms", url_for("scheduling.devices", location_id=site_id)))
 SITE_LINKS.append(lambda site_id: ("Rota", url_for("scheduling.rota", location_id=site_id)))
+SITE_LINKS.append(lambda site_id: ("Calendars", url_for("scheduling.site_calendars", slug=locations.get(site_id).slug)))

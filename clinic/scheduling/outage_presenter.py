@@ -117,6 +117,18 @@ def view(row: Outage) -> View:
     )
 
 
+def answers_words(counts: Mapping[str, int]) -> str:
+    """`3 said yes, 1 said no, 2 may still answer`."""
+    waiting = counts.get(ChangeState.TOLD, 0) + counts.get(ChangeState.ASKED, 0)
+    parts = (
+        (counts.get(ChangeState.ACCEPTED, 0), "said yes"),
+        (counts.get(ChangeState.DECLINED, 0), "said no and must be called"),
+        (counts.get(ChangeState.LAPSED, 0), "did not answer"),
+        (waiting, "may still answer"),
+    )
+    return ", ".join(f"{count} {words}" for count, words in parts if count) or "Nobody had to move."
+
+
 # -- sentences ----------------------------------------------------------------------------------------------------------
 
 

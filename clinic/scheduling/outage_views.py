@@ -36,14 +36,25 @@ def _own(outage_id: int) -> Outage:
 @bp.get("/staff/outages")
 @access.staff(*DESK)
 def outages_page() -> Any:
-    """What is out of use and waits for its re-plan, and sessions on days that were closed late."""
+    """What waits for its re-plan, sessions on days that were closed late, and who answered what was applied."""
     rows = outages.open_outages(current_staff().location_ids)
     hits = outage_presenter.hits(current_staff().location_ids)
     groups: dict[tuple[int, date], list[outage_presenter.Hit]] = {}
     for hit in hits:
         groups.setdefault((hit.location_id, hit.on), []).append(hit)
+    recent = outages.recent_outages(current_staff().location_ids)
+    said = outages.answers([row.id for row in recent])
     return render_template(
         "scheduling/outages.html",
+        recent=[
+            (
+                row,
+                outage_presenter.subject(row),
+                outage_presenter.span_words(row),
+                outage_presenter.answers_words(said.get(row.id, {})),
+            )
+            for row in recent
+        ],
         rows=[(row, outage_presenter.view(row)) for row in rows],
         groups=[(key, group) for key, group in sorted(groups.items(), key=lambda one: one[0][1])],
         sites=locations.names(),

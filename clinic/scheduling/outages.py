@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from clinic import clock
 from clinic.db import db
@@ -15,12 +15,15 @@ from clinic.scheduling import fitting, queries
 from clinic.scheduling.models import (
     PERSON,
     ChangeKind,
+    ChangeState,
     Hold,
     Outage,
     OutageState,
     ScheduleChange,
     TreatmentSession,
 )
+
+RECENT = timedelta(days=14)
 
 # -- reads ----------------------------------------------------------------------------------------------------------
 
@@ -39,6 +42,31 @@ def open_outages(location_ids: Collection[int]) -> Sequence[Outage]:
         Outage.state == OutageState.OPEN, or_(Outage.location_id.in_(location_ids), Outage.location_id.is_(None))
     )
     return db.session.scalars(statement.order_by(Outage.starts_at, Outage.id)).all()
+
+
+def recent_outages(location_ids: Collection[int], *, limit: int = 10) -> Sequence[Outage]:
+    """Outages at these sites that were applied in the last two weeks, or whose people may still answer; newest first."""
+    waits = select(ScheduleChange.outage_id).where(ScheduleChange.state.in_([ChangeState.TOLD, ChangeState.ASKED]))
+    statement = select(Outage).where(
+        Outage.state == OutageState.APPLIED,
+        or_(Outage.applied_at > clock.now() - RECENT, Outage.id.in_(waits)),
+        or_(Outage.location_id.in_(location_ids), Outage.location_id.is_(None)),
+    )
+    return db.session.scalars(statement.order_by(Outage.applied_at.desc(), Outage.id).limit(limit)).all()
+
+
+@everyone()
+def answers(outage_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """How many people are in which state, by outage."""
+    statement = (
+        select(ScheduleChange.outage_id, ScheduleChange.state, func.count())
+        .where(ScheduleChange.outage_id.in_(outage_ids))
+        .group_by(ScheduleChange.outage_id, ScheduleChange.state)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for outage_id, state, count in db.session.execute(statement):
+        found.setdefault(outage_id or 0, {})[state] = count
+    return found
 
 
 def changes(outage_id: int) -> Sequence[ScheduleChange]:

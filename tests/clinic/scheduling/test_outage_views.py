@@ -186,3 +186,14 @@ def test_the_lane_that_is_out_stands_on_top_and_moves_lead_down() -> None:
 def test_days_are_by_the_wall_of_the_site(two: Two) -> None:
     assert two.hit.local_on == date(2026, 12, 2)
     assert two.hit.starts_at - local(2) < timedelta(days=1)
+
+
+def test_what_was_applied_stays_on_the_list_with_what_people_said(
+    desk: FlaskClient, two: Two, post: Callable[..., Any]
+) -> None:
+    page = report(post, two).location
+    assert "Applied in the last two weeks" not in desk.get("/staff/outages").text
+    post(f"{page}/apply", {})
+    html = desk.get("/staff/outages").text
+    assert "1 may still answer" in html
+    assert f'href="{page}"' in html
