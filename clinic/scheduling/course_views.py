@@ -11,7 +11,17 @@ from clinic.errors import Conflict, Invalid, NotFound, Refused
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.shapes import bookable
-from clinic.scheduling import appointments, course_history, ledger, making_up, operations, presenter, queries, wishes
+from clinic.scheduling import (
+    appointments,
+    course_history,
+    ledger,
+    making_up,
+    operations,
+    presenter,
+    queries,
+    staging,
+    wishes,
+)
 from clinic.scheduling.blueprint import DESK, FLOOR, bp
 from clinic.scheduling.forms import ExtendForm, ReasonForm, ResumeForm
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState
@@ -57,6 +67,7 @@ def course_page(course_id: int, problem: str = "") -> str:
     sessions = queries.sessions(course_id)
     names = queries.device_names({s.device_id for s in sessions} | {row.device_id})
     owed = row.planned_sessions - sum(s.state in HOLDS_PLACE for s in sessions)
+    may_extend = current_staff().has(Role.PRESCRIBER) and row.state in EXTENDABLE and owed == 0
     return render_template(
         "scheduling/course.html",
         course=row,
@@ -75,7 +86,8 @@ def course_page(course_id: int, problem: str = "") -> str:
         history=course_history.of_course(row, sessions),
         mates=_mates(row, site),
         extend=ExtendForm(kinds=_kinds(row), formdata=None),
-        may_extend=current_staff().has(Role.PRESCRIBER) and row.state in EXTENDABLE and owed == 0,
+        may_extend=may_extend,
+        stage=presenter.stage_words(staging.asked(row)) if may_extend and row.protocol in bookable() else None,
         may_approve=current_staff().has(Role.PRESCRIBER),
         words=presenter.STATE_WORDS,
         course_words=presenter.COURSE_WORDS,

@@ -18,6 +18,7 @@ from clinic.locations.zips import Point
 from clinic.scheduling import queries
 from clinic.scheduling.models import CourseProposal, CourseState, SessionState, TreatmentSession, VisitKind
 from clinic.scheduling.planning import Place
+from clinic.scheduling.staging import Asked
 from clinic.web import charts
 from clinic.web.charts import Mark, PathSession
 
@@ -441,3 +442,19 @@ def why_for_patient(
             )
         )
     return lines
+
+
+def stage_words(asked: Asked | None) -> tuple[str, ...] | None:
+    """What the next stage asks for, what was measured, and whether that is enough: a note's state, words and icon."""
+    if asked is None:
+        return None
+    rule = f"The next stage asks for an improvement of at least {asked.percent} percent ({asked.rule})."
+    found = asked.measured
+    if found is None or found.percent is None:
+        return "unsure", f"{rule} Not known: a baseline or a later complete score is missing. Ask for a check-in first."
+    way = "lower" if found.percent > 0 else "higher"
+    change = f"{abs(found.percent):g} percent {way}" if found.percent else "as at baseline"
+    seen = f"{found.instrument} {found.baseline} at baseline, {found.total} on {day_words(found.on)}, {change}."
+    if asked.is_met:
+        return "", f"{rule} {seen} Met.", "check"
+    return "due", f"{rule} {seen} Not met: give your reason if it goes on all the same."

@@ -16,8 +16,9 @@ from clinic.errors import AlreadyOver, Invalid, NotFound
 from clinic.patients import chart
 from clinic.patients import queries as patients
 from clinic.patients.models import LinkPurpose
+from clinic.scheduling import staging
 from clinic.staff.models import Role
-from clinic.surveys import charting, flow, judging, operations, presenter, queries
+from clinic.surveys import charting, flow, improving, judging, operations, presenter, queries
 from clinic.surveys.charting import Chart
 from clinic.surveys.flow import CSSRS, ITEM9, SCREENER_PAGES, Page
 from clinic.surveys.forms import AfterSafetyForm, answers_in, name_of, page_form, screener_form
@@ -333,5 +334,6 @@ def _packet_scores(patient_id: int) -> list[ScoreFact]:
 
 
 OUTSIDE["scores"] = _packet_scores
+staging.MEASURED.append(improving.improvement_of)
 chart.add_section(30, _section("surveys/chart.html"), roles=READERS)
 chart.add_home(40, _section("surveys/home.html"))

@@ -23,8 +23,12 @@ Make = Callable[..., Survey]
 def whole(database: Any, now: datetime) -> Course:
     """A course of 36 weekday sessions that was given whole; the last one on October 26."""
     make_profile()
-    days = [day for n in range(60) if (day := FIRST + timedelta(days=n)).weekday() < 5][:36]
-    course = make_course(make_patient(), days, state="completed")
+    return given(36)
+
+
+def given(count: int, **overrides: Any) -> Course:
+    days = [day for n in range(60) if (day := FIRST + timedelta(days=n)).weekday() < 5][:count]
+    course = make_course(make_patient(), days, state="completed", **overrides)
     for session in course_sessions(course):
         session.state, session.ended_at = "completed", session.ends_at
     course.ended_at = session.ended_at
@@ -119,3 +123,27 @@ def test_the_page_of_somebody_without_a_score_says_what_to_do(database: Any, sig
 def test_the_desk_does_not_see_scores(whole: Course, sign_in: Any, client: Any) -> None:
     sign_in("front_desk", locations=())
     assert client.get(f"/staff/patients/{whole.patient_id}/progress").status_code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (1, "PHQ-9 16 at baseline, 8 on Fri, Oct 9, 50 percent lower. Met."),
+        (2, "as at baseline. Not met"),
+        (None, "Not known"),
+    ],
+)
+def test_the_next_stage_is_measured_against_what_the_payer_asks_for(
+    database: Any, now: datetime, make_survey: Make, sign_in: Any, client: Any, value: int | None, words: str
+) -> None:
+    from clinic.locations import queries as locations
+
+    make_profile()
+    course = given(25, protocol="itbs_left.noridian")
+    answer(make_survey(course, milestone=0, due_at=FIRST), 2, FIRST - timedelta(hours=2))
+    if value is not None:
+        answer(make_survey(course, milestone=25), value, course_sessions(course)[-1].ends_at + timedelta(hours=1))
+    sign_in("prescriber", locations=(locations.get(course.location_id),))
+    page = client.get(f"/staff/courses/{course.id}").text
+    assert "at least 25 percent" in page
+    assert words in page
