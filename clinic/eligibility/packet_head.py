@@ -80,6 +80,8 @@ def _sessions(maker: Maker) -> Line:
     shown = f"{plan.sessions} treatment sessions"
     if plan.visits != plan.sessions:
         shown += f" in {plan.visits} visits"
+    for count, percent in plan.later:
+        shown += f", then {count} more" + (f" on at least {percent} percent improvement" if percent else "")
     source = Source(f"protocols.{plan.key}", f"version {plan.version}", "Protocol file of this clinic")
     return maker.line("Sessions", f"{shown}, protocol “{plan.name}”", source, name="sessions")
 

@@ -29,7 +29,9 @@ class Approval:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The protocol that is asked for."""
+    """The protocol that is asked for. `later`: sessions of each stage that a prescriber confirms, with the improvement in
+    percent that it asks for.
+    """
 
     key: str
     version: int
@@ -37,6 +39,7 @@ class Plan:
     sessions: int
     visits: int
     codes: tuple[str, ...] = ()
+    later: tuple[tuple[int, int | None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

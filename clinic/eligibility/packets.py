@@ -26,7 +26,8 @@ from clinic.intake.models import Amendment, AmendmentSource, Attachment, Intake,
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
-from clinic.protocols.base import Protocol, catalogue
+from clinic.protocols.base import Protocol
+from clinic.protocols.shapes import bookable
 from clinic.staff.models import StaffUser
 from clinic.staff.queries import staff_names
 from clinic.tasks import operations as tasks
@@ -73,9 +74,10 @@ def policies_for(assessment: Assessment) -> tuple[list[str], list[str]]:
 
 
 def protocols_for(policy_id: str) -> list[Protocol]:
-    """Protocols of the treatment that the policy is about, by name."""
+    """Protocols of the treatment that the policy is about, in each shape that begins a course, by name."""
     treatment = packet.treatment_of(policy(policy_id))
-    return sorted((each for each in catalogue().values() if each.modality == treatment), key=lambda each: each.name)
+    begin = (each for each in bookable().values() if each.modality == treatment and not each.follows)
+    return sorted(begin, key=lambda each: each.name)
 
 
 def draft(patient_id: int, policy_id: str) -> PacketDraft | None:
@@ -230,15 +232,17 @@ def _approval(patient: Patient, pathway: str) -> Approval | None:
 
 
 def _plan(key: str | None) -> Plan | None:
-    chosen = catalogue().get(key or "")
+    chosen = bookable().get(key or "")
     if chosen is None:
         return None
+    later = tuple((sum(block.count for block in stage.blocks), stage.needs_improvement_percent) for stage in chosen.later)
     return Plan(
         key=chosen.key,
         version=chosen.version,
         name=chosen.name,
         sessions=chosen.session_count,
-        visits=len(chosen.visits),
+        visits=len(chosen.visits) - sum(count for count, _ in later),
+        later=later,
         codes=tuple(map(str, chosen.facts.get("codes") or ())),
     )
 

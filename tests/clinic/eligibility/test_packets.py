@@ -98,6 +98,15 @@ def test_the_paragraph_is_marked_with_who_wrote_it() -> None:
     assert "protocol" not in {hole.key for hole in made.holes}
 
 
+def test_the_payers_own_blocks_are_what_is_asked_for() -> None:
+    patient, assessment_id = sent()
+    save(patient.id, "", 0, "itbs_left.noridian")
+    lines = [line.text for line in packets.build(queries.assessment(assessment_id), POLICY).request]
+    asked = "25 treatment sessions, then 16 more on at least 25 percent improvement"
+    assert any(text.startswith(asked) for text in lines), lines
+    assert not any(each.follows for each in packets.protocols_for(POLICY))
+
+
 def test_a_second_tab_overwrites_nothing() -> None:
     patient, _ = sent()
     save(patient.id, "first", 0)
