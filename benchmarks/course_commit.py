@@ -1,138 +1,84 @@
-"""How long does booking a whole course take, against the bare transaction that writes the same 36 rows?
+"""How long does booking a whole course take, against the bare transaction that writes the same 36 rows? Does it grow?
 
-Starts its own PostgreSQL (durable), loads a site, books and cancels. Prints the ratio of the medians and their parts.
+In clinics of about 1,000, 20,000, 200,000 and 2,000,000 appointments, in turn, so that all are measured under the same load:
+the operation, then the same rows written by nothing but SQL; both are taken back. Growth is between the largest and 20,000.
+
+    python benchmarks/course_commit.py [--upto 2000000]
 """
 
-import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from flask_migrate import upgrade
-from sqlalchemy import create_engine, text
-
-from clinic import jobs
-from clinic.app import create_app
-from clinic.config import Settings
+from benchmarks.booking import bare_of, busiest_sites, people, wish_at
+from benchmarks.worlds import Took, World, median, over, parts, timed, upto, worlds
 from clinic.db import db
-from clinic.embedded.postgres import PostgresServer
-from clinic.scheduling import booking, operations, queries
-from clinic.scheduling.wishes import CourseWish
-from tests.builders import TESTER, make_decision, make_device, make_location, make_patient, make_shifts, make_staff
-
-WISH = CourseWish("itbs_left")
-FULL = 8  # courses that stay booked; the others are cancelled after their turn
-BARE_COURSE = """INSERT INTO courses (patient_id, decision_id, protocol, protocol_version, location_id, device_id,
-    anchor_minute, planned_sessions, cost, state, created_at)
-    SELECT patient_id, decision_id, protocol, protocol_version, location_id, device_id, anchor_minute,
-    planned_sessions, cost, 'booked', created_at FROM courses WHERE id = :id RETURNING id"""
-
-
-def clinic() -> list[int]:
-    """One site with four devices, and patients who may be booked."""
-    site = make_location(name="Fullerton")
-    for _ in range(4):
-        make_device(site)
-        make_shifts(make_staff("operator", skills=("tms", "map")), site)
-    ids = []
-    for _ in range(40):
-        patient = make_patient()
-        make_decision(patient)
-        ids.append(patient.id)
-    db.session.commit()
-    return ids
-
-
-def timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return (time.perf_counter() - started) * 1000
-
-
-def bare(course_id: int) -> float:
-    """One course row and its 36 sessions, copied four weeks past every booking, committed, then taken away."""
-    rows = queries.sessions(course_id)
-    shift = timedelta(days=364)
-    values = {
-        "location_ids": [r.location_id for r in rows],
-        "device_ids": [r.device_id for r in rows],
-        "room_ids": [r.room_id for r in rows],
-        "numbers": [r.number for r in rows],
-        "kinds": [r.kind for r in rows],
-        "needs": [r.need for r in rows],
-        "starts": [r.starts_at + shift for r in rows],
-        "ends": [r.ends_at + shift for r in rows],
-        "device_untils": [r.device_until + shift for r in rows],
-        "spaced_untils": [r.spaced_until + shift for r in rows],
-        "dates": [r.local_on + shift for r in rows],
-        "authorisation_ids": [r.authorisation_id for r in rows],
-        "self_pay_ids": [r.self_pay_id for r in rows],
-        "patient_id": rows[0].patient_id,
-    }
-    db.session.remove()
-    made: list[int] = []
-
-    def write() -> None:
-        with db.engine.begin() as connection:
-            made.append(connection.scalar(text(BARE_COURSE), {"id": course_id}))
-            connection.execute(booking.INSERT_SESSIONS, {**values, "course_id": made[0]})
-
-    took = timed(write)
-    with db.engine.begin() as connection:
-        connection.execute(text("DELETE FROM treatment_sessions WHERE course_id = :id"), {"id": made[0]})
-        connection.execute(text("DELETE FROM courses WHERE id = :id"), {"id": made[0]})
-    return took
-
+from clinic.scheduling import operations, queries
+from tests.builders import TESTER
 
 ROUNDS = 40
+FROM = 20_000
+MOST_GROWTH = 1.5
+
+
+@dataclass
+class Measured:
+    """One clinic: where is booked, for whom, and milliseconds of each."""
+
+    world: World
+    site: int
+    people: list[int]
+    whole: list[Took] = field(default_factory=list)
+    bare: list[Took] = field(default_factory=list)
+    proposing: list[Took] = field(default_factory=list)
+
+    def one_round(self, n: int) -> None:
+        """Book and take back, and the bare rows beside it."""
+        patient_id, wish = self.people[n % len(self.people)], wish_at(self.site)
+        with self.world.entered():
+            self.proposing.append(timed(partial(operations.propose_courses, patient_id, wish, by=TESTER)))
+            offer = operations.propose_courses(patient_id, wish, by=TESTER)
+            db.session.remove()
+            book = partial(operations.book_course, patient_id, proposal_id=offer.proposal_ids[0], by=TESTER)
+            self.whole.append(timed(book))
+            course_id = queries.courses_of(patient_id)[0].id
+            self.bare.append(bare_of(course_id).timed())
+            operations.cancel_course(course_id, reason="benchmark", by=TESTER)
+
+
+def prepared(world: World) -> Measured:
+    """The busiest site that gives the protocol, and people for it."""
+    with world.entered():
+        return Measured(world, busiest_sites(1)[0], people(ROUNDS))
 
 
 def main() -> int:
-    """Print the ratio and its parts."""
-    jobs.ring = lambda *_a, **_k: None  # type: ignore[assignment] - the doorbell is after the commit and needs a broker
-    with tempfile.TemporaryDirectory() as folder, PostgresServer(Path(folder) / "pg", durable=True) as server:
-        engine = create_engine(server.url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text("CREATE DATABASE bench"))
-        engine.dispose()
-        settings = Settings(
-            database_url=server.url("bench"),
-            instance=Path(folder),
-            secret_keys=("benchmark-signing-key-0123456789",),
-            data_keys=("benchmark-data-key-0123456789",),
+    """Print the ratio at each size and the growth; 1 where it grows too much."""
+    with worlds(upto(__doc__)) as found:
+        measured = [prepared(world) for world in found.values()]
+        for n in range(ROUNDS):
+            for one in measured:
+                one.one_round(n)
+    for one in measured:
+        print(
+            f"{one.world.appointments:>9,} appointments: whole-course commit / bare 36-row transaction = {over(one.whole, one.bare)}"
         )
-        app = create_app(replace(settings, redis_url=""))
-        with app.app_context():
-            upgrade()
-            ids = clinic()
-            whole, plain, proposing = [], [], []
-            for n in range(ROUNDS):
-                patient_id = ids[n % len(ids)]
-                proposing.append(timed(partial(operations.propose_courses, patient_id, WISH, by=TESTER)))
-                offer = operations.propose_courses(patient_id, WISH, by=TESTER)
-                db.session.remove()
-                book = partial(operations.book_course, patient_id, proposal_id=offer.proposal_ids[0], by=TESTER)
-                whole.append(timed(book))
-                course_id = queries.courses_of(patient_id)[0].id
-                plain.append(bare(course_id))
-                if n >= FULL:
-                    operations.cancel_course(course_id, reason="benchmark", by=TESTER)
-                    db.session.remove()
-            db.engine.dispose()
-    whole, plain = sorted(whole[2:]), sorted(plain[2:])
-    ratio = statistics.median(whole) / statistics.median(plain)
-    print(f"whole-course commit / bare transaction of the same 36 rows = {ratio:.2f}")
-    print(f"  operation median {statistics.median(whole):.1f} ms, best {whole[0]:.1f} ms")
-    print(f"  bare      median {statistics.median(plain):.1f} ms, best {plain[0]:.1f} ms")
-    print(f"  three proposals, before the commit: median {statistics.median(proposing):.0f} ms")
-    return 0
+        print(f"  {parts(operation=one.whole, bare=one.bare, three_proposals_before_it=one.proposing)}")
+    return grown(measured)
+
+
+def grown(measured: list[Measured]) -> int:
+    """Print how much longer it takes in the largest clinic; 1 where that is too much."""
+    few = next((one for one in measured if one.world.rows == FROM), measured[0])
+    many = measured[-1]
+    growth = median(many.whole) / median(few.whole)
+    print(
+        f"commit at {many.world.rows:,} / at {few.world.rows:,} = {over(many.whole, few.whole)}, at most {MOST_GROWTH}; bare {over(many.bare, few.bare)}"
+    )
+    return int(growth > MOST_GROWTH)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ _VISITS = f"""
     FROM (VALUES ('day_before', cast(:day_until AS timestamptz)), ('two_hours_before', :hours_until),
         ('ride_and_fasting', :ride_until), ('first_visit', :prepare_until)) AS x (purpose, until)
     JOIN treatment_sessions s ON s.state IN ('booked', 'confirmed') AND s.starts_at > :now AND s.starts_at <= x.until
+        AND s.starts_at <= :farthest
     LEFT JOIN courses c ON c.id = s.course_id
     {_CONSENTED.format(patient="s.patient_id")}
     WHERE {_NOT_WRITTEN.format(purpose="x.purpose", occurrence=_VISIT_KEY)}
@@ -328,17 +329,16 @@ def _not_written(found: list[Found]) -> list[Found]:
 
 
 def _visits(now: datetime) -> Iterator[Found]:
-    rows = _rows(
-        _VISITS,
-        "starts_at",
-        "booked_at",
-        now=now,
-        day_until=now + DAY_BEFORE_REACH + LOOKAHEAD,
-        hours_until=now + due.TWO_HOURS + LOOKAHEAD,
-        ride_until=now + RIDE_REACH + LOOKAHEAD,
-        prepare_until=now + PREPARE_REACH + LOOKAHEAD,
-        long_ago=now - LONG_AGO,
-    )
+    reach = {
+        "day_until": DAY_BEFORE_REACH,
+        "hours_until": due.TWO_HOURS,
+        "ride_until": RIDE_REACH,
+        "prepare_until": PREPARE_REACH,
+    }
+    until = {name: now + each + LOOKAHEAD for name, each in reach.items()}
+    # Said once more for all, so that an index is read to there and no further.
+    farthest = max(until.values())
+    rows = _rows(_VISITS, "starts_at", "booked_at", now=now, farthest=farthest, long_ago=now - LONG_AGO, **until)
     makers = {
         Purpose.DAY_BEFORE: due.day_before,
         Purpose.TWO_HOURS_BEFORE: due.two_hours_before,

@@ -1,0 +1,117 @@
+"""The clinic's web process over one world, as `make run` starts it: gunicorn and its own Redis; and who asks it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.booking import PROTOCOL  # noqa: E402
+from benchmarks.stack import free_port  # noqa: E402
+from benchmarks.worlds import World  # noqa: E402
+from clinic.embedded.redis import RedisServer  # noqa: E402
+from clinic.staff.models import Role  # noqa: E402
+from clinic.staff.operations import create_token  # noqa: E402
+from tests.builders import TESTER  # noqa: E402
+
+STARTS_WITHIN = 60.0
+
+
+@dataclass(frozen=True)
+class Web:
+    """Its port, and a token for it. Each call is a connection of its own, as from programs that know no better."""
+
+    port: int
+    token: str
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status and answer."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: Any) -> tuple[int, Any]:
+        """Status and answer; under an Idempotency-Key, as a careful client sends it."""
+        return self._ask("POST", path, json.dumps(body))
+
+    def _ask(self, method: str, path: str, body: str | None) -> tuple[int, Any]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        if body is not None:
+            headers["Idempotency-Key"] = str(uuid4())
+        try:
+            connection.request(method, f"/api/v1{path}", body, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def propose(self, patient_id: int, site: str, **more: Any) -> str:
+        """Id of a proposed course."""
+        wish = {"patient_id": patient_id, "protocol": PROTOCOL, "locations": [site], "count": 1, **more}
+        status, answer = self.post("/course-proposals", wish)
+        assert status == 200, answer
+        assert answer["proposals"], answer
+        return str(answer["proposals"][0]["id"])
+
+
+@contextmanager
+def served(world: World) -> Iterator[Web]:
+    """The web process on this world, once it answers."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="daybreak-bench-") as folder, RedisServer(Path(folder) / "redis") as redis:
+        with world.entered():
+            token = create_token(name="benchmark", role=Role.SERVICE, by=TESTER)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("CLINIC_")},
+            "CLINIC_INSTANCE": folder,
+            "CLINIC_PORT": str(port),
+            "CLINIC_DATABASE_URL": world.settings.database_url,
+            "CLINIC_REDIS_URL": redis.url,
+            "CLINIC_SECRET_KEYS": world.settings.secret_keys[0],
+            "CLINIC_DATA_KEYS": world.settings.data_keys[0],
+            "CLINIC_CLOCK_OFFSET": str(world.settings.clock_offset),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            "clinic/embedded/gunicorn_conf.py",
+            "clinic.app:create_app()",
+        ]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=None)
+        web = Web(port, token)
+        try:
+            _wait_for(web, process)
+            yield web
+        finally:
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:  # a busy machine: what was measured stays
+                process.kill()
+                process.wait()
+
+
+def _wait_for(web: Web, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + STARTS_WITHIN
+    while True:
+        try:
+            status, answer = web.get("/protocols")
+        except OSError:
+            if process.poll() is not None or time.monotonic() > until:
+                sys.exit("the web process did not start")
+            time.sleep(0.2)
+            continue
+        assert status == 200, answer
+        return
