@@ -235,7 +235,9 @@ def _plan(key: str | None) -> Plan | None:
     chosen = bookable().get(key or "")
     if chosen is None:
         return None
-    later = tuple((sum(block.count for block in stage.blocks), stage.needs_improvement_percent) for stage in chosen.later)
+    later = tuple(
+        (sum(block.count for block in stage.blocks), stage.needs_improvement_percent) for stage in chosen.later
+    )
     return Plan(
         key=chosen.key,
         version=chosen.version,
