@@ -8,7 +8,7 @@ from clinic.reminders.wording import Content, Place, When, compose
 from clinic.scheduling import telling
 from clinic.scheduling.telling import NewTime
 
-LINK = "…"  # each message gets a link of its own when it is sent
+LINK = {"en": "(link)", "es": "(enlace)"}  # each message gets a link of its own when it is sent
 
 
 def moved(language: str, times: Sequence[NewTime]) -> str:
@@ -22,7 +22,7 @@ def moved(language: str, times: Sequence[NewTime]) -> str:
         clinic=profile.short_name if profile else "Daybreak",
         phone=profile.phone if profile else "",
         home="",
-        url=LINK,
+        url=LINK.get(language, LINK["en"]),
         visits=[When(time.starts_at, places[time.location_id]) for time in times],
         was=When(times[0].was_at, places[times[0].was_location_id]) if len(times) == 1 else None,
         tz=places[times[0].location_id].tz,

@@ -16,6 +16,7 @@ from clinic.protocols.shapes import bookable
 from clinic.scheduling import answering, holding, presenter, queries, waiting
 from clinic.scheduling.blueprint import bp
 from clinic.scheduling.models import ChangeState, OfferState, ScheduleChange, WaitlistOffer
+from clinic.scheduling.moving import is_news
 from clinic.web import access, context
 from clinic.web.access import current_patient
 
@@ -127,7 +128,8 @@ def answer_offer(offer_id: int) -> Any:
 
 def _asked(patient_id: int) -> Markup | None:
     """What waits for an answer, before all else."""
-    changes, offers = answering.open_of_patient(patient_id), waiting.open_offers(patient_id)
+    changes = [one for one in answering.open_of_patient(patient_id) if any(map(is_news, one.moves))]
+    offers = waiting.open_offers(patient_id)
     if not changes and not offers:
         return None
     return context.rendered("scheduling/home_asked.html", changes=changes, offers=offers, tz=locations.clinic_tz())

@@ -73,6 +73,11 @@ class To:
     needs_yes: bool
 
 
+def is_news(line: Mapping[str, Any]) -> bool:
+    """Does the patient notice a line of a plan? Another device at the same site and time is no news: nobody is told."""
+    return bool(line["to_at"] != line["from_at"] or line["to_location"] != line["from_location"])
+
+
 def planned(rows: Mapping[int, TreatmentSession], lines: Iterable[Mapping[str, Any]]) -> list[To]:
     """The lines of a stored plan with the rows that they move."""
     found = []

@@ -15,6 +15,7 @@ from clinic.patients.sites import everyone
 from clinic.scheduling import outages, queries, telling
 from clinic.scheduling.board_presenter import number
 from clinic.scheduling.models import ChangeKind, ChangeState, Outage, ScheduleChange, TreatmentSession, VisitKind
+from clinic.scheduling.moving import is_news
 from clinic.scheduling.presenter import KIND_WORDS, clock24, day_words
 from clinic.scheduling.telling import NewTime
 from clinic.staff import queries as staff
@@ -27,6 +28,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     ChangeState.DECLINED: ("stop", "Said no: call", "phone"),
     ChangeState.LAPSED: ("", "No answer in time", "ask"),
 }
+ICONS = {"sms": "text", "email": "mail"}
 LANGUAGES = {"en": "English", "es": "Spanish"}
 
 
@@ -46,6 +48,7 @@ class Line:
     shift_words: str
     channel: str
     icon: str
+    is_news: bool  # else the person keeps site and time, and is not told
     needs_yes: bool
     state: tuple[str, str, str] | None
     because: str
@@ -95,7 +98,8 @@ def view(row: Outage) -> View:
     made = [_line(line, people, names, zones, sites, changes) for line in lines]
     moved = tuple(one for one in made if one.becomes)
     lost = tuple(one for one in made if not one.becomes)
-    ids = {line["patient_id"] for line in preview["moved"]}
+    news = [line for line in preview["moved"] if is_news(line)]
+    ids = {line["patient_id"] for line in news}
     asked = {line["patient_id"] for line in preview["moved"] if line["needs_yes"]}
     return View(
         title=title(row, preview),
@@ -107,7 +111,7 @@ def view(row: Outage) -> View:
         asked=len(asked),
         calls=tuple(people[x].initials for x in sorted(ids) if not people[x].channels),
         by_channel=_channels([people[x] for x in sorted(ids)]),
-        words=_words(preview["moved"], people),
+        words=_words(news, people),
         minutes=sum(abs(line["minutes"]) for line in preview["moved"]),
         cost=preview["cost"],
         bound=preview["bound"],
@@ -125,6 +129,7 @@ def answers_words(counts: Mapping[str, int]) -> str:
         (counts.get(ChangeState.DECLINED, 0), "said no and must be called"),
         (counts.get(ChangeState.LAPSED, 0), "did not answer"),
         (waiting, "may still answer"),
+        (counts.get(outages.SAME, 0), "keep the time and were not asked"),
     )
     return ", ".join(f"{count} {words}" for count, words in parts if count) or "Nobody had to move."
 
@@ -236,7 +241,7 @@ def _line(
     changes: Mapping[int | None, ScheduleChange],
 ) -> Line:
     person = people[line["patient_id"]]
-    change = changes.get(line["course_id"])
+    change = changes.get(line["course_id"]) if is_news(line) else None
     old = _at(line["from_at"], zones[line["from_location"]])
     place, shift, words, far = "", None, "", ""
     if line["to_at"] is not None:
@@ -260,8 +265,9 @@ def _line(
         day_shift=far,
         shift=shift,
         shift_words=words,
-        channel=_channel(person),
-        icon={"sms": "text", "email": "mail"}.get(person.channels[0], "phone") if person.channels else "phone",
+        channel=_channel(person) if is_news(line) else "None",
+        icon=("phone" if not person.channels else ICONS[person.channels[0]]) if is_news(line) else "",
+        is_news=is_news(line),
         needs_yes=bool(line["needs_yes"]),
         state=STATES[change.state] if change is not None else None,
         because=line["text"],

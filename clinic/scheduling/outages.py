@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, or_, select
 
 from clinic import clock
 from clinic.db import db
@@ -22,8 +22,10 @@ from clinic.scheduling.models import (
     ScheduleChange,
     TreatmentSession,
 )
+from clinic.scheduling.moving import is_news
 
 RECENT = timedelta(days=14)
+SAME = "same"
 
 # -- reads ----------------------------------------------------------------------------------------------------------
 
@@ -57,15 +59,13 @@ def recent_outages(location_ids: Collection[int], *, limit: int = 10) -> Sequenc
 
 @everyone()
 def answers(outage_ids: Collection[int]) -> dict[int, dict[str, int]]:
-    """How many people are in which state, by outage."""
-    statement = (
-        select(ScheduleChange.outage_id, ScheduleChange.state, func.count())
-        .where(ScheduleChange.outage_id.in_(outage_ids))
-        .group_by(ScheduleChange.outage_id, ScheduleChange.state)
-    )
+    """How many courses are in which state, by outage; `same`: nobody had to be asked, the time stays."""
+    statement = select(ScheduleChange.outage_id, ScheduleChange.state, ScheduleChange.moves)
     found: dict[int, dict[str, int]] = {}
-    for outage_id, state, count in db.session.execute(statement):
-        found.setdefault(outage_id or 0, {})[state] = count
+    for outage_id, state, moves in db.session.execute(statement.where(ScheduleChange.outage_id.in_(outage_ids))):
+        counts = found.setdefault(outage_id or 0, {})
+        key = state if any(map(is_news, moves)) else SAME
+        counts[key] = counts.get(key, 0) + 1
     return found
 
 

@@ -124,7 +124,10 @@ def what_if(protocol_key: str, location_ids: Collection[int]) -> list[WhatIf]:
         closes = max((b for spans in site.facts.hours for _, b in spans), default=0)
         evening = (closes, min(1440, closes + EVENING))
         changes = [
-            (f"another {giving[0].id.partition(',')[0]}", another_device(occupancy, giving[0].id, skills=skills))
+            (
+                f"another device like {giving[0].id.partition(',')[0]}",
+                another_device(occupancy, giving[0].id, skills=skills),
+            )
         ]
         if closes and evening[1] > closes:
             words = f"an evening shift, Monday to Friday {_clock(evening[0])} to {_clock(evening[1])}"

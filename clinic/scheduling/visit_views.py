@@ -1,8 +1,9 @@
 """Visits with a staff member on the desk's pages: a time is found and booked, moved, or called off."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import render_template, request, url_for
 from flask_wtf import FlaskForm
@@ -21,10 +22,12 @@ from clinic.scheduling.board_views import done, refused
 from clinic.scheduling.models import Mode, TreatmentSession
 from clinic.scheduling.planner.calendar import to_utc
 from clinic.staff import queries as staff
+from clinic.staff.models import Role
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff, is_safe_next
 
 MINUTES = (15, 20, 30, 45, 50, 60, 90, 120)
+SEE_PATIENTS = (Role.PRESCRIBER, Role.THERAPIST, Role.NURSE)
 MODES = {Mode.IN_PERSON: "In person", Mode.VIDEO: "By video"}
 
 
@@ -40,7 +43,7 @@ class PlaceForm(FlaskForm):
 
     def __init__(self, *args: Any, location_ids: Collection[int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.staff.choices = staff.of_sites(location_ids)
+        self.staff.choices = staff.in_roles(location_ids, SEE_PATIENTS)
         self.room.choices = [(0, "no room"), *locations.own_rooms(location_ids)]
 
 
@@ -136,7 +139,7 @@ def _new(patient: Patient, form: VisitForm, *, asked: bool = False, refusal: Exc
         row=None,
         heading="Book a visit",
         site=site,
-        **_times_of(times, form, problem, asked=asked),
+        **_times_of(times, form, problem, site),
     )
 
 
@@ -150,6 +153,8 @@ def move_visit(session_id: int) -> Any:
     row = _visit(session_id)
     site = locations.get(row.location_id)
     form = PlaceForm(request.args, location_ids={site.id})
+    if row.staff_id not in dict(form.staff.choices):
+        form.staff.choices.append((row.staff_id, staff.get(row.staff_id or 0).name))
     if not request.args:
         form.staff.data, form.room.data, form.on.data = row.staff_id, row.room_id or 0, row.local_on
     elif not form.validate():
@@ -222,21 +227,29 @@ def _move(
         heading=f"Move the {presenter.KIND_WORDS[row.kind].lower()}",  # type: ignore[index]
         now_at=_at(row.starts_at, site.tz),
         site=site,
-        **_times_of(times, form, problem, asked=asked),
+        **_times_of(times, form, problem, site if asked else None),
     )
 
 
 # -- shared -----------------------------------------------------------------------------------------------------------
 
 
-def _times_of(times: Any, form: PlaceForm, problem: Exception | None, *, asked: bool) -> dict[str, Any]:
-    """Times to press by hour, the days beside, and what stood against the last wish."""
+def _times_of(
+    times: Sequence[visits.VisitTime], form: PlaceForm, problem: Exception | None, site: Location | None
+) -> dict[str, Any]:
+    """Times to press by hour, the days beside, and what stood against the last wish; `site`: where times were asked for."""
     on: date = form.on.data
+    asked = site is not None
+    hours: dict[str, list[datetime]] = {}
+    if site is not None:
+        for one in times:
+            hours.setdefault(f"{one.starts_at.astimezone(ZoneInfo(site.tz)):%H}:00", []).append(one.starts_at)
     address = {key: value for key, value in request.args.items() if key != "on"} if asked else {}
     if asked and not address:  # the form as it opens: what it holds
         address = {field.name: field.data for field in form if field.name != "on"}
     return {
-        "times": times,
+        "count": len(times),
+        "hours": list(hours.items()),
         "asked": asked,
         "here": _address(address, on),
         "before": _address(address, on - timedelta(days=1)) if asked else "",

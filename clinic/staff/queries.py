@@ -93,16 +93,22 @@ def of_sites(location_ids: Collection[int]) -> list[tuple[int, str]]:
 
 def prescribers(location_ids: Collection[int]) -> list[tuple[int, str]]:
     """Active prescribers of these sites by name: (id, name)."""
+    return in_roles(location_ids, {Role.PRESCRIBER})
+
+
+def in_roles(location_ids: Collection[int], roles: Collection[Role]) -> list[tuple[int, str]]:
+    """Who is active at these sites in one of these roles, by name: (id, name)."""
     granted = select(StaffLocation.user_id).where(StaffLocation.location_id.in_(location_ids))
     rows = db.session.execute(
         select(StaffUser.id, StaffUser.name)
         .join(StaffUser.roles)
         .where(
-            StaffRole.name == Role.PRESCRIBER,
+            StaffRole.name.in_(roles),
             StaffUser.active,
             or_(StaffUser.has_all_sites, StaffUser.id.in_(granted)),
         )
-        .order_by(StaffUser.name)
+        .distinct()
+        .order_by(StaffUser.name, StaffUser.id)
     )
     return [(row.id, row.name) for row in rows]
 

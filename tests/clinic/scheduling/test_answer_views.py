@@ -15,7 +15,7 @@ from clinic.db import db
 from clinic.scheduling import answering, closing, operations, queries, replanning, waiting
 from clinic.scheduling.models import ScheduleChange, TreatmentSession, WaitlistEntry, WaitlistOffer
 from clinic.scheduling.wishes import CourseWish
-from tests.builders import TESTER, make_decision, make_device, make_patient, make_profile, make_shifts, make_staff
+from tests.builders import TESTER, make_decision, make_patient, make_profile
 from tests.clinic.scheduling.conftest import Scene
 from tests.clinic.scheduling.test_waiting import TIGHT, fill_the_hour
 
@@ -30,18 +30,14 @@ def patient(scene: Scene, client: FlaskClient, sign_in_patient: Callable[..., An
 
 
 def replanned(scene: Scene) -> ScheduleChange:
-    """A booked course with one session moved by an outage that was applied."""
-    make_device(scene.site, name="B")
-    make_shifts(make_staff("operator", skills=("tms", "map")), scene.site)
-    scene.site.schedule_version += 1
-    db.session.commit()
+    """A booked course with one session moved by the outage of a morning that was applied."""
     wish = CourseWish("itbs_left", earliest_start=date(2026, 11, 24), daily_window=(540, 640))
     offer = operations.propose_courses(scene.patient.id, wish, by=TESTER)
     booked = operations.book_course(scene.patient.id, proposal_id=offer.proposal_ids[0], by=TESTER)
     device_id = queries.sessions(booked.course_id)[0].device_id or 0
     first = datetime(2026, 12, 2, tzinfo=LOS_ANGELES).astimezone(UTC)
     outage_id = closing.device_down(
-        device_id, starts_at=first, ends_at=first + timedelta(hours=23), reason="coil", by=TESTER
+        device_id, starts_at=first, ends_at=first + timedelta(hours=13), reason="coil", by=TESTER
     )
     replanning.apply_outage(outage_id, by=TESTER)
     return db.session.query(ScheduleChange).one()

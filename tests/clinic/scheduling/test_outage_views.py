@@ -5,13 +5,14 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from html import unescape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
 
 from clinic.db import db
 from clinic.locations.models import Closure
-from clinic.scheduling import outages, queries
+from clinic.scheduling import answer_views, outages, queries
 from clinic.scheduling.models import Outage
 from clinic.web import charts
 from tests.builders import make_device, make_location, make_profile, make_shifts, make_staff
@@ -62,15 +63,39 @@ def test_a_device_down_shows_the_answer_before_anyone_moves(
     assert "Review re-plan" in desk.get("/staff/day/fullerton/2026-12-02").text
 
 
+def busy_mate(post: Callable[..., Any], two: Two) -> None:
+    """The other device is out in the morning, so that the time has to change, too."""
+    until = (two.hit.starts_at + timedelta(hours=2)).astimezone(ZoneInfo(two.scene.site.tz))
+    report(post, two, subject=str(two.mate.id), to_time=f"{until:%H:%M}")
+
+
 def test_the_message_is_shown_in_the_words_that_go_out(desk: FlaskClient, two: Two, post: Callable[..., Any]) -> None:
     two.scene.patient.language = "es"
+    busy_mate(post, two)
     html = unescape(desk.get(report(post, two).location).text)
+    assert "1 message, one each" in html
     said = re.search(r'<p class="said" lang="es">([^<]+)</p>', html)
     assert said is not None
     assert said[1].startswith("Harbor: ")
+    assert "(enlace)" in said[1]
+
+
+def test_who_keeps_time_and_site_is_neither_told_nor_asked(
+    desk: FlaskClient, two: Two, post: Callable[..., Any]
+) -> None:
+    page = report(post, two).location
+    before = unescape(desk.get(page).text)
+    assert "Nobody has to be told" in before
+    assert ("What " in before and " reads " in before, "Apply and send" in before) == (False, False)
+    post(f"{page}/apply", {})
+    assert "Same time, not told" in desk.get(page).text
+    assert "1 keep the time and were not asked" in desk.get("/staff/outages").text
+    with desk.application.app_context():
+        assert answer_views._asked(two.scene.patient.id) is None
 
 
 def test_applying_moves_and_shows_who_said_what(desk: FlaskClient, two: Two, post: Callable[..., Any]) -> None:
+    busy_mate(post, two)
     session_id, page = two.hit.id, report(post, two).location
     revision = re.search(r'name="revision" value="(\d+)"', desk.get(page).text)
     assert revision is not None
@@ -191,6 +216,7 @@ def test_days_are_by_the_wall_of_the_site(two: Two) -> None:
 def test_what_was_applied_stays_on_the_list_with_what_people_said(
     desk: FlaskClient, two: Two, post: Callable[..., Any]
 ) -> None:
+    busy_mate(post, two)
     page = report(post, two).location
     assert "Applied in the last two weeks" not in desk.get("/staff/outages").text
     post(f"{page}/apply", {})

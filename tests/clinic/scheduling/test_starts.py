@@ -48,7 +48,7 @@ def test_wrong_questions_are_refused(scene: Scene) -> None:
 def test_what_if_names_what_another_device_would_do(scene: Scene) -> None:
     changes = starts.what_if("itbs_left", {scene.site.id})
     assert [change.text for change in changes] == [
-        "another A",
+        "another device like A",
         "an evening shift, Monday to Friday 18:00 to 21:00",
         "Saturdays 09:00 to 13:00",
     ]
