@@ -22,6 +22,7 @@ from clinic.protocols.base import catalogue
 from clinic.staff.models import Role
 from clinic.web import access, context, tables
 from clinic.web.access import current_actor, current_staff
+from clinic.web.arguments import row_id
 
 READERS = (Role.MANAGER, Role.PRESCRIBER, Role.NURSE)
 PAGE = 50
@@ -37,7 +38,7 @@ def next_steps() -> Any:
         now,
         clock.today(locations.clinic_tz()),
         location_ids=staff.location_ids,
-        after_id=request.args.get("after", 0, type=int),
+        after_id=request.args.get("after", 0, type=row_id),
         limit=PAGE + 1,
     )
     more = len(rows) > PAGE

@@ -50,6 +50,7 @@ from clinic.tasks.models import Task, TaskKind
 from clinic.tasks.today import TARGETS, Target
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff
+from clinic.web.arguments import row_id
 
 CLINICAL = (Role.PRESCRIBER, Role.NURSE, Role.THERAPIST)
 PAGE = 50
@@ -67,7 +68,7 @@ def worklist() -> Any:
     caller, now = current_staff(), clock.now()
     form = _filters(request.args)
     only = _only(form, now)
-    after = request.args.get("after", type=int)
+    after = request.args.get("after", type=row_id)
     rows = queries.worklist(location_ids=caller.location_ids, only=only, after_id=after, limit=PAGE + 1)
     count, urgent = queries.waiting_count(location_ids=caller.location_ids, only=only)
     chosen: dict[str, Any] = {key: value for key, value in request.args.items() if key in form.data and value}
@@ -338,7 +339,7 @@ def _page(assessment_id: int, forms: Forms, problem: str = "", *, against: int |
     """The review page, in two round trips for the person and one for the policies. Reading it is one audit event."""
     caller = current_staff()
     if against is None:
-        against = request.args.get("since", type=int)
+        against = request.args.get("since", type=row_id)
     found = queries.chart(assessment_id, against=against)
     row, patient = found.assessment, found.patient
     if not patients.visible_to(caller, patient):

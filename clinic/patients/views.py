@@ -18,6 +18,7 @@ from clinic.staff.models import Role
 from clinic.staff.queries import staff_names
 from clinic.web import access, context, cookies, i18n
 from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff, is_safe_next
+from clinic.web.arguments import row_id
 from clinic.web.limits import limiter
 
 EDITORS = (Role.FRONT_DESK, Role.NURSE, Role.PRESCRIBER, Role.MANAGER)
@@ -308,7 +309,7 @@ def log(patient_id: int) -> Any:
     """Who read or changed this record."""
     patient = queries.get_for(current_staff(), patient_id)
     operations.note_view(patient.id, part="log", by=current_actor())
-    events = queries.events(patient.id, before=request.args.get("before", type=int), limit=LOG_PAGE + 1)
+    events = queries.events(patient.id, before=request.args.get("before", type=row_id), limit=LOG_PAGE + 1)
     shown = events[:LOG_PAGE]
     names = staff_names([int(event.actor_key) for event in shown if event.actor_kind == ActorKind.STAFF])
     return render_template(

@@ -15,6 +15,7 @@ from clinic.staff.models import Role
 from clinic.staff.queries import staff_names
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_staff
+from clinic.web.arguments import row_id
 
 bp = Blueprint("records", __name__, template_folder="templates")
 
@@ -23,7 +24,7 @@ bp = Blueprint("records", __name__, template_folder="templates")
 @access.staff(Role.MANAGER)
 def due() -> Any:
     """Records that were kept long enough."""
-    rows = retention.due(after=request.args.get("after", 0, type=int), limit=retention.PAGE + 1)
+    rows = retention.due(after=request.args.get("after", 0, type=row_id), limit=retention.PAGE + 1)
     shown = rows[: retention.PAGE]
     return render_template(
         "records/due.html",

@@ -27,6 +27,7 @@ from clinic.tasks import today
 from clinic.tasks.models import Task, TaskKind
 from clinic.web import access, context, health
 from clinic.web.access import current_actor, current_staff
+from clinic.web.arguments import row_id
 
 READERS = (Role.FRONT_DESK, Role.NURSE, Role.PRESCRIBER, Role.MANAGER)
 SENDERS = (Role.FRONT_DESK, Role.NURSE, Role.MANAGER)
@@ -49,7 +50,7 @@ def messages() -> Any:
     """What was sent, to whom, when, what came back, and why not; newest first."""
     form = FilterForm(request.args)
     wanted: dict[str, Any] = form.wanted()
-    before_id, after_id = request.args.get("before", type=int), request.args.get("after", type=int)
+    before_id, after_id = request.args.get("before", type=row_id), request.args.get("after", type=row_id)
     found = None
     if "q" in wanted:
         found = {one.id for one in patients.search(wanted["q"], limit=MOST_FOUND)}
@@ -112,7 +113,7 @@ def _did_not_reach(row: Message) -> bool:
 @access.staff(*READERS)
 def texts_in() -> Any:
     """Texts that came in, newest first."""
-    lines = queries.inbound_listing(current_staff().location_ids, before_id=request.args.get("before", type=int))
+    lines = queries.inbound_listing(current_staff().location_ids, before_id=request.args.get("before", type=row_id))
     more = len(lines) == queries.PAGE
     return render_template(
         "reminders/texts_in.html",

@@ -29,6 +29,7 @@ from clinic.scheduling.planner.visits import next_stage
 from clinic.staff.models import Role
 from clinic.web import access
 from clinic.web.access import current_actor, current_staff
+from clinic.web.arguments import row_id
 
 PAGE = 50
 EXTENDABLE = (CourseState.BOOKED, CourseState.RUNNING, CourseState.COMPLETED)
@@ -38,7 +39,7 @@ EXTENDABLE = (CourseState.BOOKED, CourseState.RUNNING, CourseState.COMPLETED)
 @access.staff(*FLOOR)
 def courses() -> Any:
     """Courses that run or will run at the caller's sites."""
-    after = request.args.get("after", 0, type=int)
+    after = request.args.get("after", 0, type=row_id)
     rows = queries.open_courses(current_staff().location_ids, after=after, limit=PAGE + 1)
     next_url = url_for(".courses", after=rows[PAGE - 1].id) if len(rows) > PAGE else ""
     return render_template(

@@ -23,6 +23,7 @@ from clinic.tasks.models import Task, TaskKind
 from clinic.tasks.today import TARGETS, Target
 from clinic.web import access, context
 from clinic.web.access import current_actor, wants_json
+from clinic.web.arguments import row_id
 
 context.NAV.append(("Day board", "scheduling.today", frozenset(map(str, FLOOR))))
 context.NAV.append(("Courses", "scheduling.courses", frozenset(map(str, FLOOR))))
@@ -36,7 +37,7 @@ chart.TABS.append(chart.Tab(30, lazy_gettext("Dates"), "scheduling.dates", "cal"
 @access.staff(*DESK)
 def new_course() -> Any:
     """What the course should be like."""
-    patient = patients.get(request.args.get("patient", 0, type=int))
+    patient = patients.get(request.args.get("patient", 0, type=row_id))
     form = course_form(patient.id, **_asked_before())
     if not form.validate_on_submit():
         return render_template("scheduling/new.html", form=form, patient=patient), 422 if form.is_submitted() else 200

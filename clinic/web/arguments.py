@@ -1,0 +1,11 @@
+"""Numbers out of the query of an address."""
+
+LARGEST_ID = 2**63 - 1
+
+
+def row_id(text: str) -> int:
+    """For `request.args.get(name, type=row_id)`: what no row can have counts as not sent. Raises ValueError."""
+    value = int(text)
+    if not 0 <= value <= LARGEST_ID:
+        raise ValueError("no row has such an id")
+    return value
