@@ -101,9 +101,9 @@ def old_tree(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def grown(postgres, settings, template_database) -> Iterator[Flask]:
+def grown(postgres, settings, template_database, request) -> Iterator[Flask]:
     """A clinic of 200,000 appointments, as its database was two migrations ago."""
-    url = create_database(postgres, "grown", template_database)
+    url = create_database(postgres, f"grown_{abs(hash(request.node.name))}", template_database)
     app = make_app(replace(settings, database_url=url))
     with app.app_context():
         first = many_visits.prepare()
@@ -200,7 +200,8 @@ def browse(url: str, cookie: str, stop: threading.Event, seen: Seen) -> None:
 def change(url: str, cookie: str, stop: threading.Event, seen: Seen) -> None:
     """Somebody changes how a patient is reminded, through the pages of the old code."""
     styles = cycle(("each", "digest"))
-    with httpx.Client(base_url=url, cookies={"daybreak_staff": cookie}, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=30) as client:
+        client.cookies.set("daybreak_staff", cookie, domain="127.0.0.1")
         while not stop.is_set():
             began = time.monotonic()
             try:
