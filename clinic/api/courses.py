@@ -354,12 +354,13 @@ def _proposal(row: CourseProposal, sites: dict[int, Any]) -> dict[str, Any]:
 
 def course_shape(row: Course) -> dict[str, Any]:
     """A course as it is sent."""
+    site = locations.get(row.location_id)  # held on to, so that its sessions do not read it again
     return {
         "id": row.id,
         "patient_id": row.patient_id,
         "protocol": row.protocol,
         "state": row.state,
-        "location": locations.get(row.location_id).slug,
+        "location": site.slug,
         "device": row.device_id,
         "planned_sessions": row.planned_sessions,
         "sessions": _sessions(row.id),

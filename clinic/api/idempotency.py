@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Response, g, make_response, request
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -57,22 +57,18 @@ def before(token_id: int) -> Any:
 
 
 def _claim(token_id: int, key: str, said: bytes) -> int | None:
+    """One statement. It need not be on disk before the request goes on: no later commit is, unless this one is too."""
     now = clock.now()
-    db.session.execute(
-        delete(IdempotencyKey).where(
-            IdempotencyKey.token_id == token_id,
-            IdempotencyKey.key == key,
-            (IdempotencyKey.created_at <= now - KEPT)
-            | (IdempotencyKey.status.is_(None) & (IdempotencyKey.created_at <= now - DEAD_AFTER)),
-        )
-    )
-    claimed: int | None = db.session.scalar(
-        insert(IdempotencyKey)
-        .values(token_id=token_id, key=key, request_hash=said, created_at=now)
-        .on_conflict_do_nothing(index_elements=["token_id", "key"])
-        .returning(IdempotencyKey.id)
-    )
-    return claimed
+    new = insert(IdempotencyKey).values(token_id=token_id, key=key, request_hash=said, created_at=now)
+    claimed = new.on_conflict_do_update(
+        index_elements=["token_id", "key"],
+        # A new id: what the request before would still answer finds nothing to write to.
+        set_={"id": text("DEFAULT"), "request_hash": said, "created_at": now, "status": None, "answer": None},
+        where=(IdempotencyKey.created_at <= now - KEPT)
+        | (IdempotencyKey.status.is_(None) & (IdempotencyKey.created_at <= now - DEAD_AFTER)),
+    ).returning(IdempotencyKey.id, func.set_config("synchronous_commit", "off", True))
+    row = db.session.execute(claimed).first()
+    return None if row is None else row.id
 
 
 def after(response: Response) -> Response:

@@ -25,7 +25,7 @@ from clinic.scheduling.planner.calendar import from_utc
 HORIZON_DAYS = 182
 HORIZON_STEP = 28
 GRID = 5
-KEPT_SETS = 8
+KEPT_SITES = 64  # in all sets that a process keeps: one to two megabytes each
 MOST_TOLD = 500  # changes that wait for a reader of one set
 MOST_SITES = 8  # up to so many sites a refusal also tries the others
 
@@ -189,7 +189,7 @@ Key = tuple[frozenset[int], date, int]
 
 
 class Warm:
-    """The snapshots of one process, a few sets of locations, newest use last."""
+    """The snapshots of one process, by set of locations, newest use last: those of a whole network, each site alone."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -239,8 +239,10 @@ class Warm:
             self._kept.pop(key, None)
             self._told.pop(key, None)
             self._kept[key] = snapshot
-            while len(self._kept) > KEPT_SETS:
-                self._kept.pop(next(iter(self._kept)))
+            while len(self._kept) > 1 and sum(len(locations) for locations, *_ in self._kept) > KEPT_SITES:
+                oldest = next(iter(self._kept))
+                del self._kept[oldest]
+                self._told.pop(oldest, None)
 
 
 def _warm() -> Warm:

@@ -270,10 +270,11 @@ def _people(location_id: int, tz: str, start: date, days: int) -> dict[int, Pers
         # who may map may also treat: the planner counts mapping operators as a part of the pool
         able = frozenset(skills) | (frozenset({"tms"}) if "map" in skills else frozenset())
         _, on, off = shifts.setdefault(shift.user_id, (able, [], []))
-        for day in _days_of(shift, start, days):
-            on.append((day, minute_of(shift.starts), minute_of(shift.ends)))
-            if shift.break_starts is not None and shift.break_ends is not None:
-                off.append((day, minute_of(shift.break_starts), minute_of(shift.break_ends)))
+        weeks, opens, closes = _days_of(shift, start, days), minute_of(shift.starts), minute_of(shift.ends)
+        on.extend((day, opens, closes) for day in weeks)
+        if shift.break_starts is not None and shift.break_ends is not None:
+            rests, back = minute_of(shift.break_starts), minute_of(shift.break_ends)
+            off.extend((day, rests, back) for day in weeks)
     absences = select(StaffAbsence.user_id, StaffAbsence.starts_at, StaffAbsence.ends_at).where(
         StaffAbsence.user_id.in_(shifts), StaffAbsence.ends_at > clock.now() - timedelta(days=2)
     )

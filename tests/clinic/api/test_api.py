@@ -9,10 +9,13 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from clinic import clock
 from clinic.api import idempotency
+from clinic.api.models import IdempotencyKey
+from clinic.db import db
 from clinic.scheduling import queries
 from clinic.staff.operations import create_token
 from tests.builders import TESTER, make_location, make_staff
@@ -122,6 +125,18 @@ def test_a_key_is_free_again_after_a_day(call: Call, now: datetime) -> None:
     first = call("POST", "/patients", PATIENT, key="k1")
     with clock.frozen(now + timedelta(hours=24)):
         assert call("POST", "/patients", PATIENT, key="k1").json["id"] != first.json["id"]
+
+
+def test_a_key_whose_request_died_is_free_after_minutes_and_the_dead_one_overwrites_nothing(
+    call: Call, monkeypatch: Any, now: datetime
+) -> None:
+    monkeypatch.setattr(idempotency, "_keep", lambda *_: None)
+    call("POST", "/patients", PATIENT, key="k1")
+    dead = db.session.scalars(select(IdempotencyKey.id)).one()
+    monkeypatch.undo()
+    with clock.frozen(now + timedelta(minutes=4)):
+        assert call("POST", "/patients", PATIENT, key="k1").status_code == 201
+    assert db.session.scalars(select(IdempotencyKey.id)).one() != dead
 
 
 def test_what_was_done_is_answered_where_the_answer_cannot_be_kept(call: Call, monkeypatch: Any) -> None:
