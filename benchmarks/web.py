@@ -87,6 +87,8 @@ def served(world: World) -> Iterator[Web]:
             "gunicorn",
             "-c",
             "clinic/embedded/gunicorn_conf.py",
+            "--log-level",
+            "warning",
             "clinic.app:create_app()",
         ]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=None)
