@@ -251,6 +251,11 @@ def sites_of_person(staff_id: int) -> set[int]:
     return set(db.session.scalars(statement))
 
 
+def people_on_rota(location_id: int) -> set[int]:
+    """Staff who stand on the rota of a site."""
+    return set(db.session.scalars(select(StaffShift.user_id).where(StaffShift.location_id == location_id).distinct()))
+
+
 def sites_offering(protocol: str) -> list[int]:
     """Sites in use with a device that gives this protocol, by name."""
     offered = exists().where(

@@ -118,6 +118,9 @@ def _usual(form: VisitForm, patient: Patient) -> None:
     form.location.data = (
         patient.preferred_location_id if patient.preferred_location_id in own else next(iter(own), None)
     )
+    if form.location.data:
+        here = queries.people_on_rota(form.location.data)
+        form.staff.data = next((key for key, _ in form.staff.choices if key in here), None)
     form.minutes.data, form.room.data = 30, 0
     tz = locations.get(form.location.data).tz if form.location.data else locations.clinic_tz()
     form.on.data = clock.today(tz) + timedelta(days=1)

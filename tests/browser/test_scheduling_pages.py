@@ -49,7 +49,7 @@ def test_an_outage_is_reported_looked_at_and_taken_back_by_keyboard(open_page: O
     tab_to(page, name="reason")
     page.keyboard.type("coil")
     send(page, "Show the plan")
-    expect(page.locator("#apply")).to_contain_text("message")
+    expect(page.locator("form[action$=apply] button")).to_be_visible()
     tab_to(page, words="Plan once more")
     send(page, "It did not happen")
     expect(page.locator("main")).to_contain_text("Taken back")
@@ -94,9 +94,27 @@ def test_lists_plans_and_capacity(open_page: OpenPage) -> None:
         "/staff/starts",
         "/staff/starts?after=1260&before=1290",
         "/staff/waitlist",
-        "/staff/calendars/fullerton",
     ]
     faults = see(page, pages, LOOKS)
+    assert not faults, listed(faults)
+
+
+@pytest.mark.soak
+def test_a_visit_from_the_wish_to_the_reason(open_page: OpenPage) -> None:
+    page = open_page(DESK)
+    sign_in(page, "desk")
+    record = links(page, links(page, "/staff/courses", r"/staff/courses/\d+")[0], r"/staff/patients/\d+")[0]
+    faults = see(page, [f"{record}/visits/new"], LOOKS)
+    page.get_by_label("Day", exact=True).fill(FAR)
+    page.get_by_role("button", name="Show free times").click()
+    page.wait_for_url(f"**on={FAR}")
+    faults += faults_of(page, LOOKS)
+    page.locator("#time").fill("23:00")
+    page.get_by_role("button", name="Take this time").click()
+    page.locator("#reason[required]").wait_for()
+    faults += faults_of(page, LOOKS)
+    wrong = page.url.replace("minutes=30", "minutes=7")
+    faults += see(page, [wrong], LOOKS, 422)
     assert not faults, listed(faults)
 
 
@@ -133,7 +151,8 @@ def test_settings_of_a_site(open_page: OpenPage) -> None:
     site = page.locator("tr[data-row]", has_text="Fullerton").get_by_role("link").get_attribute("href") or ""
     device = links(page, f"{site}/devices", r".*/devices/\d+")[0]
     shift = links(page, f"{site}/rota", r".*/rota/\d+")[0]
-    faults = see(page, [site, f"{site}/devices", device, f"{site}/rota", shift], LOOKS)
+    calendars = ["/staff/calendars/fullerton", "/staff/starts?what_if=1"]
+    faults = see(page, [site, f"{site}/devices", device, f"{site}/rota", shift, *calendars], LOOKS)
     page.set_viewport_size({"width": DESK, "height": 900})
     press(page, "End the shift")
     expect(page.get_by_role("heading", level=1)).to_contain_text("booked appointment")

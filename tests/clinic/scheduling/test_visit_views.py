@@ -63,9 +63,13 @@ def test_a_free_time_is_pressed_and_the_visit_stands_on_the_record(
 
 
 def test_the_form_opens_with_what_is_usual(desk: FlaskClient, scene: Scene) -> None:
-    page = desk.get(f"/staff/patients/{scene.patient.id}/visits/new")
-    assert page.status_code == 200
-    assert 'value="2026-11-24"' in page.text
+    make_staff("therapist", locations=(scene.site,), name="Abe Elsewhere")
+    make_staff("front_desk", locations=(scene.site,), name="Dana Whitfield")
+    db.session.commit()
+    page = desk.get(f"/staff/patients/{scene.patient.id}/visits/new").text
+    assert 'value="2026-11-24"' in page
+    assert re.search(r"<option selected[^>]*>Lena Voss", page)
+    assert ("Abe Elsewhere" in page, "Dana Whitfield" in page) == (True, False)
 
 
 def test_a_taken_time_is_refused_and_the_wish_is_kept(
