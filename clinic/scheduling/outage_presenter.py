@@ -152,12 +152,17 @@ def title(row: Outage, preview: Mapping[str, Any]) -> str:
         return words + (f"; {_people_words(len(people - lost)).lower()} move." if people - lost else ".")
     away = {line["patient_id"] for line in moved if line["days"]}
     most = max(abs(line["minutes"]) for line in moved)
+    elsewhere = {line["patient_id"] for line in moved if line["to_location"] != line["from_location"]}
     if away:
-        return (
-            f"{_people_words(len(people))} move{'s' if len(people) == 1 else ''}, {number(len(away))} to another day."
-        )
+        there = f", {number(len(elsewhere))} to another site" if elsewhere else ""
+        verb = "moves" if len(people) == 1 else "move"
+        return f"{_people_words(len(people))} {verb}, {number(len(away))} to another day{there}."
     everyone_ = "One person stays on the day" if len(people) == 1 else f"All {number(len(people))} stay on their day"
-    return f"{everyone_}. " + (f"Nobody moves more than {most} minutes." if most else "Nobody's time changes.")
+    time = f"Nobody moves more than {most} minutes." if most else "Nobody's time changes."
+    if elsewhere:
+        who = _people_words(len(elsewhere)).removesuffix(" people").removesuffix(" person")
+        time = f"{who} go{'es' if len(elsewhere) == 1 else ''} to another site. {time}"
+    return f"{everyone_}. {time}"
 
 
 def _people_words(count: int) -> str:

@@ -184,10 +184,11 @@ def change_outage(outage_id: int, act: str) -> Any:
     try:
         if act == "apply":
             revision = request.form.get("revision", type=int)
-            people = replanning.apply_outage(row.id, revision=revision, reason=request.form.get("reason", ""), by=by)
-            flash(
-                f"Applied: {len(people)} {'person is' if len(people) == 1 else 'people are'} told or asked, once each."
-            )
+            replanning.apply_outage(row.id, revision=revision, reason=request.form.get("reason", ""), by=by)
+            counts = outages.answers([row.id]).get(row.id, {})
+            count = sum(counts.values()) - counts.get(outages.SAME, 0)
+            who = {0: "nobody has to be told", 1: "one person is told or asked"}
+            flash(f"Applied: {who.get(count, f'{count} people are told or asked, once each')}.")
         elif act == "again":
             replanning.preview_outage(row.id)
             flash("Planned anew on the calendar as it is now.")

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from clinic.db import db
 from clinic.locations.models import Closure
-from clinic.scheduling import answer_views, outages, queries
+from clinic.scheduling import answer_views, outage_presenter, outages, queries
 from clinic.scheduling.models import Outage
 from clinic.web import charts
 from tests.builders import make_device, make_location, make_profile, make_shifts, make_staff
@@ -88,7 +88,8 @@ def test_who_keeps_time_and_site_is_neither_told_nor_asked(
     assert "Nobody has to be told" in before
     assert ("What " in before and " reads " in before, "Apply and send" in before) == (False, False)
     post(f"{page}/apply", {})
-    assert "Same time, not told" in desk.get(page).text
+    after = desk.get(page).text
+    assert ("Applied: nobody has to be told." in after, "Same time, not told" in after) == (True, True)
     assert "1 keep the time and were not asked" in desk.get("/staff/outages").text
     with desk.application.app_context():
         assert answer_views._asked(two.scene.patient.id) is None
@@ -105,6 +106,13 @@ def test_applying_moves_and_shows_who_said_what(desk: FlaskClient, two: Two, pos
     assert "Told, may say no" in html
     assert "Applied Mon, Nov 23, 10:00" in html
     assert "/apply" not in html
+
+
+def test_who_has_to_go_to_another_site_is_said_first() -> None:
+    line = {"patient_id": 1, "days": 0, "minutes": 0, "from_location": 1, "to_location": 2}
+    other = line | {"patient_id": 2, "minutes": 30, "to_location": 1}
+    said = outage_presenter.title(Outage(), {"moved": [line, other], "unplaced": [], "visits": []})
+    assert said == "All two stay on their day. One goes to another site. Nobody moves more than 30 minutes."
 
 
 def test_an_old_preview_is_not_applied(desk: FlaskClient, two: Two, post: Callable[..., Any]) -> None:
