@@ -11,7 +11,7 @@ import pytest
 
 from clinic.eligibility.engine import IntakeRecord, assess, knowledge
 from clinic.eligibility.packet import build
-from clinic.eligibility.packet_parts import Approval, Facts, OwnWords, Packet, Person, Plan, ScoreFact, Statement
+from clinic.eligibility.packet_parts import Approval, Facts, File, OwnWords, Packet, Person, Plan, ScoreFact, Statement
 from clinic.eligibility.packets import TEMPLATE
 from clinic.web import pdf
 from tests.builders import eligible_record
@@ -64,6 +64,17 @@ def test_statements_are_numbered_without_gaps_and_each_rests_on_a_stored_fact() 
     assert [each.id for each in made.evidence] == [f"E{n}" for n in range(1, len(made.evidence) + 1)]
     assert all(each.sources for each in made.evidence)
     assert all(source.path and source.shown and source.origin for each in made.evidence for source in each.sources)
+
+
+def test_a_gene_test_is_named_by_kind_and_day_and_changes_nothing_else() -> None:
+    test = File(id=4, kind="gene_test", about_on=date(2026, 3, 2), added_on=date(2026, 11, 20))
+    made, without = build(facts(files=(test,))), build(facts())
+    assert [(each.label, each.text) for each in made.attachments] == [("Attachment 1", "Gene test of March 2, 2026")]
+    assert statement(made, "Gene test").sources[0].path == "attachments.4"
+    assert ([each.status for each in made.criteria], keys(made)) == (
+        [each.status for each in without.criteria],
+        keys(without),
+    )
 
 
 def test_the_letter_only_repeats_statements() -> None:
