@@ -152,6 +152,16 @@ def test_two_letters_find_nothing_and_no_more_than_the_limit_is_shown():
     assert len(drugs.search("ine", limit=4)) <= 4
 
 
+def test_only_what_holds_the_letters_is_offered():
+    assert drugs.search("qqq") == []
+    assert {name for name, *_ in drugs.search("zol")} == {"sertraline"}
+
+
+def test_three_slips_are_no_name():
+    assert drugs.find("levomilnacipran").drug is not None
+    assert drugs.find("lefomilnasiprann").drug is None
+
+
 def test_bupropion_is_no_ssri():
     name, brands, drug_class = drugs.search("wellb")[0]
     assert (name, drug_class) == ("bupropion", "ndri")

@@ -263,6 +263,16 @@ def test_every_fault_is_named_in_the_order_of_the_verdicts(run, make_trial):
     ]
 
 
+def test_two_other_uses_are_no_use_for_depression(run, make_trial):
+    (why, *_) = whys(run, make_trial("trazodone for sleep", purpose="pain"))
+    assert why["code"] == "other_purpose"
+
+
+def test_an_open_form_in_words(run, make_trial):
+    texts = [why["text"] for why in whys(run, make_trial("selegiline", dose_mg_per_day=None))]
+    assert "The form decides here: a patch can count, the swallowed form cannot." in texts
+
+
 def test_every_open_field_is_named_in_order(run):
     result = run(trials=[{"drug": "sertraline"}]).to_json()["trials"][0]
     assert result["verdict"] == "undetermined"

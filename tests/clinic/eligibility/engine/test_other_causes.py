@@ -33,6 +33,7 @@ P, A, N = "present", "absent", "not_asked"
         ("thyroid_or_other_medical", {"thyroid": {"problem": True}}, P),
         ("thyroid_or_other_medical", {"thyroid": {"result": "abnormal"}}, P),
         ("thyroid_or_other_medical", {"thyroid": {"problem": False}}, A),
+        ("thyroid_or_other_medical", {"thyroid": {"result": "normal"}}, A),
         ("thyroid_or_other_medical", {"thyroid": {"result": "unknown"}}, N),
         ("therapy_not_evidence_based", {}, A),
         ("therapy_not_evidence_based", {"psychotherapy": []}, P),
@@ -51,6 +52,7 @@ P, A, N = "present", "absent", "not_asked"
         ("drug_interaction_or_substance_use", {"audit_c": 8}, P),
         ("drug_interaction_or_substance_use", {"current_medicines": ["lithium", "Advil"]}, P),
         ("drug_interaction_or_substance_use", {"current_medicines": [], "scores": {"dast10": 3}}, P),
+        ("drug_interaction_or_substance_use", {"current_medicines": [], "safety": {}, "scores": {"dast10": 3}}, P),
     ],
 )
 def test_a_cause_is_present_absent_or_not_asked(run, code, overrides, expected):
