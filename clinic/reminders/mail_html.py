@@ -7,9 +7,16 @@ colors are those of the pages. Nothing is loaded from anywhere: a picture would 
 import re
 from html import escape
 
+from clinic.reminders.wording import MONTHS
+
 _URL = re.compile(r"https?://\S+")
 _BUTTON = re.compile(r"^([^:\n]{1,80}): (https?://\S+)$")
-_TIME = re.compile(r"(\d:\d\d) ([ap]m)\b")  # does not break over two lines
+# What does not break over two lines: 8:20 am, Nov 24, 24 nov.
+_TOGETHER = re.compile(
+    r"(?<=\d:\d\d) (?=[ap]m\b)"
+    rf"|(?<=\b(?:{'|'.join(MONTHS['en'])})) (?=\d{{1,2}}\b)"
+    rf"|(?<=\d) (?=(?:{'|'.join(MONTHS['es'])})\b)"
+)
 _PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark"><title>{title}</title><style>
 body{{margin:0;padding:0;background:#eef3f5;color:#15303b;font:17px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}}
 .page{{max-width:34rem;margin:0 auto;padding:24px 20px}}
@@ -25,7 +32,7 @@ p{{margin:0 0 14px}} ul{{margin:0 0 14px;padding-left:20px}} li{{margin:0 0 6px}
 
 def as_html(body: str, language: str, *, foot: int = 0) -> str:
     """`body` as it goes out as text; its last `foot` paragraphs stand below the sheet."""
-    title, *paragraphs = _TIME.sub("\\1\N{NO-BREAK SPACE}\\2", body.strip()).split("\n\n")
+    title, *paragraphs = _TOGETHER.sub("\N{NO-BREAK SPACE}", body.strip()).split("\n\n")
     cut = len(paragraphs) - foot if foot else len(paragraphs)
     parts = [_paragraph(one) for one in paragraphs[:cut]]
     below = [f"<p>{_linked(one)}</p>" for one in paragraphs[cut:]]

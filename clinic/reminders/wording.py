@@ -96,6 +96,7 @@ class Text(NamedTuple):
 
 Parts = Mapping[str, str]  # subject, mail, text of one key
 _FACT = re.compile(r"\{([a-z_]+)\}")
+_SPACE = re.compile(r" +\n")
 _BUTTON = re.compile(r"^\[([^\]\n]+)\]\(([^)\s]+)\)$", re.MULTILINE)
 
 
@@ -151,7 +152,9 @@ def fill(parts: Parts, content: Content, channel: str, language: str) -> Text:
     if not is_mail:
         said = _tidy(_put(parts["text"], facts))
         return Text(None, fold(f"{content.clinic}: {said}") if channel == "sms" else said)
-    paragraphs = [part for raw in parts["mail"].strip().split("\n\n") if (part := _put(raw, facts).strip())]
+    paragraphs = [
+        part for raw in parts["mail"].strip().split("\n\n") if (part := _SPACE.sub("\n", _put(raw, facts)).strip())
+    ]
     paragraphs = [_BUTTON.sub(r"\1: \2", part) for part in paragraphs]
     if not TRAITS[content.purpose].to_staff:
         paragraphs = [words["hello"], *paragraphs, words["questions"].format(phone=content.phone)]
@@ -216,8 +219,11 @@ def _listed(content: Content, words: Mapping[str, str], language: str, is_mail: 
     shown = content.visits if is_mail else content.visits[:most]
     lines = [when_in_words(visit, language) for visit in shown]
     if is_mail and len(lines) > 1:
-        pairs = zip(lines, shown, strict=True)
-        return "\n" + "\n".join(f"- {line}, {_where(visit, words, False)}" for line, visit in pairs)
+        places = [_where(visit, words, False) for visit in shown]
+        if len(set(places)) == 1:  # one place is named once, with its address
+            return "\n".join(["", _where(shown[0], words, True), *(f"- {line}" for line in lines)])
+        pairs = zip(lines, places, strict=True)
+        return "\n" + "\n".join(f"- {line}, {place}" for line, place in pairs)
     if left := len(content.visits) - len(shown):
         lines.append(words["more_one"] if left == 1 else words["more"].format(count=left))
     return "; ".join(lines)

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 AXE = (Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 LOOKS = [(PHONE, "light"), (DESK, "dark")]
-ALL_LOOKS = [(width, scheme) for width in (320, PHONE, 820, DESK, 1440) for scheme in ("light", "dark")]
+ALL_LOOKS = [(width, scheme) for width in (320, 360, PHONE, 820, DESK, 1440) for scheme in ("light", "dark")]
 RUN = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']}).then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))]))"
 
 

@@ -145,6 +145,15 @@ def test_a_booking_by_mail_lists_all_dates() -> None:
     assert "5 in all, from Tue, Nov 24, 8:20 am to Sat, Nov 28, 8:20 am" in body
 
 
+def test_a_list_of_mail_names_one_place_once_and_several_each_time() -> None:
+    one = content(Purpose.WEEKLY_DIGEST, count=2)
+    body = wording.compose(one, "email").body
+    assert "from Tue, Nov 24:\nFullerton, 1 Main Street, Fullerton\n- Tue, Nov 24, 8:20 am\n- Wed, Nov 25" in body
+    other = When(one.visits[1].starts_at, Place("Laguna Hills", "2 Bay Road", "America/Los_Angeles"))
+    body = wording.compose(content(Purpose.WEEKLY_DIGEST, visits=[one.visits[0], other]), "email").body
+    assert "from Tue, Nov 24:\n- Tue, Nov 24, 8:20 am, Fullerton\n- Wed, Nov 25, 8:20 am, Laguna Hills" in body
+
+
 def test_many_changes_in_a_text_are_counted() -> None:
     body = wording.compose(content(Purpose.SESSION_CANCELLED, count=5), "sms").body
     assert "5 of your visits are cancelled: Tue, Nov 24, 8:20 am" in body
@@ -180,8 +189,12 @@ def test_html_is_escaped_and_links_can_be_pressed() -> None:
     assert '<a class="press" href="https://example.org/x">Go</a>' in page
 
 
-def test_a_time_stays_in_one_line_of_the_page() -> None:
-    assert "8:20\N{NO-BREAK SPACE}am" in as_html("Harbor\n\nTue, Nov 24, 8:20 am, at 1 amber road", "en")
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("Tue, Nov 24, 8:20 am, 1 amber road", "Tue, Nov~24, 8:20~am, 1 amber road"), ("mar 24 nov", "mar 24~nov")],
+)
+def test_a_day_and_a_time_stay_in_one_line_of_the_page(said: str, shown: str) -> None:
+    assert f"<p>{shown}</p>".replace("~", "\N{NO-BREAK SPACE}") in as_html(f"Harbor\n\n{said}", "en")
 
 
 @pytest.mark.parametrize(
