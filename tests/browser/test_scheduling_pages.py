@@ -138,7 +138,8 @@ def test_three_plans_side_by_side_by_keyboard(open_page: OpenPage) -> None:
     expect(page.locator("[data-hold-words]")).to_contain_text("Held for you")
     tab_to(page, words="Show plan 2 day by day")
     page.keyboard.press("Enter")
-    page.wait_for_url("**show=*")
+    expect(page.get_by_role("heading", name="Plan 2, day by day")).to_be_visible()
+    page.wait_for_load_state()
     faults += faults_of(page, LOOKS)
     assert not faults, listed(faults)
 
@@ -152,7 +153,7 @@ def test_settings_of_a_site(open_page: OpenPage) -> None:
     device = links(page, f"{site}/devices", r".*/devices/\d+")[0]
     shift = links(page, f"{site}/rota", r".*/rota/\d+")[0]
     calendars = ["/staff/calendars/fullerton", "/staff/starts?what_if=1"]
-    faults = see(page, [site, f"{site}/devices", device, f"{site}/rota", shift, *calendars], LOOKS)
+    faults = see(page, [site, f"{site}/devices", device, f"{site}/rota", *calendars, shift], LOOKS)
     page.set_viewport_size({"width": DESK, "height": 900})
     press(page, "End the shift")
     expect(page.get_by_role("heading", level=1)).to_contain_text("booked appointment")
