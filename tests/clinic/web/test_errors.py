@@ -52,3 +52,11 @@ def test_a_system_is_told_so_by_problem_details(client, database, away) -> None:
     away()
     answer = client.post("/api/v1/appointments", json={}, headers=headers | {"Idempotency-Key": "a"})
     assert (answer.status_code, answer.json["code"]) == (503, "unavailable")
+
+
+@pytest.mark.parametrize(("path", "home"), [("/staff/patients/99999", "/staff/"), ("/nowhere", "/")])
+def test_a_page_that_is_not_there_leads_back_to_ones_own_first_page(client, database, sign_in, path, home) -> None:
+    sign_in("nurse")
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert f'class="tap" href="{home}"' in answer.text
