@@ -151,11 +151,16 @@ def test_settings_of_a_site(open_page: OpenPage) -> None:
     page.goto("/staff/settings")
     site = page.locator("tr[data-row]", has_text="Fullerton").get_by_role("link").get_attribute("href") or ""
     device = links(page, f"{site}/devices", r".*/devices/\d+")[0]
-    shift = links(page, f"{site}/rota", r".*/rota/\d+")[0]
+    shifts = links(page, f"{site}/rota", r".*/rota/\d+")
     calendars = ["/staff/calendars/fullerton", "/staff/starts?what_if=1"]
-    faults = see(page, [site, f"{site}/devices", device, f"{site}/rota", *calendars, shift], LOOKS)
+    faults = see(page, [site, f"{site}/devices", device, f"{site}/rota", *calendars, shifts[0]], LOOKS)
     page.set_viewport_size({"width": DESK, "height": 900})
-    press(page, "End the shift")
+    for shift in shifts:  # the first ones may be missed by nobody
+        page.goto(shift)
+        press(page, "End the shift")
+        page.wait_for_load_state()
+        if "booked appointment" in page.get_by_role("heading", level=1).inner_text():
+            break
     expect(page.get_by_role("heading", level=1)).to_contain_text("booked appointment")
     faults += faults_of(page, LOOKS)
     page.goto(f"{site}/rota")
@@ -165,12 +170,12 @@ def test_settings_of_a_site(open_page: OpenPage) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("lang", ["en", "es"])
-def test_a_patients_dates(stack: Stack, open_page: OpenPage, lang: str) -> None:
+@pytest.mark.parametrize(("lang", "nth"), [("en", 0), ("es", 1)])  # each a person of its own: links are sent sparingly
+def test_a_patients_dates(stack: Stack, open_page: OpenPage, lang: str, nth: int) -> None:
     desk = open_page(DESK)
     sign_in(desk, "desk")
     desk.goto("/staff/courses")
-    desk.locator("tr[data-row]", has_text="Running").first.get_by_role("link").first.click()
+    desk.locator("tr[data-row]", has_text="Running").nth(nth).get_by_role("link").first.click()
     desk.get_by_role("link", name="Open the record").click()
     born = re.search(r"Born (\w+) (\d+), (\d+)", desk.locator("main").inner_text())
     email = re.search(r"\S+@demo\.example\.org", desk.locator("main").inner_text())
@@ -179,7 +184,7 @@ def test_a_patients_dates(stack: Stack, open_page: OpenPage, lang: str) -> None:
     letters = len(stack.letters.all)
     desk.get_by_role("button", name="Send a sign-in link").click()
     phone = open_page(PHONE)
-    follow(phone, link_in(stack.mail(email[0], "link", letters)))
+    follow(phone, link_in(stack.mail(email[0], "", letters)))
     say_birth_date(phone, *born.groups())
     phone.wait_for_url("**/me")
     phone.goto(f"/me?lang={lang}")
