@@ -22,6 +22,7 @@ from clinic.tasks.models import Task, TaskKind
 from clinic.tasks.today import TARGETS, Target
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_patient, current_staff
+from clinic.web.arguments import row_id
 from clinic.web.limits import limiter
 
 bp = Blueprint("oversight", __name__, template_folder="templates")
@@ -125,7 +126,7 @@ def report() -> Any:
         until=_midnight(form.until.data, tz, days=1),
         only_opened=bool(form.opened.data),
     )
-    rows = queries.events(asked, before=request.args.get("before", type=int), limit=queries.PAGE + 1) if ok else []
+    rows = queries.events(asked, before=request.args.get("before", type=row_id), limit=queries.PAGE + 1) if ok else []
     shown = rows[: queries.PAGE]
     chosen = {key: value for key, value in request.args.items() if key != "before" and value}
     return render_template(
@@ -161,7 +162,7 @@ def mine() -> Any:
     patient_id = current_patient().patient_id
     assert patient_id is not None
     patient = patients.get(patient_id)
-    visits, older = queries.own_report(patient_id, patient.tz, before=request.args.get("before", type=int))
+    visits, older = queries.own_report(patient_id, patient.tz, before=request.args.get("before", type=row_id))
     people = queries.roles_of(int(visit.who.split()[1]) for visit in visits if visit.who.startswith(ActorKind.STAFF))
     return render_template(
         "oversight/mine.html",

@@ -8,6 +8,7 @@ from tests.builders import make_patient, make_profile
 PAGES = (
     "/staff/courses?after=", "/staff/eligibility?after=", "/staff/messages?before=", "/staff/messages?after=",
     "/staff/patients/{patient}/log?before=", "/staff/messages/in?before=", "/staff/records/due?after=", "/staff/reports/next-steps?after=",
+    "/staff/reports/access?before=",
 )  # fmt: skip
 
 
