@@ -235,15 +235,16 @@ def _plan(key: str | None) -> Plan | None:
     chosen = bookable().get(key or "")
     if chosen is None:
         return None
+    more = chosen.visits_by_stage[1:]
     later = tuple(
-        (sum(block.count for block in stage.blocks), stage.needs_improvement_percent) for stage in chosen.later
+        (len(visits), stage.needs_improvement_percent) for stage, visits in zip(chosen.later, more, strict=True)
     )
     return Plan(
         key=chosen.key,
         version=chosen.version,
         name=chosen.name,
         sessions=chosen.session_count,
-        visits=len(chosen.visits) - sum(count for count, _ in later),
+        visits=len(chosen.first_visits),
         later=later,
         codes=tuple(map(str, chosen.facts.get("codes") or ())),
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from clinic import clock
 from clinic.db import db
@@ -40,9 +40,7 @@ def get(outage_id: int) -> Outage:
 
 def open_outages(location_ids: Collection[int]) -> Sequence[Outage]:
     """Outages at these sites that wait to be applied, soonest first."""
-    statement = select(Outage).where(
-        Outage.state == OutageState.OPEN, or_(Outage.location_id.in_(location_ids), Outage.location_id.is_(None))
-    )
+    statement = select(Outage).where(Outage.state == OutageState.OPEN, _at(location_ids))
     return db.session.scalars(statement.order_by(Outage.starts_at, Outage.id)).all()
 
 
@@ -52,9 +50,14 @@ def recent_outages(location_ids: Collection[int], *, limit: int = 10) -> Sequenc
     statement = select(Outage).where(
         Outage.state == OutageState.APPLIED,
         or_(Outage.applied_at > clock.now() - RECENT, Outage.id.in_(waits)),
-        or_(Outage.location_id.in_(location_ids), Outage.location_id.is_(None)),
+        _at(location_ids),
     )
     return db.session.scalars(statement.order_by(Outage.applied_at.desc(), Outage.id).limit(limit)).all()
+
+
+def _at(location_ids: Collection[int]) -> ColumnElement[bool]:
+    """Of one of these sites, or of none: a person of several sites."""
+    return or_(Outage.location_id.in_(location_ids), Outage.location_id.is_(None))
 
 
 @everyone()

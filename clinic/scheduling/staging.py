@@ -24,7 +24,6 @@ class Measured:
 class Asked:
     """The improvement that the next stage asks for, and whether it is there; None: that cannot be told."""
 
-    stage: str
     rule: str
     percent: int
     measured: Measured | None
@@ -48,4 +47,4 @@ def asked(course: Course) -> Asked | None:
         return None
     found = next((one for read in MEASURED if (one := read(course.id)) is not None), None)
     rule = f"{protocol.name}, version {protocol.shape_version or protocol.version}"
-    return Asked(following[0].name, rule, following[0].needs_improvement_percent, found)
+    return Asked(rule, following[0].needs_improvement_percent, found)
