@@ -7,6 +7,7 @@ years that the clinic has behind it?
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from clinic.app import create_app
 from clinic.config import Settings
 from clinic.db import db
 from clinic.embedded.postgres import PostgresServer
+from clinic.embedded.process import end
 from clinic.embedded.redis import RedisServer
 from clinic.jobs import Job
 from clinic.reminders import ledger, queries
@@ -57,16 +59,13 @@ class Bench:
         self.redis.flushall()
         command = [sys.executable, "-m", "celery", "-A", module, "worker", "-Q", "normal", "-c", "1", "-l", "WARNING"]
         command += ["--without-mingle", "--without-gossip"]
-        process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, stderr=None)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, stderr=None, start_new_session=True
+        )
         try:
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:  # a busy machine: what was measured stays
-                process.kill()
-                process.wait()
+            end(process, signal.SIGTERM, patience=60)  # a busy machine: what was measured stays
 
 
 def count(sql: str) -> int:

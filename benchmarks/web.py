@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.booking import PROTOCOL  # noqa: E402
 from benchmarks.stack import free_port  # noqa: E402
 from benchmarks.worlds import World  # noqa: E402
+from clinic.embedded.process import end  # noqa: E402
 from clinic.embedded.redis import RedisServer  # noqa: E402
 from clinic.staff.models import Role  # noqa: E402
 from clinic.staff.operations import create_token  # noqa: E402
@@ -91,18 +93,15 @@ def served(world: World) -> Iterator[Web]:
             "warning",
             "clinic.app:create_app()",
         ]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=None)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=None, start_new_session=True
+        )
         web = Web(port, token)
         try:
             _wait_for(web, process)
             yield web
         finally:
-            process.terminate()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:  # a busy machine: what was measured stays
-                process.kill()
-                process.wait()
+            end(process, signal.SIGTERM, patience=60)  # a busy machine: what was measured stays
 
 
 def _wait_for(web: Web, process: subprocess.Popen[bytes]) -> None:
