@@ -1,12 +1,13 @@
 """One real clinic, one real Chromium, and browsers that notice every complaint of a page."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
-from tests.browser.stack import Stack
+from tests.browser.stack import Stack, link_in
 
 START = datetime.fromisoformat("2027-03-01T10:00:00-08:00")  # a Monday; the clocks change within the course
 PHONE, DESK = 390, 1280
@@ -77,3 +78,31 @@ def say_birth_date(page: Page, month: str, day: str, year: str) -> None:
     page.get_by_label("Day").fill(day)
     page.get_by_label("Year").fill(year)
     page.get_by_role("button", name="Continue").click()
+
+
+def running_record(desk: Page, nth: int = 0) -> str:
+    """Open the record of somebody whose course runs; answers its address."""
+    desk.goto("/staff/courses")
+    desk.locator("tr[data-row]", has_text="Running").nth(nth).get_by_role("link").first.click()
+    desk.get_by_role("link", name="Open the record").click()
+    return desk.url
+
+
+def person_on(record: Page) -> tuple[str, tuple[str, ...]]:
+    """Email, and month, day and year of birth, of whom an open record is about."""
+    words = record.locator("main").inner_text()
+    born, email = re.search(r"Born (\w+) (\d+), (\d+)", words), re.search(r"\S+@demo\.example\.org", words)
+    assert born
+    assert email
+    return email[0], born.groups()
+
+
+def sent_link(stack: Stack, record: Page, about: str = "link") -> tuple[str, tuple[str, ...]]:
+    """The sign-in link that the desk sends from an open record, and the birth date that it asks for.
+
+    about: what the subject says, in the person's language.
+    """
+    email, born = person_on(record)
+    letters = len(stack.letters.all)
+    record.get_by_role("button", name="Send a sign-in link").click()
+    return link_in(stack.mail(email, about, letters)), born

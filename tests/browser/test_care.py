@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
-from tests.browser.stack import Stack, link_in
+from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sent_link, sign_in
+from tests.browser.stack import Stack
 from tests.browser.test_pages import faults_of, listed, looks, see
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
@@ -28,15 +28,10 @@ def patient_signed_in(stack: Stack, open_page: OpenPage) -> Page:
     desk = open_page(DESK)
     sign_in(desk, "desk")
     record_of(desk)
-    said = desk.locator("main").inner_text()
-    born, email = re.search(r"Born (\w+) (\d+), (\d+)", said), re.search(r"\S+@demo\.example\.org", said)
-    assert born
-    assert email
-    letters = len(stack.letters.all)
-    desk.get_by_role("button", name="Send a sign-in link").click()
+    link, born = sent_link(stack, desk)
     phone = open_page(PHONE)
-    follow(phone, link_in(stack.mail(email[0], "link", letters)))
-    say_birth_date(phone, *born.groups())
+    follow(phone, link)
+    say_birth_date(phone, *born)
     phone.wait_for_url("**/me")
     return phone
 

@@ -4,22 +4,14 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
+from tests.browser.conftest import DESK, PHONE, OpenPage, follow, person_on, running_record, say_birth_date, sign_in
 from tests.browser.stack import Stack, link_in
 from tests.browser.test_pages import faults_of, links, listed, looks, see  # noqa: F401 - `looks` is a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 ASKED = ("PHQ-9", "Sleep", "Side effects (TMS)")
-
-
-def running_record(desk: Page) -> str:
-    """The record of somebody whose course runs."""
-    desk.goto("/staff/courses")
-    desk.locator("tr[data-row]", has_text="Running").first.get_by_role("link").first.click()
-    desk.get_by_role("link", name="Open the record").click()
-    return desk.url
 
 
 def test_what_staff_see_of_check_ins(open_page: OpenPage, looks: Any) -> None:  # noqa: F811
@@ -39,10 +31,7 @@ def test_a_check_in_is_asked_for_answered_by_keys_in_spanish_and_shown(
     nurse, phone = open_page(DESK), open_page(PHONE)
     sign_in(nurse, "nurse")
     record = running_record(nurse)
-    born = re.search(r"Born (\w+) (\d+), (\d+)", nurse.locator("main").inner_text())
-    email = re.search(r"\S+@demo\.example\.org", nurse.locator("main").inner_text())
-    assert born
-    assert email
+    email, born = person_on(nurse)
     letters = len(stack.letters.all)
     nurse.goto(f"{record}/check-ins")
     for name in ASKED:
@@ -51,9 +40,9 @@ def test_a_check_in_is_asked_for_answered_by_keys_in_spanish_and_shown(
     expect(nurse.locator("tbody tr").first).to_contain_text("Asked by the clinic")
     faults = list(faults_of(nurse, looks))
 
-    link = link_in(str(stack.mail(email[0], "", letters)))
+    link = link_in(str(stack.mail(email, "", letters)))
     follow(phone, link)
-    say_birth_date(phone, *born.groups())
+    say_birth_date(phone, *born)
     phone.wait_for_url("**/surveys/*/1")
     phone.get_by_role("link", name="Español").click()
     expect(phone.locator("h1")).to_have_text("Poco interés o placer en hacer cosas")

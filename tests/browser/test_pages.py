@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from clinic.intake import pages as intake_pages
-from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
+from tests.browser.conftest import DESK, PHONE, OpenPage, follow, running_record, say_birth_date, sent_link, sign_in
 from tests.browser.intake import put
-from tests.browser.stack import Stack, link_in
+from tests.browser.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 AXE = (Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js").read_text()
@@ -107,21 +107,13 @@ def test_every_page_of_the_intake(open_page: OpenPage, looks: Any) -> None:
 def test_pages_of_a_patient(stack: Stack, open_page: OpenPage, looks: Any) -> None:
     desk = open_page(DESK)
     sign_in(desk, "desk")
-    desk.goto("/staff/courses")
-    desk.locator("tr[data-row]", has_text="Running").first.get_by_role("link").first.click()
-    desk.get_by_role("link", name="Open the record").click()
-    born = re.search(r"Born (\w+) (\d+), (\d+)", desk.locator("main").inner_text())
-    email = re.search(r"\S+@demo\.example\.org", desk.locator("main").inner_text())
-    assert born
-    assert email
-    letters = len(stack.letters.all)
-    desk.get_by_role("button", name="Send a sign-in link").click()
+    running_record(desk)
+    link, born = sent_link(stack, desk)
     phone = open_page(PHONE)
-    link = link_in(stack.mail(email[0], "link", letters))
     faults = see(phone, [link], looks)
     follow(phone, link)
     faults += faults_of(phone, looks)
-    say_birth_date(phone, *born.groups())
+    say_birth_date(phone, *born)
     phone.wait_for_url("**/me")
     faults += see(phone, ["/me", "/me/dates", "/surveys", "/me/messages", "/me/tell"], looks)
     for survey in links(phone, "/surveys", r"/surveys/\d+")[:1]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
-from tests.browser.stack import Stack, link_in
+from tests.browser.conftest import DESK, PHONE, OpenPage, follow, running_record, say_birth_date, sent_link, sign_in
+from tests.browser.stack import Stack
 from tests.browser.test_keyboard import send, tab_to
 from tests.browser.test_pages import faults_of, links, listed, see
 
@@ -174,18 +174,11 @@ def test_settings_of_a_site(open_page: OpenPage) -> None:
 def test_a_patients_dates(stack: Stack, open_page: OpenPage, lang: str, nth: int) -> None:
     desk = open_page(DESK)
     sign_in(desk, "desk")
-    desk.goto("/staff/courses")
-    desk.locator("tr[data-row]", has_text="Running").nth(nth).get_by_role("link").first.click()
-    desk.get_by_role("link", name="Open the record").click()
-    born = re.search(r"Born (\w+) (\d+), (\d+)", desk.locator("main").inner_text())
-    email = re.search(r"\S+@demo\.example\.org", desk.locator("main").inner_text())
-    assert born
-    assert email
-    letters = len(stack.letters.all)
-    desk.get_by_role("button", name="Send a sign-in link").click()
+    running_record(desk, nth)
+    link, born = sent_link(stack, desk, "")  # in either language
     phone = open_page(PHONE)
-    follow(phone, link_in(stack.mail(email[0], "", letters)))
-    say_birth_date(phone, *born.groups())
+    follow(phone, link)
+    say_birth_date(phone, *born)
     phone.wait_for_url("**/me")
     phone.goto(f"/me?lang={lang}")
     expect(phone.locator("html")).to_have_attribute("lang", lang)

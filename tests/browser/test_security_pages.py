@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sign_in
-from tests.browser.stack import Stack, link_in
+from tests.browser.conftest import DESK, PHONE, OpenPage, follow, running_record, say_birth_date, sent_link, sign_in
+from tests.browser.stack import Stack
 from tests.browser.test_pages import faults_of, links, listed, see
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
@@ -88,20 +88,13 @@ def test_how_long_a_record_is_kept(open_page: OpenPage) -> None:
 def test_a_patient_reads_who_looked(stack: Stack, open_page: OpenPage) -> None:
     desk, phone = open_page(DESK), open_page(PHONE)
     sign_in(desk, "desk")
-    desk.goto("/staff/courses")
-    desk.locator("tr[data-row]", has_text="Running").first.get_by_role("link").first.click()
-    desk.get_by_role("link", name="Open the record").click()
-    words = desk.locator("main").inner_text()
-    born, email = re.search(r"Born (\w+) (\d+), (\d+)", words), re.search(r"\S+@demo\.example\.org", words)
-    assert born
-    assert email
-    letters = len(stack.letters.all)
-    desk.get_by_role("button", name="Send a sign-in link").click()
-    follow(phone, link_in(stack.mail(email[0], "link", letters)))
+    running_record(desk)
+    link, born = sent_link(stack, desk)
+    follow(phone, link)
     phone.get_by_label("Year").fill("1901")
     phone.get_by_role("button", name="Continue").click()
     faults = list(faults_of(phone, LOOKS))
-    say_birth_date(phone, *born.groups())
+    say_birth_date(phone, *born)
     phone.wait_for_url("**/me")
     faults += see(phone, ["/me/access", "/me/access?lang=es", "/me/access?lang=en"], LOOKS)
     assert not faults, listed(faults)
