@@ -81,7 +81,10 @@ def say_birth_date(page: Page, month: str, day: str, year: str) -> None:
 
 
 def running_record(desk: Page, nth: int = 0) -> str:
-    """Open the record of somebody whose course runs; answers its address."""
+    """Open the record of somebody whose course runs; answers its address.
+
+    nth: who gets a link in a test is that test's own person, since links are sent sparingly.
+    """
     desk.goto("/staff/courses")
     desk.locator("tr[data-row]", has_text="Running").nth(nth).get_by_role("link").first.click()
     desk.get_by_role("link", name="Open the record").click()

@@ -30,7 +30,7 @@ def test_a_check_in_is_asked_for_answered_by_keys_in_spanish_and_shown(
 ) -> None:
     nurse, phone = open_page(DESK), open_page(PHONE)
     sign_in(nurse, "nurse")
-    record = running_record(nurse)
+    record = running_record(nurse, 3)
     email, born = person_on(nurse)
     letters = len(stack.letters.all)
     nurse.goto(f"{record}/check-ins")
@@ -69,6 +69,8 @@ def test_a_check_in_is_asked_for_answered_by_keys_in_spanish_and_shown(
     phone.get_by_role("button", name="Enviar").press("Enter")
     phone.wait_for_url("**/done")
     faults += faults_of(phone, looks)
+    phone.get_by_role("link", name="English").click()  # the person's own language, for whom it is read next
+    expect(phone.locator("html")).to_have_attribute("lang", "en")
 
     nurse.reload()
     expect(nurse.locator("tbody tr").first).to_contain_text("Answered")

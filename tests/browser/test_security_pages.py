@@ -88,7 +88,7 @@ def test_how_long_a_record_is_kept(open_page: OpenPage) -> None:
 def test_a_patient_reads_who_looked(stack: Stack, open_page: OpenPage) -> None:
     desk, phone = open_page(DESK), open_page(PHONE)
     sign_in(desk, "desk")
-    running_record(desk)
+    running_record(desk, 3)
     link, born = sent_link(stack, desk)
     follow(phone, link)
     phone.get_by_label("Year").fill("1901")
