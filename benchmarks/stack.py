@@ -7,7 +7,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,18 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clinic.embedded.ports import free_port
 from clinic.embedded.postgres import PostgresServer
 from clinic.embedded.redis import RedisServer
 
 ROOT = Path(__file__).parent.parent
 START_WITHIN = 300  # seconds; the first start loads the demo clinic
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

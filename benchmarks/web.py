@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.booking import PROTOCOL  # noqa: E402
-from benchmarks.stack import free_port  # noqa: E402
 from benchmarks.worlds import World  # noqa: E402
+from clinic.embedded.ports import free_port  # noqa: E402
 from clinic.embedded.process import end  # noqa: E402
 from clinic.embedded.redis import RedisServer  # noqa: E402
 from clinic.staff.models import Role  # noqa: E402

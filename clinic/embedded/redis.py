@@ -7,10 +7,12 @@ import secrets
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from clinic.embedded.ports import HOST, free_port, is_free
 from clinic.embedded.process import (
     Identity,
     ServerError,
@@ -25,8 +27,6 @@ from clinic.embedded.process import (
     wait_until,
     write_private,
 )
-
-HOST = "127.0.0.1"
 
 
 def binary() -> Path:
@@ -128,15 +128,12 @@ class RedisServer:
         except (OSError, ValueError):
             wanted = 0
         # Programs that know the address stay valid over a restart: then it is that port or none.
-        for port in (self._port,) if self._port else (wanted, 0):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, port))
-                except OSError:
-                    continue
-                chosen: int = probe.getsockname()[1]
-                return chosen
+        for port in filter(None, (self._port,) if self._port else (wanted,)):
+            if is_free(port):
+                return port
+        if not self._port:
+            with suppress(OSError):
+                return free_port()
         raise ServerError(f"No free port for Redis on {HOST} (port {self._port or 'any'}).")
 
     def _answers(self) -> bool:

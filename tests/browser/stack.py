@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from urllib.request import urlopen
 
 from aiosmtpd.controller import Controller
 
+from clinic.embedded.ports import free_port
 from tests.gateway import FakeGateway
 
 ROOT = Path(__file__).parents[2]
@@ -60,12 +60,12 @@ class Stack:
     def __init__(self, instance: Path, **more: str) -> None:
         self.instance = instance
         self._more = more  # settings beside the usual ones
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.letters = Letters()
         self.gateway = FakeGateway()
         self.was_killed = False  # a part, by the test that runs
-        self._mail = Controller(self.letters, hostname="127.0.0.1", port=_free_port())
+        self._mail = Controller(self.letters, hostname="127.0.0.1", port=free_port())
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -157,8 +157,3 @@ def link_in(text: str) -> str:
     found = re.search(r"https?://\S+/[lr]/\S+", text)
     assert found, text
     return found[0].rstrip(".")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from sqlalchemy import text
 
 from clinic import clock
 from clinic.db import db
+from clinic.embedded.ports import free_port
 from clinic.staff import sessions
 from tests import many_visits
 from tests.builders import make_staff
@@ -137,8 +137,7 @@ def cookie_of(app: Flask) -> str:
 def serving(tree: Path, app: Flask) -> Iterator[str]:
     """The old code behind its own gunicorn; answers its address."""
     settings = app.config["SETTINGS"]
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("CLINIC_")}
     env |= {
         "PYTHONPATH": str(tree),

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from clinic.config import instance_values
+from clinic.embedded.ports import free_port
 from clinic.embedded.process import take_lock
 
 pytestmark = [pytest.mark.embedded, pytest.mark.faults, pytest.mark.xdist_group("supervisor")]
@@ -28,8 +29,7 @@ class Clinic:
     """One `clinic run` on an instance of its own."""
 
     def __init__(self, instance: Path, **settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = settings.pop("CLINIC_PORT", str(free.getsockname()[1]))
+        self.port = settings.pop("CLINIC_PORT", "") or str(free_port())
         self.instance = instance
         env = {name: value for name, value in os.environ.items() if not name.startswith(("CLINIC_", "MAKE"))}
         env |= {"CLINIC_INSTANCE": str(instance), "CLINIC_PORT": self.port, "PYTHONPATH": str(ROOT)} | settings

@@ -1,6 +1,5 @@
 """The ledger over real sockets: a gateway and a mail server on loopback that have a bad day."""
 
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from sqlalchemy import select
 
 from clinic import clock
 from clinic.db import db
+from clinic.embedded.ports import free_port
 from clinic.reminders import ledger, sending
 from clinic.reminders.channels import sms
 from clinic.reminders.models import Message
@@ -86,10 +86,7 @@ def test_a_mail_server_that_puts_off_is_asked_again(booked: Booked, app: Any, mo
             self.calls += 1
             return "451 greylisted" if self.calls == 1 else "250 OK"
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    handler = Greylist()
+    handler, port = Greylist(), free_port()
     controller = Controller(handler, hostname="127.0.0.1", port=port)
     controller.start()
     use(app, monkeypatch, smtp_url=f"smtp://127.0.0.1:{port}", mail_from="desk@harbor.example")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from clinic.embedded.ports import free_port
 from clinic.reminders.channels.base import Attachment, ChannelBusy, ChannelRefused, Envelope
 from clinic.reminders.channels.email import EmailChannel
 
@@ -63,12 +64,6 @@ def server() -> Iterator[tuple[Server, EmailChannel]]:
     controller.start()
     yield handler, EmailChannel(f"smtp://127.0.0.1:{port}", "Harbor <desk@harbor.example>")
     controller.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_reference_is_in_the_message_id(server: tuple[Server, EmailChannel]) -> None:
