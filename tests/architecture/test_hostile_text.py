@@ -24,6 +24,7 @@ CONNECT = {
     "clinic/reminders/channels/email.py",
     "clinic/web/health.py",
     "clinic/embedded/instance.py",
+    "clinic/embedded/ports.py",
     "clinic/embedded/postgres.py",
     "clinic/embedded/redis.py",
     "clinic/embedded/process.py",
