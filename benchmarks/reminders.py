@@ -1,8 +1,9 @@
 """How many reminders a second does one worker process send, end to end, against a Celery task that does one insert?
 
-Sweep, ring, claim, send to a local gateway, record; one row a task, and rows in batches. Starts its own durable
-PostgreSQL, Redis, gateway and worker; the baseline runs beside it in the same run. Then: does the sweep grow with the
-years that the clinic has behind it?
+Sweep, ring, claim, send to a local gateway, record: row by row (each claimed, sent and recorded by itself before the
+next, as changes go out and a batch that breaks), with a task for each row (as the desk sends one again), and in batches.
+Starts its own durable PostgreSQL, Redis, gateway and worker; the baseline runs beside it in the same run. Then: does the
+sweep grow with the years that the clinic has behind it?
 """
 
 import argparse
@@ -26,6 +27,7 @@ from flask_migrate import upgrade
 from redis import Redis
 from sqlalchemy import create_engine, text
 
+from benchmarks import row_task
 from clinic import clock, jobs
 from clinic.app import create_app
 from clinic.config import Settings
@@ -42,6 +44,7 @@ START = datetime(2026, 11, 24, 0, 5, tzinfo=UTC)  # Monday, 16:05 in Los Angeles
 TOMORROW = datetime(2026, 11, 24, 18, tzinfo=UTC)
 RING_AT_ONCE = 500  # rings in the broker: they are short-lived
 GOAL = 0.6
+ROWS, TASKS, BATCHES = "rows", "tasks", "batches"
 HISTORY = 2_000_000
 
 
@@ -108,7 +111,7 @@ def bare(bench: Bench, wanted: int, seconds: float) -> float:
 SENT = "SELECT count(*) FROM messages WHERE state = 'sent'"
 
 
-def reminders(bench: Bench, wanted: int, seconds: float, *, in_batches: bool) -> tuple[float, float]:
+def reminders(bench: Bench, wanted: int, seconds: float, how: str) -> tuple[float, float]:
     """Reminders a second, and seconds of the sweep that wrote their rows."""
     db.session.execute(text("TRUNCATE messages CASCADE"))
     db.session.commit()
@@ -118,8 +121,11 @@ def reminders(bench: Bench, wanted: int, seconds: float, *, in_batches: bool) ->
     waiting = iter(queries.due_ids(clock.now(), wanted))
 
     def ring(times: int) -> int:
-        if in_batches:
+        if how == BATCHES:
             jobs.ring(Job.SEND_NORMAL)
+            return times
+        if how == ROWS:
+            bench.app.extensions["celery"].send_task(row_task.TASK, expires=30, queue="normal")
             return times
         rung = 0
         for message_id, _ in zip(waiting, range(times), strict=False):
@@ -127,7 +133,8 @@ def reminders(bench: Bench, wanted: int, seconds: float, *, in_batches: bool) ->
             rung += 1
         return rung
 
-    with bench.worker("workers.celery_app:celery"):
+    module = "benchmarks.row_task:celery" if how == ROWS else "workers.celery_app:celery"
+    with bench.worker(module):
         rate = drain(ring, lambda: count(SENT), wanted, seconds)
     return 1 / (1 / rate + swept / wanted), swept  # the sweep is part of the way
 
@@ -135,14 +142,18 @@ def reminders(bench: Bench, wanted: int, seconds: float, *, in_batches: bool) ->
 def at_size(bench: Bench, size: int, seconds: float) -> bool:
     """Print one comparison; answers whether the goal was met."""
     inserts = bare(bench, size, seconds)
-    single, swept = reminders(bench, size, seconds, in_batches=False)
-    batched, _ = reminders(bench, size, seconds, in_batches=True)
-    print(f"{size} due rows: one by one / bare insert = {single / inserts:.2f}; in batches {batched / inserts:.1f}")
+    rows, swept = reminders(bench, size, seconds, ROWS)
+    tasks, _ = reminders(bench, size, seconds, TASKS)
+    batches, _ = reminders(bench, size, seconds, BATCHES)
     print(
-        f"  bare insert {inserts:.0f}/s   one by one {single:.0f}/s   batches {batched:.0f}/s   "
-        f"sweep {swept:.2f} s, {swept / size * 1000:.2f} ms a row"
+        f"{size} due rows / bare insert: row by row {rows / inserts:.2f}; a task for each row {tasks / inserts:.2f}; "
+        f"in batches {batches / inserts:.1f}"
     )
-    return single / inserts >= GOAL
+    print(
+        f"  bare insert {inserts:.0f}/s   row by row {rows:.0f}/s   a task for each {tasks:.0f}/s   "
+        f"batches {batches:.0f}/s   sweep {swept:.2f} s, {swept / size * 1000:.2f} ms a row"
+    )
+    return rows / inserts >= GOAL
 
 
 def sweeps(times: int = 7) -> float:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select, text
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, load_only
 
 from clinic.config import Settings
 from clinic.db import db
 from clinic.eligibility.models import PatientAsk
 from clinic.intake.models import Intake
-from clinic.patients.models import Channel, LinkRequest, Patient
+from clinic.patients.models import Channel, LinkRequest
 from clinic.reminders.models import Message, MessageText
 from clinic.reminders.purposes import TRAITS, Purpose
 from clinic.reminders.wording import Parts, Place, When
@@ -44,6 +44,17 @@ class Addressee:
     told_today: int
 
 
+class Person(NamedTuple):
+    """What the row of a patient says of them."""
+
+    id: int
+    email: str | None
+    phone: str | None
+    tz: str
+    language: str
+    message_style: str
+
+
 class Clinic(NamedTuple):
     """Who writes."""
 
@@ -51,9 +62,8 @@ class Clinic(NamedTuple):
     phone: str
 
 
-_COMMON = text(
-    """
-    SELECT jsonb_build_object(
+_COUNTED = [str(purpose) for purpose, trait in TRAITS.items() if trait.keeps_quiet]
+_COMMON_SQL = """jsonb_build_object(
         'clinic', coalesce((SELECT jsonb_build_array(short_name, phone) FROM clinic_profile), '["Daybreak", ""]'),
         'consents', coalesce((
             SELECT jsonb_agg(jsonb_build_array(patient_id, channel, granted)) FROM channel_consents
@@ -70,11 +80,19 @@ _COMMON = text(
         'texts', coalesce((
             SELECT jsonb_agg(jsonb_build_array(key, language, version, parts)) FROM message_texts
             WHERE superseded_at IS NULL), '[]'))
-    """
-)
+"""
+_COMMON = text(f"SELECT {_COMMON_SQL}")
 
 
-@cache
+_SAID = [
+    getattr(TreatmentSession, name)
+    for name in (
+        "id", "course_id", "patient_id", "location_id", "device_id", "state", "starts_at", "ends_at", "local_on", "need",
+        "mode", "revision",
+    )
+]  # fmt: skip
+
+
 def _sessions() -> Any:
     """Sessions, and of each whether none of its course came or comes before it."""
     before = aliased(TreatmentSession)
@@ -84,26 +102,38 @@ def _sessions() -> Any:
         before.state.in_(TOOK_OR_TAKES_PLACE),
     )
     statement = select(TreatmentSession, TreatmentSession.course_id.is_not(None) & ~earlier.exists())
-    wanted = TreatmentSession.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))
-    return statement.where(wanted).execution_options(populate_existing=True)
+    return statement.options(load_only(*_SAID)).execution_options(populate_existing=True)
+
+
+@cache
+def _many_sessions() -> Any:
+    return _sessions().where(TreatmentSession.id == any_(bindparam("sessions", type_=ARRAY(BigInteger))))
+
+
+@cache
+def _one_session_and_common() -> Any:
+    """All that a single row needs at one go, asked in a way that is planned once for all."""
+    common = text(_COMMON_SQL.replace("= ANY(:ids)", "= :person"))
+    return _sessions().where(TreatmentSession.id == bindparam("session", type_=BigInteger)).add_columns(common)
 
 
 class Facts:
     """Everything that the rows of one batch need. Each kind is read when it is first asked for, for all rows."""
 
     def __init__(
-        self, rows: Sequence[Message], patients: Mapping[int, Patient], settings: Settings, now: datetime
+        self, rows: Sequence[Message], people: Mapping[int, Person], settings: Settings, now: datetime
     ) -> None:
         self.rows = rows
-        self.patients = patients
+        self.people = people
         self.settings = settings
         self.now = now
+        self.worded: list[Message] = []  # rows that were given their words in this claim
 
     def addressee(self, row: Message) -> Addressee | None:
         """To whom a row goes; None where they are no patient."""
         if row.patient_id is None:
             return None
-        patient = self.patients[row.patient_id]
+        patient = self.people[row.patient_id]
         key = (row.patient_id, row.channel)
         midnight = self.now.astimezone(ZoneInfo(patient.tz)).replace(hour=0, minute=0, second=0, microsecond=0)
         return Addressee(
@@ -120,18 +150,21 @@ class Facts:
     # -- what every row needs: one statement, asked after the people are locked, so that it sees what they said last
 
     @cached_property
+    def _read(self) -> tuple[dict[str, Any], Sequence[Any] | None]:
+        """That, and of a single row its session too."""
+        own, lately = _COUNTED, self.now - timedelta(hours=26)
+        about: dict[str, Any] = {"own": own, "created": self.now - LONGEST_WAIT, "lately": lately}
+        if len(self.rows) == 1 and self.rows[0].session_id is not None:
+            row = self.rows[0]
+            one = about | {"person": row.patient_id, "session": row.session_id}
+            found = db.session.execute(_one_session_and_common(), one).one_or_none()
+            if found is not None:
+                return found[2], [found[:2]]
+        return db.session.scalar(_COMMON, about | {"ids": list(self.people)}), None
+
+    @property
     def _common(self) -> dict[str, Any]:
-        own = [str(purpose) for purpose, trait in TRAITS.items() if trait.keeps_quiet]
-        found: dict[str, Any] = db.session.scalar(
-            _COMMON,
-            {
-                "ids": list(self.patients),
-                "own": own,
-                "created": self.now - LONGEST_WAIT,
-                "lately": self.now - timedelta(hours=26),
-            },
-        )
-        return found
+        return self._read[0]
 
     @cached_property
     def clinic(self) -> Clinic:
@@ -171,8 +204,10 @@ class Facts:
 
     @cached_property
     def _sessions(self) -> Sequence[Any]:
+        if self._read[1] is not None:
+            return self._read[1]
         wanted = [row.session_id for row in self.rows if row.session_id is not None]
-        return db.session.execute(_sessions(), {"ids": wanted}).all() if wanted else []
+        return db.session.execute(_many_sessions(), {"sessions": wanted}).all() if wanted else []
 
     @cached_property
     def sessions(self) -> dict[int, TreatmentSession]:

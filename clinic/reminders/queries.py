@@ -51,8 +51,9 @@ def due_ids(now: datetime, limit: int, *, purpose: due.Purpose | None = None, la
         statement = statement.where(Message.purpose == purpose)
     if lane is not None:
         statement = statement.where(Message.lane == lane)
-    order = (Message.lane != Lane.URGENT, Message.deadline, Message.id)
-    return db.session.scalars(statement.order_by(*order).limit(limit)).all()
+    else:
+        statement = statement.order_by(Message.lane != Lane.URGENT)
+    return db.session.scalars(statement.order_by(Message.deadline, Message.id).limit(limit)).all()
 
 
 def due_news(lane: str, now: datetime, limit: int) -> Sequence[int]:

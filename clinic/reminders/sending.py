@@ -1,13 +1,14 @@
 """From the ledger to the provider: claim and commit, send, record. The network is never used inside a transaction.
 
 Rows are claimed one by one or in small batches. In a batch the facts are read once for all and the providers are
-spoken to side by side; a row that cannot be worded, sent or recorded ends alone on the worklist.
+spoken to side by side; a row that cannot be worded, sent or recorded ends alone on the worklist. Where many go one by
+one, the transaction that writes down what came of a message claims the next: one commit a message.
 """
 
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +17,10 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, any_, bindparam, func, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm.attributes import set_committed_value
 
 from clinic import clock
-from clinic.db import UTCDateTime, db, transaction
+from clinic.db import UTCDateTime, db, keyring, transaction
 from clinic.patients import queries as patients
 from clinic.patients.models import Channel, Patient
 from clinic.reminders import content, dead, due, finding, ledger, queries, signed, wording
@@ -26,7 +28,7 @@ from clinic.reminders.channels import Accepted, ChannelBusy, ChannelRefused, Env
 from clinic.reminders.channels import Channel as Way
 from clinic.reminders.channels.base import ANY
 from clinic.reminders.due import Purpose
-from clinic.reminders.facts import Addressee, Facts
+from clinic.reminders.facts import Addressee, Facts, Person
 from clinic.reminders.models import Message, MessageState
 from clinic.reminders.purposes import NEWS, TRAITS
 from clinic.reminders.signed import Use
@@ -56,6 +58,9 @@ class Claim:
     envelope: Envelope
 
 
+Outcomes = Sequence[tuple[Claim, Outcome]]
+
+
 # -- the worker's side ---------------------------------------------------------------------------------------------------
 
 
@@ -71,8 +76,7 @@ def work(lane: str, *, seconds: float = WORK_SECONDS) -> bool:
 def send_batch(lane: str, limit: int = BATCH) -> int:
     """One batch of a lane, nearest deadline first; answers how many rows were handled. Several workers share a lane."""
     news = queries.due_news(lane, clock.now(), limit)
-    for message_id in news:
-        send_message(message_id)
+    send_each(news)
     try:
         claims, handled = _claim_waiting(lane, limit)
     except OperationalError:
@@ -80,24 +84,43 @@ def send_batch(lane: str, limit: int = BATCH) -> int:
     except Exception:  # one of them breaks the whole: take them one by one
         log.exception("a batch of lane %s: fault before sending", lane)
         ids = queries.due_ids(clock.now(), limit, lane=lane)
-        for message_id in ids:
-            send_message(message_id)
+        send_each(ids)
         return len(news) + len(ids)
-    _send_all(claims)
+    _record_all(_send_all(claims))
     return len(news) + handled
 
 
 def send_message(message_id: int) -> None:
     """Make one try. Nothing happens where another worker was faster."""
+    send_each([message_id])
+
+
+def send_each(message_ids: Sequence[int]) -> None:
+    """Make one try of each, one after another. Nothing happens to those where another worker was faster."""
+    came: Outcomes = []
     try:
-        claims = _claim_one(message_id)
-    except OperationalError:
-        raise
-    except Exception as fault:  # a row that cannot be read or worded ends on the worklist and holds up no other
+        for message_id in message_ids:
+            claims = _claim_next(message_id, came)
+            came = []
+            came = _send_all(claims)
+    finally:
+        _record_all(came)
+
+
+def _claim_next(message_id: int, came: Outcomes) -> list[Claim]:
+    """Claim a message and write down what came of the one before it, which is never lost by what is wrong with this one."""
+    try:
+        return _claim_one(message_id, came)
+    except Exception as fault:
+        if came:
+            _record_all(came)
+            return _claim_next(message_id, [])
+        if isinstance(fault, OperationalError):
+            raise
+        # A row that cannot be read or worded ends on the worklist and holds up no other.
         log.exception("message %s: fault before sending", message_id)
         _record_unsendable(message_id, f"fault: {type(fault).__name__}")
-        return
-    _send_all(claims)
+        return []
 
 
 def call_out() -> int:
@@ -109,8 +132,7 @@ def call_out() -> int:
     ledger.take_back(now)
     ledger.write(finding.find_calls(now, ledger.settings().on_call), now)
     ids = queries.due_ids(now, BATCH, purpose=Purpose.ON_CALL)
-    for message_id in ids:
-        send_message(message_id)
+    send_each(ids)
     return len(ids)
 
 
@@ -138,36 +160,54 @@ def _claim_waiting(lane: str, limit: int) -> tuple[list[Claim], int]:
         )
         picked = db.session.execute(waiting).all()
         wanted = {row.patient_id for row in picked if row.patient_id is not None}
-        people = _lock_people(wanted, skip_locked=True) if wanted else {}
+        people = _lock_people(wanted) if wanted else {}
         ids = [row.id for row in picked if row.patient_id is None or row.patient_id in people]
         if not ids:
             return [], 0
         rows = _take(ids, now)
-        return _prepare_all(rows, people, now), len(rows)
+        claims, worded = _prepare_all(rows, people, now)
+        _keep_words(worded)
+        return claims, len(rows)
 
 
-def _claim_one(message_id: int) -> list[Claim]:
+def _claim_one(message_id: int, came: Outcomes = ()) -> list[Claim]:
+    """Claim a row; the same transaction writes down what came of another. Raises what is wrong with either."""
     with transaction():
-        # Changes that are told together are claimed one after another.
-        people = _lock_people(select(Message.patient_id).where(Message.id == message_id), skip_locked=False)
+        # Changes that are told together are claimed one after another: the person is locked before the row.
         now = clock.now()
-        return _prepare_all(_take([message_id], now), people, now)
+        found = db.session.execute(_claim_with_person(), {"wanted": message_id, "now": now}).one_or_none()
+        if found is not None:
+            row, person = found[0], Person(*found[1:])
+            claims, worded = _prepare_all([row], {person.id: person}, clock.now())
+        else:  # to nobody who is a patient, or another worker was faster
+            claims, worded = _prepare_all(_take([message_id], now, to_patients=False), {}, now)
+        # What is known of others is written last, so that nobody is waited for with those rows in hand.
+        if len(worded) == len(came) == 1 and isinstance(came[0][1], Accepted):
+            db.session.execute(_WORDS_AND_SENT, _words_of(worded[0]) | _sent_of(came[0][0].id, came[0][1], now))
+        else:
+            _keep_words(worded)
+            if came:
+                _record(came)
+        return claims
 
 
-def _lock_people(ids: Any, *, skip_locked: bool) -> dict[int, Patient]:
+def _lock_people(ids: Collection[int]) -> dict[int, Person]:
     statement = (
-        select(Patient)
+        select(*_PERSON)
         .where(Patient.id.in_(ids))
         .order_by(Patient.id)
-        .with_for_update(key_share=True, skip_locked=skip_locked)
-        .execution_options(populate_existing=True)
+        .with_for_update(key_share=True, skip_locked=True)
     )
-    return {one.id: one for one in db.session.scalars(statement)}
+    return {row.id: Person(*row) for row in db.session.execute(statement)}
 
 
-def _take(ids: Sequence[int], now: datetime) -> Sequence[Message]:
-    taken = db.session.scalars(_claim(), {"ids": list(ids), "now": now})
+def _take(ids: Sequence[int], now: datetime, *, to_patients: bool = True) -> Sequence[Message]:
+    claim = _claim_rows() if to_patients else _claim_rows().where(Message.patient_id.is_(None))
+    taken = db.session.scalars(claim, {"ids": list(ids), "now": now})
     return sorted(taken, key=lambda row: (row.deadline, row.id))
+
+
+_PERSON = [getattr(Patient, name) for name in Person._fields]
 
 
 @cache
@@ -176,23 +216,35 @@ def _claim() -> Any:
     now = bindparam("now", type_=UTCDateTime)
     return (
         update(Message)
-        .where(
-            Message.id == any_(bindparam("ids", type_=ARRAY(BigInteger))),
-            Message.state == MessageState.DUE,
-            Message.not_before <= now,
-        )
+        .where(Message.state == MessageState.DUE, Message.not_before <= now)
         .values(
             state=MessageState.SENDING,
             claimed_at=now,
             attempts=Message.attempts + 1,
             tried_at=func.coalesce(Message.tried_at, now),
         )
-        .returning(Message)
         .execution_options(populate_existing=True, synchronize_session=False)
     )
 
 
-def _prepare_all(rows: Sequence[Message], people: dict[int, Patient], now: datetime) -> list[Claim]:
+@cache
+def _claim_rows() -> Any:
+    return _claim().where(Message.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))).returning(Message)
+
+
+@cache
+def _claim_with_person() -> Any:
+    """The row of a patient, and the patient: locked first, then looked at."""
+    key = bindparam("wanted", type_=BigInteger)
+    who = select(Message.patient_id).where(Message.id == key).scalar_subquery()
+    person = select(*_PERSON).where(Patient.id == who).with_for_update(key_share=True).cte("person")
+    return _claim().where(Message.id == key, Message.patient_id == person.c.id).returning(Message, *person.c)
+
+
+def _prepare_all(
+    rows: Sequence[Message], people: dict[int, Person], now: datetime
+) -> tuple[list[Claim], Sequence[Message]]:
+    """What is to be sent, and the rows whose words are new and not yet written."""
     facts = Facts(rows, people, ledger.settings(), now)
     claims = []
     for row in rows:
@@ -208,7 +260,35 @@ def _prepare_all(rows: Sequence[Message], people: dict[int, Patient], now: datet
             continue
         if claim is not None:
             claims.append(claim)
-    return claims
+    return claims, facts.worded
+
+
+# What goes out is on record before it does: a later try says the same.
+_ITS_WORDS = "UPDATE messages SET subject = :subject, body = :body, wording = :wording WHERE id = :worded"
+_WORDS = text(_ITS_WORDS)
+_MANY_WORDS = text(
+    """
+    UPDATE messages m SET subject = u.subject, body = u.body, wording = u.wording
+    FROM unnest(cast(:ids AS bigint[]), cast(:subjects AS bytea[]), cast(:bodies AS bytea[]), cast(:wordings AS text[]))
+        AS u (id, subject, body, wording)
+    WHERE m.id = u.id
+    """
+)
+
+
+def _keep_words(rows: Sequence[Message]) -> None:
+    if len(rows) == 1:
+        db.session.execute(_WORDS, _words_of(rows[0]))
+    elif rows:
+        each = [_words_of(row) for row in rows]
+        names = {"worded": "ids", "subject": "subjects", "body": "bodies", "wording": "wordings"}
+        db.session.execute(_MANY_WORDS, {many: [one[name] for one in each] for name, many in names.items()})
+
+
+def _words_of(row: Message) -> dict[str, Any]:
+    encrypt = keyring().encrypt
+    subject, body = (encrypt(part) if part is not None else None for part in (row.subject, row.body))
+    return {"worded": row.id, "subject": subject, "body": body, "wording": row.wording}
 
 
 def _prepare(row: Message, facts: Facts) -> Claim | None:
@@ -225,8 +305,10 @@ def _prepare(row: Message, facts: Facts) -> Claim | None:
         own = facts.texts.get((key, language))
         parts = own[1] if own else wording.default_parts(key, language)
         said = wording.fill(parts, made, row.channel, language)
-        row.subject, row.body = said
-        row.wording = f"own {own[0]}" if own else wording.version(language)
+        version = f"own {own[0]}" if own else wording.version(language)
+        for name, value in (("subject", said.subject), ("body", said.body), ("wording", version)):
+            set_committed_value(row, name, value)  # written for all rows at once
+        facts.worded.append(row)
     if row.channel == Channel.VOICE:
         _hand_to_desk(row, now)
         return None
@@ -251,7 +333,8 @@ def _prepare(row: Message, facts: Facts) -> Claim | None:
         if purpose is Purpose.COURSE_BOOKED
         else (),
     )
-    return Claim(row.id, now, row.channel, envelope)
+    assert row.claimed_at is not None
+    return Claim(row.id, row.claimed_at, row.channel, envelope)
 
 
 def _return_path(message_id: int, facts: Facts) -> str:
@@ -330,9 +413,10 @@ def _hand_to_desk(row: Message, now: datetime) -> None:
 # -- send ----------------------------------------------------------------------------------------------------------------
 
 
-def _send_all(claims: Sequence[Claim]) -> None:
+def _send_all(claims: Sequence[Claim]) -> Outcomes:
+    """What came of each."""
     if not claims:
-        return
+        return []
     settings, ends = ledger.settings(), time.monotonic() + SEND_SECONDS
     ways = {kind: channel_for(kind, settings) for kind in {claim.channel for claim in claims}}
 
@@ -341,10 +425,8 @@ def _send_all(claims: Sequence[Claim]) -> None:
         return claim, _try(claim, ways[claim.channel]) if is_fresh else None
 
     if len(claims) == 1:
-        outcomes = [one(claims[0])]
-    else:
-        outcomes = list(_threads(os.getpid()).map(one, claims))
-    _record_all(outcomes)
+        return [one(claims[0])]
+    return list(_threads(os.getpid()).map(one, claims))
 
 
 def _try(claim: Claim, way: Way) -> Outcome:
@@ -365,8 +447,10 @@ def _threads(_process: int) -> ThreadPoolExecutor:
 # -- what came of it -----------------------------------------------------------------------------------------------------
 
 
-def _record_all(outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
+def _record_all(outcomes: Outcomes) -> None:
     """Write down what came of the tries. That a provider took a message is not forgotten while the database is away."""
+    if not outcomes:
+        return
     ends, wait = time.monotonic() + RECORD_PATIENCE, 0.2
     while True:
         try:
@@ -385,7 +469,7 @@ def _record_all(outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
             return
 
 
-def _record(outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
+def _record(outcomes: Outcomes) -> None:
     now = clock.now()
     sent = [(claim.id, outcome) for claim, outcome in outcomes if isinstance(outcome, Accepted)]
     if sent:
@@ -397,17 +481,25 @@ def _record(outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
                 _record_not_sent(row, outcome, now)
 
 
-_SENT = text(
-    """
-    UPDATE messages m
-    SET state = 'sent', sent_at = :now, ended_at = :now, claimed_at = NULL, provider = u.provider,
-        provider_id = u.provider_id, unsure_of = NULL, failure = NULL
+_IS_SENT = """UPDATE messages m
+    SET state = 'sent', sent_at = :now, ended_at = :now, claimed_at = NULL, provider = {provider},
+        provider_id = {provider_id}, unsure_of = NULL, failure = NULL"""
+_SENT = f"{_IS_SENT.format(provider=':provider', provider_id=':provider_id')} WHERE m.id = :sent AND m.state <> 'sent'"
+_ONE_SENT = text(f"{_SENT} RETURNING m.id")
+_WORDS_AND_SENT = text(f"WITH words AS ({_ITS_WORDS}) {_SENT}")
+_MANY_SENT = text(
+    f"""
+    {_IS_SENT.format(provider="u.provider", provider_id="u.provider_id")}
     FROM unnest(cast(:ids AS bigint[]), cast(:providers AS text[]), cast(:provider_ids AS text[]))
         AS u (id, provider, provider_id)
     WHERE m.id = u.id AND m.state <> 'sent'
-    RETURNING m.id, m.attempts
+    RETURNING m.id
     """
 )
+
+
+def _sent_of(message_id: int, accepted: Accepted, now: datetime) -> dict[str, Any]:
+    return {"now": now, "sent": message_id, "provider": accepted.provider, "provider_id": accepted.provider_id}
 
 
 def record_sent(sent: Sequence[tuple[int, Accepted]], now: datetime) -> list[int]:
@@ -415,9 +507,11 @@ def record_sent(sent: Sequence[tuple[int, Accepted]], now: datetime) -> list[int
 
     Answers the ids of rows that were not known to be sent before.
     """
+    if len(sent) == 1:
+        return list(db.session.scalars(_ONE_SENT, _sent_of(*sent[0], now)))
     ordered = sorted(sent, key=lambda item: item[0])
     rows = db.session.execute(
-        _SENT,
+        _MANY_SENT,
         {
             "now": now,
             "ids": [message_id for message_id, _ in ordered],

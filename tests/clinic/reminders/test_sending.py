@@ -115,12 +115,62 @@ def test_a_batch_that_breaks_as_a_whole_is_taken_row_by_row(
     assert states() == {"sent": 3}
 
 
+def test_row_by_row_asks_three_questions_a_message(
+    waiting: Any, channel: Any, count_statements: Callable[[], Any]
+) -> None:
+    """The claim, the facts, and one that keeps the words and writes down what came of the row before."""
+    ids = waiting(5)
+    with count_statements() as asked:
+        sending.send_each(ids)
+    assert states() == {"sent": 5}
+    assert len([one for one in asked if "SAVEPOINT" not in one]) == 3 * 5 + 1
+    assert len([one for one in asked if one.startswith("SAVEPOINT")]) == 5 + 1  # transactions
+
+
+def test_what_came_of_a_message_is_kept_whatever_is_wrong_with_the_next(
+    waiting: Any, channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad, last = waiting(3)
+    fill = sending.content.content_of
+    monkeypatch.setattr(sending.content, "content_of", lambda row, *more: 1 / 0 if row.id == bad else fill(row, *more))
+    sending.send_each([good, bad, last])
+    assert {row.id: row.state for row in db.session.scalars(select(Message))} == {
+        good: "sent",
+        bad: "failed",
+        last: "sent",
+    }
+
+
+def test_what_came_of_a_message_is_kept_when_the_database_goes_before_the_next(
+    waiting: Any, channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = waiting(2)
+    claim = sending._claim_one
+
+    def away(message_id: int, came: Any) -> Any:
+        if message_id == second:
+            raise OperationalError("", {}, Exception())
+        return claim(message_id, came)
+
+    monkeypatch.setattr(sending, "_claim_one", away)
+    with pytest.raises(OperationalError):
+        sending.send_each([first, second])
+    assert {row.id: row.state for row in db.session.scalars(select(Message))} == {first: "sent", second: "due"}
+
+
+def test_what_was_not_taken_is_written_down_with_the_next_claim(waiting: Any, channel: Any) -> None:
+    ids = waiting(3)
+    channel.answers = [ChannelRefused("no such address"), ChannelBusy("busy")]
+    sending.send_each(ids)
+    assert states() == {"failed": 1, "due": 1, "sent": 1}
+
+
 def test_an_old_claim_is_not_sent(waiting: Any, channel: Any) -> None:
     """The process was asleep between claim and send: the row may be another worker's by now."""
     [message_id] = waiting(1)
     claims = sending._claim_one(message_id)
     with clock.frozen(AT_FOUR + timedelta(minutes=6)):
-        sending._send_all(claims)
+        sending._record_all(sending._send_all(claims))
     assert (channel.sent, states()) == ([], {"due": 1})
     assert db.session.scalars(select(Message.attempts)).all() == [0]
 
