@@ -136,6 +136,7 @@ def _blueprints() -> list[Blueprint]:
     from clinic.reminders import hooks, signed_views, text_views
     from clinic.reminders import views as reminders
     from clinic.scheduling import views as scheduling
+    from clinic.staff import people_views as people
     from clinic.staff import views as staff
     from clinic.surveys import staff_views as staff_surveys
     from clinic.surveys import views as surveys
@@ -147,6 +148,7 @@ def _blueprints() -> list[Blueprint]:
         web.bp,
         locations.bp,
         staff.bp,
+        people.bp,
         patients.bp,
         intake.bp,
         scores.bp,

@@ -77,7 +77,7 @@ def second_step_off(email: str) -> None:
     """Switch the second step at sign-in off, for someone whose phone is lost."""
     with application():
         from clinic.audit import system
-        from clinic.staff.operations import switch_off_second_step
+        from clinic.staff.administration import switch_off_second_step
 
         switch_off_second_step(email, by=system(BY))
 
@@ -88,7 +88,7 @@ def stop_account(email: str) -> None:
     """Close the account of someone who left; what they did stays on record."""
     with application():
         from clinic.audit import system
-        from clinic.staff.operations import deactivate
+        from clinic.staff.administration import deactivate
 
         deactivate(email, by=system(BY))
 

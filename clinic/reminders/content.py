@@ -24,6 +24,7 @@ from clinic.reminders.signed import Use
 from clinic.reminders.wording import Content, Place, When, safe_place
 from clinic.scheduling import calendar_file, feeds
 from clinic.scheduling.models import PERSON, CourseState, Mode, SessionState, TreatmentSession
+from clinic.staff import password_links
 from clinic.surveys import flow
 from clinic.surveys.models import SurveyState
 
@@ -152,6 +153,12 @@ def _staff_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | No
     return None if staff is not None and staff.active and staff.morning_mail else "this person wants no such mail"
 
 
+def _staff_link_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    staff, link = facts.staff.get(row.staff_id or 0), facts.password_links.get(number_of(row))
+    is_open = link is not None and link.spent_at is None and link.ended_at is None and link.expires_at > facts.now
+    return None if is_open and staff is not None and staff.active else "this link is not wanted any more"
+
+
 _CHECKS: dict[Purpose, Callable[[Message, Addressee | None, Facts], str | None]] = {
     Purpose.FIRST_VISIT: _reminder_is_void,
     Purpose.DAY_BEFORE: _reminder_is_void,
@@ -171,6 +178,7 @@ _CHECKS: dict[Purpose, Callable[[Message, Addressee | None, Facts], str | None]]
     Purpose.ON_CALL: _call_is_void,
     Purpose.STAFF_DIGEST: _staff_is_void,
     Purpose.RECORD_OPENED: _opening_is_void,
+    Purpose.STAFF_LINK: _staff_link_is_void,
 }
 
 
@@ -194,6 +202,8 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Fact
         return Content(**common | _morning(row, facts))
     if purpose is Purpose.AUTHORIZATION_ENDING:
         return Content(**common | _authorization(row, facts))
+    if purpose is Purpose.STAFF_LINK:
+        return Content(**common | _password_link(row, facts))
     assert to is not None
     if purpose in _SINGLE_USE:
         survey = facts.surveys.get(row.survey_id or 0)
@@ -213,6 +223,8 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Fact
 
 def key_of_text(row: Message, content: Content, facts: Facts) -> str | None:
     """A text of its own for some visits of a purpose; None: the purpose's."""
+    if row.purpose == Purpose.STAFF_LINK:
+        return "staff_link_first" if facts.staff[row.staff_id or 0].password is None else None
     if row.purpose != Purpose.DAY_BEFORE:
         return None
     visit = facts.sessions[row.session_id or 0]
@@ -364,6 +376,17 @@ def _authorization(row: Message, facts: Facts) -> dict[str, Any]:
         "tz": tz,
         "count": found.sessions_approved - found.sessions_taken,
         "url": f"{facts.settings.base_url}/staff/patients/{found.patient_id}",
+    }
+
+
+def _password_link(row: Message, facts: Facts) -> dict[str, Any]:
+    """Made anew with every wording: of two mails about one wish the later one's link works."""
+    link = facts.password_links[number_of(row)]
+    token = password_links.make_token(link)
+    return {
+        "until": link.expires_at,
+        "tz": locations.clinic_tz(),
+        "url": f"{facts.settings.base_url}/staff/welcome/{token}",
     }
 
 

@@ -139,6 +139,11 @@ def link_key(request_id: int) -> str:
     return f"l:{request_id}"
 
 
+def password_link_key(link_id: int) -> str:
+    """One link by which a staff member sets a password."""
+    return f"a:{link_id}"
+
+
 def offer_key(offer_id: int) -> str:
     """One course off the waiting list."""
     return f"o:{offer_id}"
@@ -399,6 +404,16 @@ def record_opened(task_id: int, opened_at: datetime) -> Due:
         occurrence=task_key(task_id, 0),
         not_before=opened_at,
         deadline=opened_at + OPENING_TOLD_WITHIN,
+    )
+
+
+def staff_link(link_id: int, requested_at: datetime, expires_at: datetime) -> Due:
+    """At once: somebody waits to sign in."""
+    return Due(
+        purpose=Purpose.STAFF_LINK,
+        occurrence=password_link_key(link_id),
+        not_before=requested_at,
+        deadline=expires_at,
     )
 
 

@@ -20,7 +20,7 @@ from clinic.reminders.models import Message, MessageText
 from clinic.reminders.purposes import TRAITS, Purpose
 from clinic.reminders.wording import Parts, Place, When
 from clinic.scheduling.models import Authorisation, Course, Mode, SessionState, TreatmentSession
-from clinic.staff.models import StaffUser
+from clinic.staff.models import PasswordLink, StaffUser
 from clinic.surveys.models import Survey
 from clinic.tasks.models import Task
 
@@ -242,6 +242,10 @@ class Facts:
     @cached_property
     def requests(self) -> dict[int, LinkRequest]:
         return _by_id(LinkRequest, (number_of(row) for row in self.rows if row.purpose == Purpose.LINK))
+
+    @cached_property
+    def password_links(self) -> dict[int, PasswordLink]:
+        return _by_id(PasswordLink, (number_of(row) for row in self.rows if row.purpose == Purpose.STAFF_LINK))
 
     @cached_property
     def asks(self) -> dict[int, PatientAsk]:

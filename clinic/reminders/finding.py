@@ -226,6 +226,12 @@ _OPENINGS = """
             WHERE ur.user_id = u.id AND r.name = 'manager'
         )
 """
+# Links for a password that were asked for and are still good.
+_STAFF_LINKS = """
+    SELECT k.id, k.requested_at, k.expires_at, u.id AS staff_id, u.email
+    FROM staff_password_links k JOIN staff_users u ON u.id = k.user_id AND u.active
+    WHERE k.spent_at IS NULL AND k.ended_at IS NULL AND k.expires_at > :now
+"""
 _HAS_SITE = """(u.has_all_sites OR EXISTS (
         SELECT FROM staff_locations sl WHERE sl.user_id = u.id AND sl.location_id = l.id
     ))"""
@@ -275,12 +281,18 @@ def find_due(now: datetime, on_call: Sequence[str]) -> list[Found]:
     news = [*_bookings(now), *_visits_booked(now), *_changes(now), *_missed(now), *_missing(now)]
     news += _offers(now)
     staff = [*_staff(now), *_authorizations(now)]
-    return soon + news + _not_written([*_surveys(now), *_links(now), *_safety(now, on_call), *_openings(now), *staff])
+    return (
+        soon
+        + news
+        + _not_written(
+            [*_surveys(now), *_links(now), *_safety(now, on_call), *_openings(now), *_staff_links(now), *staff]
+        )
+    )
 
 
 def find_urgent(now: datetime, on_call: Sequence[str]) -> list[Found]:
     """Every message that someone waits for and that has no row yet: links that were asked for, and calls."""
-    return [*_offers(now), *_not_written([*_links(now), *_safety(now, on_call), *_openings(now)])]
+    return [*_offers(now), *_not_written([*_links(now), *_safety(now, on_call), *_openings(now), *_staff_links(now)])]
 
 
 def find_calls(now: datetime, on_call: Sequence[str]) -> list[Found]:
@@ -507,6 +519,17 @@ def _openings(now: datetime) -> Iterator[Found]:
             task_id=row.id,
             staff_id=row.staff_id,
             location_id=row.location_id,
+        )
+
+
+def _staff_links(now: datetime) -> Iterator[Found]:
+    """Mail to a colleague who sets a password."""
+    for row in _rows(_STAFF_LINKS, "requested_at", "expires_at", now=now):
+        yield Found(
+            due=due.staff_link(row.id, row.requested_at, row.expires_at),
+            channel="email",
+            recipient=row.email,
+            staff_id=row.staff_id,
         )
 
 

@@ -39,6 +39,7 @@ PURPOSE_WORDS = {
     Purpose.STAFF_DIGEST: "Mail of the morning",
     Purpose.RECORD_OPENED: "Record opened from another site",
     Purpose.AUTHORIZATION_ENDING: "Approval runs out",
+    Purpose.STAFF_LINK: "Link for a password",
 }
 CHANNEL_WORDS = {"email": "Email", "sms": "Text", "voice": "Call"}
 RECEIPT_WORDS = {

@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     STAFF_DIGEST = "staff_digest"  # to staff: what the day holds
     AUTHORIZATION_ENDING = "authorization_ending"  # to staff: a payer's approval runs out
     RECORD_OPENED = "record_opened"  # to managers: someone opened a record of another site
+    STAFF_LINK = "staff_link"  # to staff: a link by which they set a password
 
 
 class Lane(StrEnum):
@@ -72,6 +73,7 @@ TRAITS = {
     Purpose.STAFF_DIGEST: Trait(lane=Lane.BULK, keeps_quiet=False, to_staff=True),
     Purpose.RECORD_OPENED: Trait(lane=Lane.URGENT, keeps_quiet=False, to_staff=True),
     Purpose.AUTHORIZATION_ENDING: Trait(lane=Lane.BULK, keeps_quiet=False, to_staff=True),
+    Purpose.STAFF_LINK: Trait(lane=Lane.URGENT, keeps_quiet=False, to_staff=True),
 }
 NEWS = tuple(purpose for purpose, trait in TRAITS.items() if trait.is_news)
 ASKING = tuple(purpose for purpose, trait in TRAITS.items() if trait.asks)

@@ -178,8 +178,8 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def without_links(body: str) -> str:
-    """The text without what opens a patient's pages."""
-    return re.sub(r"/(l|o|r|unsubscribe)/[\w.-]+", r"/\1/…", body)
+    """The text without what opens a person's pages or account."""
+    return re.sub(r"/(l|o|r|unsubscribe|staff/welcome)/[\w.-]+", r"/\1/…", body)
 
 
 def _words() -> dict[str, Any]:

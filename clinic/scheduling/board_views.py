@@ -259,7 +259,7 @@ def move_session(session_id: int) -> Any:
         except (Conflict, Invalid) as refusal:
             if wants_json():
                 return jsonify(say=refusal.message), 409
-            return _free_times(queries.session(session_id), refusal.message), 409
+            return _free_times(queries.session(session_id), refusal.message)
         is_undo = "back" in request.args
         return done(_moved_words(session_id, is_undo=is_undo), target, "" if is_undo else undo)
     return _free_times(row)
@@ -285,6 +285,7 @@ def _moved_words(session_id: int, *, is_undo: bool) -> str:
 
 
 def _free_times(row: TreatmentSession, problem: str = "") -> Any:
+    """The page, 409 with a problem; of a session that can move nowhere its course's, with why."""
     session_id, site = row.id, locations.get(row.location_id)
     on = date_of(request.args.get("on", row.local_on.isoformat()))
     try:
@@ -306,9 +307,8 @@ def _free_times(row: TreatmentSession, problem: str = "") -> Any:
         "after": on + timedelta(days=1),
         "problem": problem,
     }
-    if request.args.get("part"):
-        return render_template("scheduling/_free_times.html", **values)
-    return render_template("scheduling/move.html", **values)
+    part = "_free_times" if request.args.get("part") else "move"
+    return render_template(f"scheduling/{part}.html", **values), 409 if problem else 200
 
 
 @bp.get("/staff/sessions/<int:session_id>/places")

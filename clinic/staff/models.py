@@ -67,12 +67,14 @@ class StaffUser(Base, UserMixin):
     """A person who works here. Email and name are the clinic's own directory, so they stay readable."""
 
     __tablename__ = "staff_users"
+    __table_args__ = (CheckConstraint("NOT (active AND closed_at IS NOT NULL)", name="closed"),)
 
     id: Mapped[SmallKey]
     email: Mapped[str] = mapped_column(String(255), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     password: Mapped[str | None] = mapped_column(String(255))
-    active: Mapped[bool]
+    active: Mapped[bool]  # may sign in; False without `closed_at`: locked for a while
+    closed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # left the clinic
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
@@ -122,6 +124,7 @@ class StaffSession(Base):
     __table_args__ = (
         CheckConstraint("created_at <= last_seen_at", name="order"),
         Index("staff_sessions_open_idx", "user_id", postgresql_where=text("ended_at IS NULL")),
+        Index("staff_sessions_last_idx", "user_id", "created_at"),
     )
 
     id: Mapped[PrimaryKey]
@@ -134,6 +137,32 @@ class StaffSession(Base):
     last_seen_at: Mapped[Instant]
     verified_at: Mapped[Instant]  # when the person last proved who they are
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class PasswordLink(Base):
+    """A link by which a staff member sets a password: the first one, or one in place of what was forgotten. Works once.
+
+    The row is the wish; the token is made when the mail leaves, and only its SHA-256 is kept.
+    """
+
+    __tablename__ = "staff_password_links"
+    __table_args__ = (
+        Index("staff_password_links_asked_idx", "requested_at"),
+        Index(
+            "staff_password_links_open_key",
+            "user_id",
+            unique=True,
+            postgresql_where=text("spent_at IS NULL AND ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[PrimaryKey]
+    user_id: Mapped[int] = mapped_column(ForeignKey("staff_users.id"))
+    requested_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    token_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
+    spent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)  # a later one took its place, or the account ended
 
 
 class SignInFailure(Base):

@@ -34,7 +34,7 @@ def create_staff_user(
 ) -> int:
     """Create a staff member and answer the id. `is_demo`: with the password that is printed on the screen. Raises Invalid, or Conflict where the email is taken."""
     with transaction():
-        user = _create_staff_user(
+        user = create_within_transaction(
             email=email,
             name=name,
             password=password,
@@ -48,11 +48,11 @@ def create_staff_user(
         return user.id
 
 
-def _create_staff_user(
+def create_within_transaction(
     *,
     email: str,
     name: str,
-    password: str,
+    password: str | None,
     roles: Iterable[str],
     location_ids: Iterable[int],
     has_all_sites: bool,
@@ -60,32 +60,33 @@ def _create_staff_user(
     is_demo: bool,
     by: Actor,
 ) -> StaffUser:
+    """`create_staff_user` as a step of another operation. No password: its owner sets it by a link."""
     email = email.strip().casefold()
     roles, skills = sorted(set(roles)), sorted(set(skills))
     known = {str(role) for role in Role} - {Role.SERVICE}
-    if "@" not in email:
-        raise Invalid("the email address has no @")
+    if "@" not in email or len(email) > 255:
+        raise Invalid("the email address has no @, or is too long")
     if not roles or not set(roles) <= known:
         raise Invalid(f"roles are {', '.join(sorted(known))}")
     if not set(skills) <= set(SKILLS):
         raise Invalid(f"skills are {', '.join(SKILLS)}")
-    if not name.strip():
-        raise Invalid("a staff member needs a name")
-    if not is_demo:
-        _check_password(password, name, email)
+    if not name.strip() or len(name.strip()) > 200 or not name.strip().isprintable():
+        raise Invalid("a staff member needs a name of one line")
+    if not is_demo and password is not None:
+        check_password(password, name, email)
     if db.session.scalar(select(StaffUser.id).where(StaffUser.email == email)):
         raise Conflict(f"{email} already has an account")
     user = StaffUser(
         email=email,
         name=name.strip(),
-        password=hash_password(password),
+        password=None if password is None else hash_password(password),
         active=True,
         fs_uniquifier=secrets.token_hex(32),
         confirmed_at=clock.now(),
         skills=skills,
         has_all_sites=has_all_sites,
     )
-    user.roles = [_role(name) for name in roles]
+    user.roles = [role_named(name) for name in roles]
     db.session.add(user)
     db.session.flush()
     db.session.add_all(
@@ -95,7 +96,8 @@ def _create_staff_user(
     return user
 
 
-def _check_password(password: str, name: str, email: str) -> None:
+def check_password(password: str, name: str, email: str) -> None:
+    """Raises Invalid with the first fault."""
     found = faults(password, (name, email))
     if found:
         raise Invalid(found[0], fields=["password"])
@@ -117,34 +119,12 @@ def set_licences(staff_id: int, states: Iterable[str], *, by: Actor) -> None:
 def set_password(email: str, password: str, *, by: Actor) -> None:
     """Set a new password and sign the person out everywhere. Raises Invalid, NotFound."""
     with transaction():
-        user = _lock(email)
-        _check_password(password, user.name, user.email)
+        user = lock_by_email(email)
+        check_password(password, user.name, user.email)
         user.password = hash_password(password)
         user.fs_uniquifier = secrets.token_hex(32)  # what every signed-in browser holds
         sessions.end_all_within_transaction(user.id, by=by)
         audit.record(user, "password_set", by=by)
-
-
-def switch_off_second_step(email: str, *, by: Actor) -> None:
-    """Let the person sign in with the password alone, until they set a second step up again. Raises NotFound."""
-    with transaction():
-        user = _lock(email)
-        user.tf_primary_method = None
-        user.tf_totp_secret = None
-        user.mf_recovery_codes = None
-        user.webauthn.clear()
-        sessions.end_all_within_transaction(user.id, by=by)
-        audit.record(user, "second_step_off", by=by)
-
-
-def deactivate(email: str, *, by: Actor) -> None:
-    """Close an account; the person is signed out everywhere. Raises NotFound."""
-    with transaction():
-        user = _lock(email)
-        user.active = False
-        user.fs_uniquifier = secrets.token_hex(32)
-        sessions.end_all_within_transaction(user.id, by=by)
-        audit.record(user, "deactivated", by=by)
 
 
 def wants_morning_mail(staff_id: int) -> bool:
@@ -168,7 +148,8 @@ def _get(staff_id: int) -> StaffUser:
     return user
 
 
-def _lock(email: str) -> StaffUser:
+def lock_by_email(email: str) -> StaffUser:
+    """The account, locked. Raises NotFound."""
     found = db.session.scalar(
         select(StaffUser).where(StaffUser.email == email.strip().casefold()).with_for_update(of=StaffUser)
     )
@@ -177,7 +158,8 @@ def _lock(email: str) -> StaffUser:
     return found
 
 
-def _role(name: str) -> StaffRole:
+def role_named(name: str) -> StaffRole:
+    """The row of a role, made where it is missing."""
     found = db.session.scalar(select(StaffRole).where(StaffRole.name == name))
     if found is None:
         found = StaffRole(name=name)

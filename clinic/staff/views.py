@@ -8,18 +8,11 @@ from flask_login import current_user
 from clinic.errors import Invalid
 from clinic.locations import queries as locations
 from clinic.staff import operations, sessions
+from clinic.staff.forms import ROLE_WORDS
 from clinic.staff.models import Role, StaffSession
 from clinic.web import access, context, visit
 from clinic.web.access import current_actor, current_staff
 
-ROLE_WORDS = {
-    Role.FRONT_DESK: "Front desk",
-    Role.OPERATOR: "Operator",
-    Role.NURSE: "Nurse",
-    Role.THERAPIST: "Therapist",
-    Role.PRESCRIBER: "Prescriber",
-    Role.MANAGER: "Manager",
-}
 METHOD_WORDS = {
     "password": "password",
     "authenticator": "app code",

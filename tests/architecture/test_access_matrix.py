@@ -25,6 +25,7 @@ NO_SUBJECT = {
     "number",
     "device_id",
     "staff_session_id",
+    "staff_id",
     "own_opening_id",
     "closure_id",
     "shift_id",

@@ -56,7 +56,7 @@ def said(key: str, language: str, channel: str, at: tuple[str, list[Place]]) -> 
     purpose, first = purpose_of(key), datetime(2026, 9, 23, 17, 50, tzinfo=UTC)
     visits = [When(first + timedelta(days=n), places[n % len(places)], is_video=n == 3) for n in range(count)]
     base = "https://harbor.example.org"
-    mails_end = purpose is not Purpose.LINK and not (purpose is Purpose.ON_CALL or purpose is Purpose.RECORD_OPENED)
+    mails_end = purpose not in (Purpose.LINK, Purpose.ON_CALL, Purpose.RECORD_OPENED, Purpose.STAFF_LINK)
     made = Content(
         purpose=purpose,
         language=language,

@@ -280,6 +280,15 @@ def test_a_drop_on_a_taken_place_says_why_and_changes_nothing(
     assert queries.session(session.id).revision == 0
 
 
+def test_a_session_that_can_move_nowhere_says_so_on_its_course(
+    desk: FlaskClient, scene: Scene, post: Callable[..., Any]
+) -> None:
+    session = one_session(scene, state=SessionState.NO_SHOW, ended_at=TEN)
+    answer = post(f"/staff/sessions/{session.id}/move", {"place": f"2026-11-24T18:00:00+00:00 {scene.device.id}"})
+    assert answer.status_code == 409
+    assert "this session is no show" in answer.text
+
+
 def test_legal_places_are_spans_of_starts(desk: FlaskClient, scene: Scene) -> None:
     session = one_session(scene)
     spans = desk.get(f"/staff/sessions/{session.id}/places?on=2026-11-24").json["places"]
