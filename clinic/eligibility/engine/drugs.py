@@ -286,7 +286,7 @@ def nearest(text: str, limit: int = 3, *, likeness: float = 62) -> tuple[str, ..
     if len(query) < 3:
         return ()
     shown = _shown()
-    rows = process.extract(query, list(shown), scorer=fuzz.ratio, score_cutoff=likeness, limit=2 * limit)
+    rows = process.extract(query, list(shown), scorer=fuzz.ratio, score_cutoff=likeness, limit=None)
     return tuple(dict.fromkeys(shown[key] for key, _, _ in rows))[:limit]
 
 
@@ -294,25 +294,26 @@ _SURE_LENGTH = 6  # a name shorter than this is one slip away from too many word
 _LONG = 9  # from here two slips may still be unmistakable
 _APART = 2  # how many slips farther off every other medicine with the same beginning must be
 _BEGINNING = 3
+_FAR = 4  # slips; what is this far off neither is meant nor is a rival
+
+
+@cache
+def _meant_by() -> dict[str, tuple[str, str | None] | None]:
+    """Plain name to the medicine, or to the product of it that never counts; None for a look-alike, never read for one."""
+    names: dict[str, tuple[str, str | None] | None] = {
+        name: (drug.id, product) for name, (drug, product) in _index().items()
+    }
+    return names | dict.fromkeys(_words().look_alikes)
 
 
 def _misspelled(written: str) -> str | None:
     """The one name of the table that the text can only be a slip of: far from every other medicine that is known."""
     from rapidfuzz.distance import DamerauLevenshtein  # only a misspelled name pays for it
 
-    if len(written) < _SURE_LENGTH - 1 or written in _words().look_alikes:
-        return None
     slips = DamerauLevenshtein.distance
-    near: list[tuple[int, str, str]] = []
-    for key, (drug, product) in _index().items():
-        away = slips(written, key, score_cutoff=4)
-        if away <= 4:
-            near.append((away, key, f"{drug.id}/{product or ''}"))
-    near += [(away, key, key) for key in _words().look_alikes if (away := slips(written, key, score_cutoff=4)) <= 4]
-    if not near:
-        return None
+    near = [(slips(written, key, score_cutoff=_FAR), key, which) for key, which in _meant_by().items()]
     away, key, which = min(near)
-    if away > (2 if len(key) >= _LONG else 1) or len(key) < _SURE_LENGTH or (which == key and key not in _index()):
+    if away > (2 if len(key) >= _LONG else 1) or len(key) < _SURE_LENGTH or which is None:
         return None
     rivals = [(far, name) for far, name, other in near if other != which and far < away + _APART]
     alike = any(far <= away or name[:_BEGINNING] == written[:_BEGINNING] for far, name in rivals)
@@ -377,7 +378,7 @@ def _hits(words: list[str]) -> tuple[list[tuple[Drug, str | None]], list[str]]:
     rest: list[str] = []
     at = 0
     while at < len(words):
-        for length in range(min(_longest_name(), len(words) - at), 0, -1):
+        for length in range(_longest_name(), 0, -1):
             hit = index.get(" ".join(words[at : at + length]))
             if hit:
                 hits.append(hit)
@@ -393,7 +394,7 @@ def known_medicine(text: str) -> Drug | None:
     """The medicine that a text names, also one whose name is near to an antidepressant's; None where unsure."""
     match = find(text)
     if match.problem == "other_medicine":
-        hit = _index().get(plain(_plain_text(text)))
+        hit = _index().get(_plain_text(text))
         return hit[0] if hit else None
     return match.drug
 
@@ -463,7 +464,7 @@ def minimum_dose(match: Match, field_name: str = "checker_default_min") -> tuple
     return drug.strict_min if field_name == "checker_strict_min" else drug.min_dose, None
 
 
-def search(prefix: str, limit: int = 8) -> list[tuple[str, tuple[str, ...], str]]:
+def search(prefix: str, limit: int) -> list[tuple[str, tuple[str, ...], str]]:
     """Type-ahead over brand and generic names: (ingredient, brands, class), beginnings before the rest."""
     query = plain(prefix)
     if len(query) < 3:
@@ -471,8 +472,7 @@ def search(prefix: str, limit: int = 8) -> list[tuple[str, tuple[str, ...], str]
     ranked = []
     for drug in table().values():
         names = [plain(name) for name in (drug.name, *drug.brands)]
-        starts = any(name.startswith(query) for name in names)
-        if starts or any(f" {query}" in f" {name}" for name in names):
-            ranked.append((not starts, drug.kind != "antidepressant", drug.name, drug))
-    ranked.sort(key=lambda row: row[:3])
-    return [(drug.name, drug.brands, drug.drug_class) for *_, drug in ranked[:limit]]
+        if any(f" {query}" in f" {name}" for name in names):
+            starts = any(name.startswith(query) for name in names)
+            ranked.append((not starts, drug.kind != "antidepressant", drug.name, drug.brands, drug.drug_class))
+    return [row[2:] for row in sorted(ranked)[:limit]]

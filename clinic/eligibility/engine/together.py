@@ -296,10 +296,10 @@ def _longest(path: list[_Part], left_out: list[tuple[float, float]], forgiven: f
     """Days of the longest run at dose, what is left out breaking it, one short gap forgiven."""
     best = 0.0
     for start in range(len(path)):
-        run, gaps = 0.0, 0
+        run, forgiven_one = 0.0, False
         for part in path[start:]:
-            if part.is_gap and run and not gaps and part.last - part.first <= forgiven * WEEK + _SAME:
-                gaps = 1
+            if part.is_gap and run and not forgiven_one and part.last - part.first <= forgiven * WEEK + _SAME:
+                forgiven_one = True
                 continue
             if not part.is_at_dose:
                 break

@@ -293,10 +293,10 @@ def _settles(finding: PathwayFinding, record: IntakeRecord) -> Change | None:
     state = _STATES.get(finding.code)
     if state is not None:
         return state(record)
-    if finding.kind == "missing" and finding.field is not None and finding.field.startswith("safety."):
-        field = finding.field.removeprefix("safety.")
-        return _safety(record, field, False, f"the answer on {field.replace('_', ' ')} is no")
-    return None
+    if finding.field is None:
+        return None  # what was answered, and lasts
+    field = finding.field.removeprefix("safety.")
+    return _safety(record, field, False, f"the answer on {field.replace('_', ' ')} is no")
 
 
 # Exclusions that one answer settles, by its path; several paths where each is a question of its own.
@@ -386,9 +386,8 @@ def _severity(record: IntakeRecord, wanted: dict[str, Any]) -> Wanted:
     if not minimums:
         if wanted.get("level") is None:
             return ()
-        before = record.episode.severity if record.episode else None
         after = "severe_without_psychosis"
-        return (Change("episode.severity", before, after, "the episode is severe", after),)
+        return (Change("episode.severity", None, after, "the episode is severe", after),)
     if "phq9" in minimums and record.phq9 is None:
         least = int(minimums["phq9"])
         answers = [3] * (least // 3) + [least % 3] * (least % 3 > 0)

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from clinic.eligibility.engine import drugs
@@ -47,6 +49,8 @@ def test_a_name_is_found_as_people_write_it(text, ingredient):
         "Lustral",
         "lithium orotate",
         "not Zoloft",
+        "Luvoxx",  # too short a name to be sure of one slip
+        "Sellexa",  # two slips in a short name
     ],
 )
 def test_an_uncertain_name_is_never_guessed(text):
@@ -64,6 +68,10 @@ def test_an_uncertain_name_is_never_guessed(text):
         ("Wellbutin XL", "bupropion", "Wellbutrin (bupropion)"),
         ("imipramin", "imipramine", "imipramine"),
         ("trimipramin", "trimipramine", "trimipramine"),
+        ("Celaxa", "citalopram", "Celexa (citalopram)"),
+        ("buprapian", "bupropion", "bupropion"),
+        ("exapro", "escitalopram", "Lexapro (escitalopram)"),
+        ("fluoxeine", "fluoxetine", "fluoxetine"),
     ],
 )
 def test_one_unmistakable_slip_is_read_and_said(text, ingredient, read_as):
@@ -86,6 +94,10 @@ def test_a_spanish_name_is_a_name_and_no_slip(text):
         ("Effexor 37,5mg", 37.5),
         ("Emsam 6 mg/24h patch", 6),
         ("sertraline 2 x 50 mg", None),
+        ("Abilify 0,5 mg", 0.5),
+        ("lithium 2000 mg", 2000),
+        ("lithium 2001 mg", None),
+        ("sertraline 0 mg", None),
         ("sertraline", None),
     ],
 )
@@ -94,7 +106,15 @@ def test_the_one_strength_in_a_text_is_found(text, strength):
 
 
 @pytest.mark.parametrize(
-    ("text", "purpose"), [("trazodone for sleep", "sleep"), ("Wellbutrin for smoking", "smoking"), ("Zoloft", None)]
+    ("text", "purpose"),
+    [
+        ("trazodone for sleep", "sleep"),
+        ("Wellbutrin for smoking", "smoking"),
+        ("Zoloft", None),
+        ("Zoloft for depression", None),
+        ("trazodone for sleep and pain", None),
+        ("amitriptyline pain migraine", "pain"),
+    ],
 )
 def test_a_purpose_in_the_text_is_found(text, purpose):
     assert drugs.find(text).purpose == purpose
@@ -127,6 +147,52 @@ def test_selegiline_needs_its_form():
     assert drugs.identify("selegiline", "tablet").product == "oral selegiline"
 
 
+def test_selegiline_as_it_is_found_keeps_its_words_and_offers_both_forms():
+    patch, swallowed, neither = (drugs.find(f"selegiline{form}") for form in (" patch", " capsule", " 6 mg"))
+    assert (patch.drug.id, patch.product, patch.words) == ("selegiline_transdermal", None, {"selegiline", "patch"})
+    assert (swallowed.drug, swallowed.product) == (patch.drug, "oral selegiline")
+    assert swallowed.words == {"selegiline", "capsule"}
+    assert (neither.drug, neither.problem, neither.words) == (None, "form_unclear", {"selegiline"})
+    assert neither.suggestions == ("selegiline transdermal", "oral selegiline")
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("Zoloft 50 mg", "sertraline"),
+        ("tramadol 50 mg", "tramadol"),
+        ("CELEBREX", "celecoxib"),
+        ("Lovenox", None),
+        ("Zoloft or Celexa", None),
+        ("Qwertzu", None),
+    ],
+)
+def test_a_medicine_beside_ours_is_known_where_a_history_would_ask(text, known):
+    found = drugs.known_medicine(text)
+    assert (found.id if found else None) == known
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("em", ()),
+        ("emm", ("Emsam (selegiline transdermal)",)),
+        ("bupropi", ("bupropion", "buspirone")),
+        ("clomiprami", ("clomipramine", "citalopram", "imipramine")),  # a fourth would be near enough
+        ("Zolo XR", ("Zoloft (sertraline)",)),
+        ("carbonate", ("Parnate (tranylcypromine)",)),  # nothing but a salt
+        ("tablets", ()),
+    ],
+)
+def test_the_nearest_names_are_at_most_three_and_near_enough(text, near):
+    assert drugs.nearest(text) == near
+
+
+def test_the_forms_of_one_name_take_no_place_among_the_nearest():
+    near = ("esketamine nasal", "ketamine", "sertraline")
+    assert drugs.nearest("esketamine nas", likeness=50) == near
+
+
 @pytest.mark.parametrize(
     ("text", "least"),
     [("Paxil CR", 25), ("Paxil", 20), ("Aplenzin", 348), ("venlafaxine besylate ER", 112.5), ("Effexor XR", 75)],
@@ -144,17 +210,17 @@ def test_prozac_weekly_counts_by_its_weekly_dose(run, make_trial):
     [("pro", "fluoxetine"), ("zol", "sertraline"), ("lex", "escitalopram"), ("wel", "bupropion")],
 )
 def test_three_letters_find_brand_or_generic(typed, ingredient):
-    assert drugs.search(typed)[0][0] == ingredient
+    assert drugs.search(typed, 8)[0][0] == ingredient
 
 
 def test_two_letters_find_nothing_and_no_more_than_the_limit_is_shown():
-    assert drugs.search("pr") == []
-    assert len(drugs.search("ine", limit=4)) <= 4
+    assert drugs.search("pr", 8) == []
+    assert len(drugs.search("des", 2)) == 2
 
 
 def test_only_what_holds_the_letters_is_offered():
-    assert drugs.search("qqq") == []
-    assert {name for name, *_ in drugs.search("zol")} == {"sertraline"}
+    assert drugs.search("qqq", 8) == []
+    assert {name for name, *_ in drugs.search("zol", 8)} == {"sertraline"}
 
 
 def test_three_slips_are_no_name():
@@ -162,8 +228,22 @@ def test_three_slips_are_no_name():
     assert drugs.find("lefomilnasiprann").drug is None
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("flu", ["fluoxetine", "fluvoxamine", "olanzapine-fluoxetine"]),
+        ("tra", ["tranylcypromine", "trazodone", "selegiline transdermal"]),
+        ("met", ["methylphenidate", "L-methylfolate", "l methylfolate"]),  # none an antidepressant
+        ("ser", ["nefazodone", "sertraline", "quetiapine extended-release"]),
+    ],
+)
+def test_what_begins_so_is_offered_first_then_antidepressants_then_by_name(typed, offered):
+    assert [name for name, *_ in drugs.search(typed, 8)] == offered
+    assert [name for name, *_ in drugs.search(typed, 2)] == offered[:2]
+
+
 def test_bupropion_is_no_ssri():
-    name, brands, drug_class = drugs.search("wellb")[0]
+    name, brands, drug_class = drugs.search("wellb", 8)[0]
     assert (name, drug_class) == ("bupropion", "ndri")
     assert "Wellbutrin" in brands
 
@@ -184,3 +264,110 @@ def test_every_name_of_the_table_is_assessed_with_its_sources(run, make_trial):
 def test_agents_that_share_a_row_are_found_by_their_own_names():
     assert drugs.find("modafinil").drug.id == "modafinil"
     assert all(key == drug.id for key, drug in drugs.table().items())
+
+
+# How a row of the table is read
+
+ROW = {
+    "id": "xine",
+    "generic_name": "xine (oral)",
+    "brand_names": ["Xin", "Xino (discontinued)"],
+    "drug_class": "snri",
+    "payer_class": "atypical",
+    "counts_as_standard_trial": True,
+    "checker_default_min": 20,
+    "checker_strict_min": 40,
+    "label_usual_max": 60,
+    "dose_unit": "mg_per_24_hours_patch",
+    "never_counts_when": "used for sleep",
+    "why_not_counted": "said nowhere of what counts",
+    "notes": "a note",
+    "dose_verified": "seen",
+    "dose_confidence": "high",
+    "src": ["a", "b"],
+    "tms_flag": True,
+    "formulations": [
+        {"form": "capsule", "min": 20},
+        {"form": "besylate_er_tablet"},
+        {"form": "controlled_release", "min": 25, "unit": "mg_per_day"},
+        {"form": "weekly_delayed_release", "min": 84, "unit": "mg_per_week"},
+    ],
+}
+SHORT = {
+    key: ROW[key]
+    for key in ("id", "brand_names", "drug_class", "payer_class", "dose_verified", "dose_confidence", "src")
+}
+
+
+def test_every_field_of_a_row_is_read():
+    assert asdict(drugs._antidepressant(ROW)) == {
+        "id": "xine",
+        "name": "xine",
+        "brands": ("Xin", "Xino"),
+        "kind": "antidepressant",
+        "drug_class": "snri",
+        "payer_class": "atypical",
+        "min_dose": 20,
+        "strict_min": 40,
+        "usual_max": 60,
+        "dose_unit": "mg_per_24_hours_patch",
+        "why_not_counted": None,
+        "never_counts_when": "used for sleep",
+        "verified": "seen",
+        "confidence": "high",
+        "src": ("a", "b"),
+        "tms_flag": True,
+        "adequate_weeks": None,
+        "augmentation_class": None,
+        "formulations": (
+            {"form": "controlled_release", "min_dose": 25, "words": {"cr"}},
+            {"form": "weekly_delayed_release", "min_dose": 12, "words": {"weekly"}},
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [({"why_not_counted": "a herb", "notes": "x"}, "a herb"), ({"notes": "pain only"}, "pain only"), ({}, None)],
+)
+def test_a_row_that_never_counts_has_no_doses_and_says_why(said, why):
+    row = SHORT | {"generic_name": "xine", "counts_as_standard_trial": False, "tms_flag": False} | said
+    drug = drugs._antidepressant(row)
+    assert (drug.kind, drug.why_not_counted, drug.dose_unit) == ("not_counted", why, "mg_per_day")
+    assert (drug.min_dose, drug.strict_min, drug.usual_max, drug.never_counts_when) == (None,) * 4
+    assert (drug.tms_flag, drug.formulations) == (False, ())
+
+
+def test_every_field_of_an_agent_is_read():
+    row = {"brand_names": ["Ag"], "augmentation_class": "lithium", "min_dose": 2, "max_dose": 9, "verified": "seen"}
+    row |= {"dose_unit": "mcg_per_day", "confidence": "low", "src": ["a"], "adequate_weeks_default": 4}
+    agent = asdict(drugs._agent(row, "key", "name"))
+    assert agent == {
+        "id": "key",
+        "name": "name",
+        "brands": ("Ag",),
+        "kind": "augmentation",
+        "drug_class": "lithium",
+        "payer_class": "not_a_standard_trial",
+        "min_dose": 2,
+        "strict_min": None,
+        "usual_max": 9,
+        "dose_unit": "mcg_per_day",
+        "why_not_counted": "an augmenting agent, not a trial of its own",
+        "never_counts_when": None,
+        "verified": "seen",
+        "confidence": "low",
+        "src": ("a",),
+        "tms_flag": False,
+        "adequate_weeks": 4,
+        "augmentation_class": "lithium",
+        "formulations": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("St. John's  wort", "st johns wort"), ("BUPROPI\u00d3N", "bupropion"), ("\u2122Zoloft\u00ae!", "tmzoloft")],
+)
+def test_a_name_is_compared_in_plain_letters(written, read):
+    assert drugs.plain(written) == read

@@ -23,6 +23,35 @@ def test_options_are_named_in_the_order_of_the_alphabet_and_only_after_a_verdict
     assert "discuss_options" not in steps(run(age=17))
 
 
+AFTER = {
+    1: ["Structured psychotherapy added (CBT, DBT, IPT)", "Switching to another class", "optimise dose and time"],
+    2: [
+        "Augmentation of the current antidepressant",
+        "Esketamine nasal spray",
+        "Structured psychotherapy added (CBT, DBT, IPT)",
+        "Switching to another class",
+        "Transcranial magnetic stimulation",
+    ],
+    3: [
+        "Augmentation of the current antidepressant",
+        "Electroconvulsive therapy",
+        "Esketamine nasal spray",
+        "IV racemic ketamine (off-label)",
+        "Transcranial magnetic stimulation",
+        "specialist second opinion",
+    ],
+}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
+def test_what_is_offered_after_so_many_adequate_trials(run, make_trial, count):
+    drugs = {"sertraline": 100, "venlafaxine": 150, "bupropion": 300, "mirtazapine": 30}
+    rows = [make_trial(name, dose_mg_per_day=dose) for name, dose in drugs.items()]
+    offers = [step.text for step in run(trials=rows[:count]).next_steps if step.code == "discuss_options"]
+    listed = AFTER.get(min(count, 3))
+    assert offers == ([f"Options to talk about after {count} adequate trials: {'; '.join(listed)}."] if listed else [])
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -123,6 +152,40 @@ def test_a_rule_set_may_count_each_medicine_of_a_combination(make_record, make_t
     case = case_of(record, apart)
     found = trd(record, case.trials, case.known, apart)
     assert (found.adequate, found.combinations) == (2, ())
+
+
+ASKED = [
+    ("age", "How old is the person?"),
+    ("episode.psychotic_features", "Any voices or fixed frightening beliefs now?"),
+    ("episode.current_mania", "Unusually high mood with little sleep now?"),
+    ("mdq_positive", "What is the result of the mood disorder questionnaire?"),
+    ("audit_c", "What is the AUDIT-C score?"),
+    ("cssrs", "What are the answers to the suicide screener?"),
+]
+
+
+def test_what_is_known_is_not_asked(run):
+    assert run().ask == ()
+
+
+@pytest.mark.parametrize(("field", "question"), ASKED)
+def test_what_is_not_known_and_could_change_a_verdict_is_asked(run, make_record, field, question):
+    head, _, tail = field.partition(".")
+    changes = {head: make_record()["episode"] | {tail: None} if tail else None}
+    assert [(each.field, each.question) for each in run(**changes).ask] == [(field, question)]
+
+
+def test_what_lies_in_a_part_that_is_missing_is_asked(run):
+    asked = [each.field for each in run(episode=None).ask]
+    assert asked == ["episode.diagnosis", "episode.psychotic_features", "episode.current_mania"]
+
+
+def test_only_what_can_still_change_a_treatment_is_asked_for_it(run, make_record):
+    answers = {"metal_in_head": True, "seizure_history": None, "stroke_or_brain_lesion": None}
+    asks = run(safety=make_record()["safety"] | answers).ask
+    assert [(each.field, each.because) for each in asks] == [
+        ("safety.stroke_or_brain_lesion", "It matters for esketamine and IV ketamine.")
+    ]
 
 
 def test_the_sex_is_asked_where_the_cut_off_of_audit_c_hangs_on_it(run):

@@ -137,6 +137,7 @@ def test_an_episode_within_the_window_places_its_trials(ask, make_trial, make_re
     [
         ({"episode_window": "last_5_years"}, "2021-11-20", "2021-11-19"),
         ({"episode_window": "lifetime", "lookback_years": 2}, "2024-11-20", "2024-11-19"),
+        ({"episode_window": "lifetime", "lookback_years": 4}, "2022-11-20", "2022-11-19"),  # 1,461 days: whole ones
         ({"episode_window": "last_12_months", "lookback_years": 2}, "2024-11-20", "2024-11-19"),
     ],
 )
@@ -146,6 +147,19 @@ def test_a_window_in_years_ends_on_a_day(ask, make_trial, criteria, last, gone):
         return ask("failed_trials", ONE | criteria, trials=[row])[0]
 
     assert (status(last), status(gone)) == ("met", "unmet")
+
+
+@pytest.mark.parametrize(("stopped", "status"), [("2022-11-20", "met"), ("2022-11", "unknown"), ("2022-10", "unmet")])
+def test_a_month_around_the_first_day_of_a_window_is_open(ask, make_trial, stopped, status):
+    criteria = ONE | {"episode_window": "lifetime", "lookback_years": 4}
+    assert ask("failed_trials", criteria, trials=[make_trial(stopped_on=stopped)])[0] == status
+
+
+@pytest.mark.parametrize(("weeks", "status"), [(1461, "met"), (1462, "unknown")])  # 28 years are 10,227 days
+def test_an_episode_that_began_on_the_first_day_of_a_window_is_in_it(ask, make_trial, make_record, weeks, status):
+    criteria = ONE | {"episode_window": "current_episode", "lookback_years": 28}
+    episode = make_record()["episode"] | {"onset_weeks_ago": weeks}
+    assert ask("failed_trials", criteria, trials=[make_trial()], episode=episode)[0] == status
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ def refusal(document):
     with pytest.raises(ValidationError) as caught:
         IntakeRecord.model_validate(document)
     (row,) = caught.value.errors()
+    assert row["type"] == "record"
     return row["msg"]
 
 

@@ -201,6 +201,39 @@ def test_one_of_two_was_adequate_alone_before_or_after(run, make_trial, second, 
     assert result.trd.adequate == (1 if once else 2)
 
 
+SAME_DAYS, LATER = ("2026-01-01", "2026-02-26"), ("2026-05-01", "2026-06-26")
+
+
+@pytest.mark.parametrize(
+    ("rows", "pairs"),
+    [
+        ([("sertraline", SAME_DAYS), ("Zoloft", SAME_DAYS), ("venlafaxine", SAME_DAYS)], [[0, 2], [1, 2]]),
+        ([("sertraline", SAME_DAYS), ("bupropion", LATER), ("venlafaxine", SAME_DAYS)], [[0, 2]]),
+        ([("sertraline", SAME_DAYS), ("venlafaxine", SAME_DAYS), ("bupropion", SAME_DAYS)], [[0, 1], [0, 2], [1, 2]]),
+        ([("sertraline", SAME_DAYS), ("Zoloft", SAME_DAYS)], []),
+    ],
+)
+def test_every_two_medicines_taken_together_are_a_pair(run, make_trial, rows, pairs):
+    found = run(trials=[dated(make_trial, drug, *days, 8, dose_mg_per_day=300) for drug, days in rows])
+    assert [each["trials"] for each in found.to_json()["combinations"]] == pairs
+
+
+@pytest.mark.parametrize(
+    ("dates", "is_pair"),
+    [
+        ({"started_on": "2026-09-25", "stopped_on": "2026-11-20"}, True),
+        ({"started_on": "2026-09-25"}, True),
+        ({"stopped_on": "2026-11-20"}, True),
+        ({}, False),
+        ({"stopped_reason": "ongoing"}, False),  # weeks alone put nobody beside anything
+    ],
+)
+def test_a_pair_needs_a_date_of_each(run, make_trial, dates, is_pair):
+    one = dated(make_trial, "sertraline", "2026-09-25", "2026-11-20", 8)
+    other = make_trial("venlafaxine", **({"dose_mg_per_day": 150, "weeks": 8} | dates))
+    assert bool(run(trials=[one, other]).to_json()["combinations"]) is is_pair
+
+
 def test_as_many_count_as_were_never_taken_together(run, make_trial):
     early, late = ("2026-01-01", "2026-02-26"), ("2026-03-01", "2026-04-26")
     pair = [
@@ -233,6 +266,7 @@ def part(first, last, *, at=True, gap=False):
     [
         ([part(0, 8)], [], 8),
         ([part(0, 4), part(4, 5, at=False, gap=True), part(5, 9)], [], 8),  # a week off is forgiven
+        ([part(0, 4), part(4, 6, at=False, gap=True), part(6, 10)], [], 8),  # and so are two
         ([part(0, 4), part(4, 7, at=False, gap=True), part(7, 11)], [], 4),  # three weeks are not
         ([part(0, 3), part(3, 4, at=False, gap=True), part(4, 7), part(7, 8, at=False, gap=True), part(8, 13)], [], 8),
         ([part(0, 4), part(4, 5, at=False), part(5, 10)], [], 5),  # below the dose is no gap
@@ -242,6 +276,8 @@ def part(first, last, *, at=True, gap=False):
         ([part(0, 8)], [(14, 21)], 5),  # in the middle: the longer side
         ([part(0, 8)], [(35, 42)], 5),
         ([part(0, 8)], [(56, 70)], 8),  # after it
+        ([part(0, 8)], [(70, 84)], 8),  # long after it
+        ([part(0, 2), part(2, 6)], [(14, 14)], 6),  # no day at all
         ([part(2, 8)], [(0, 14)], 6),  # before it
         ([part(0, 8)], [(28, 35), (7, 14)], 3),  # in any order
         ([part(0, 8)], [(0, 56)], 0),

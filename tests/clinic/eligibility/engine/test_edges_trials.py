@@ -105,7 +105,37 @@ def whys(run, trial, **record):
             "Adherence in doubt: 2 doses missed a week.",
             {},
         ),
+        (
+            {"drug": "Emsam", "dose_mg_per_day": 3},
+            "inadequate_dose",
+            (
+                "3 mg per 24 h is 3 mg below the least adequate dose of 6 mg per 24 h. "
+                "Never counts: oral selegiline 5-10 mg (Eldepryl, Zelapar) for Parkinson disease."
+            ),
+            {"shortfall_mg": 3, "minimum_mg": 6},
+        ),
+        (
+            {"drug": "Paxil CR", "dose_mg_per_day": 12.5},
+            "inadequate_dose",
+            (
+                "12.5 mg per day is 12.5 mg below the least adequate dose of 25 mg per day "
+                "in the form controlled release. Never counts: Brisdelle 7.5 mg (vasomotor symptoms)."
+            ),
+            {"shortfall_mg": 12.5, "minimum_mg": 25},
+        ),
         # What could still change the verdict
+        (
+            {"drug": "Emsam", "dose_mg_per_day": None},
+            "missing",
+            "The dose is not known; at least 6 mg per 24 h counts.",
+            {"field": "dose_mg_per_day"},
+        ),
+        (
+            {"drug": "Emsam", "dose_mg_per_day": [3, 9]},
+            "uncertain",
+            "The dose, 3 to 9 mg per 24 h, may be below or at 6 mg per 24 h.",
+            {"field": "dose_mg_per_day"},
+        ),
         (
             {"dose_mg_per_day": None},
             "missing",

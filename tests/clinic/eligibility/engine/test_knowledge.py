@@ -132,6 +132,51 @@ def test_what_is_not_in_the_catalogue_has_no_hash(entry):
         knowledge.content_hash(*entry)
 
 
+@pytest.mark.parametrize(
+    ("payer", "names"),
+    [
+        ("Own Plan", ["Own Plan"]),
+        ("Own Plan (North)", ["Own Plan (North)", "Own Plan"]),
+        ("North / South / (closed)", ["North / South / (closed)", "North / South /", "North", "South"]),
+        ("(none)", ["(none)"]),
+    ],
+)
+def test_a_payer_is_looked_for_under_each_of_its_names(own, payer, names):
+    write(own, "own_plan", OWN.format(id="own_plan", trials=2).replace("Clinic's Own Plan", payer))
+    assert knowledge.use_folder(own) == []
+    assert knowledge.payer_names("own_plan") == names
+
+
+def test_a_row_of_the_index_in_full():
+    row = next(row for row in knowledge.policies_index() if row["id"] == "blue_shield_ca_2020")
+    table = knowledge.policy("blue_shield_ca_2020")
+    payer = "Blue Shield of California (2020 text, example of a strict older policy)"
+    assert row == {
+        "id": "blue_shield_ca_2020",
+        "name": payer,
+        "version": "1.0",
+        "treatment": "tms",
+        "policy_number": "2.01.50",
+        "effective": "2020-12-01",
+        "payer_names": [payer, "Blue Shield of California"],
+        "confidence": table["confidence"],
+        "verified": table["verified"],
+        "currency": "historic",
+        "sources": [{"id": name} | table["sources"][name] for name in table["src"]],
+        "own": False,
+        "content_hash": knowledge.content_hash("policy", "blue_shield_ca_2020"),
+    }
+    assert row["verified"]
+    assert row["sources"]
+
+
+def test_a_policy_of_the_clinic_may_name_no_source(own):
+    write(own, "own_plan", OWN.format(id="own_plan", trials=2))
+    knowledge.use_folder(own)
+    row = next(row for row in knowledge.policies_index() if row["own"])
+    assert (row["sources"], row["currency"], row["effective"], row["policy_number"]) == ([], None, None, None)
+
+
 def test_the_index_of_policies_tells_what_a_list_shows():
     rows = knowledge.policies_index()
     assert [row["id"] for row in rows] == list(knowledge.policy_ids())
