@@ -23,6 +23,7 @@ from clinic.eligibility.engine import drugs
         ("trazodone 50mg at night", "trazodone"),
         ("Emsam 6 mg/24h patch", "selegiline_transdermal"),
         ("selegiline transdermal", "selegiline_transdermal"),
+        ("the St. John's wort", "not_ad_st_johns_wort"),
     ],
 )
 def test_a_name_is_found_as_people_write_it(text, ingredient):
@@ -191,6 +192,7 @@ def test_the_nearest_names_are_at_most_three_and_near_enough(text, near):
 def test_the_forms_of_one_name_take_no_place_among_the_nearest():
     near = ("esketamine nasal", "ketamine", "sertraline")
     assert drugs.nearest("esketamine nas", likeness=50) == near
+    assert drugs.nearest("st johns wo tablets", likeness=90) == ("st johns wort",)
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,12 @@ def whys(run, trial, **record):
             "Not known whether it was in the current episode.",
             {"field": "in_current_episode"},
         ),
+        (
+            {"in_current_episode": None, "weeks_well_after": [6, 10]},
+            "missing",
+            "Not known whether it was in the current episode.",
+            {"field": "in_current_episode"},
+        ),
         ({"purpose": None}, "missing", "Not known what it was taken for.", {"field": "purpose"}),
         (
             {"drug": "trazodone for sleep", "dose_mg_per_day": 300},
@@ -501,6 +507,23 @@ def facts_of(trial, **record):
 )
 def test_the_weeks_in_all_by_the_dates(dates, weeks):
     assert facts_of({"drug": "sertraline", **dates}).all_weeks == pytest.approx(weeks)
+
+
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ({"weeks": 7.5, "weeks_at_dose": 8}, Span(8, 8)),  # half a week apart: as it is stated
+        ({"weeks": 7.4, "weeks_at_dose": 8}, Span(7.4, 8)),  # more: nobody knows which of the two is wrong
+        ({"weeks": 8, "weeks_at_dose": 8}, Span(8, 8)),
+        ({"weeks": 6, "weeks_at_dose": [4, 8]}, Span(4, 6)),
+        ({"weeks": [6, 7], "weeks_at_dose": [4, 8]}, Span(4, 7)),
+        ({"weeks": 5, "weeks_at_dose": None}, Span(0, 5)),
+        ({"started_on": "2026-03-01", "stopped_on": "2026-02-01", "weeks_at_dose": 8}, Span(0, 8)),  # ends first
+        ({"started_on": "2026-03-01", "stopped_on": "2026-02-01", "weeks_at_dose": 0.5}, Span(0.5, 0.5)),
+    ],
+)
+def test_the_weeks_at_dose_beside_the_weeks_in_all(said, held):
+    assert facts_of({"drug": "sertraline", **said}).at_dose == held
 
 
 def test_without_a_day_of_the_record_a_running_trial_has_no_length():
