@@ -16,13 +16,15 @@ from clinic.intake.views import CLINICAL, FILE_KINDS, LAST_STEP, guard, mine, op
 from clinic.patients import chart
 from clinic.patients import operations as patient_operations
 from clinic.patients import queries as patients
+from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
 from clinic.web import access, context
-from clinic.web.access import current_actor, current_staff
+from clinic.web.access import current_actor, current_patient, current_staff
 from clinic.web.limits import limiter
 
 MAX_BODY = 25 * MEGABYTE  # of one send: two files of the largest size, and the form around them
 LONGEST_NAME_SHOWN = 60
+HOME_ORDER = 87  # on the patient's home: among what always stands there
 RECORD_ORDER = 30  # on the staff's record: below the form
 
 bp = Blueprint("intake_files", __name__, template_folder="templates")
@@ -43,7 +45,7 @@ def kind_words() -> dict[str, str]:
 @bp.url_value_preprocessor
 def allow_files(endpoint: str | None, _values: dict[str, Any] | None) -> None:
     """Only the page that takes files reads more than a form's worth; set before anything reads the body."""
-    if endpoint in ("intake_files.files", "intake_files.listed") and request.method == "POST":
+    if endpoint in ("intake_files.files", "intake_files.papers", "intake_files.listed") and request.method == "POST":
         request.max_content_length = MAX_BODY
 
 
@@ -55,6 +57,9 @@ def too_large(_error: RequestEntityTooLarge) -> Any:
         return jsonify(errors=[_too_big(_("This file"), size)]), 413
     if request.endpoint == "intake_files.listed":
         flash(_too_big("This file", size), "error")
+        return redirect(request.path)
+    if request.endpoint == "intake_files.papers":
+        flash(_too_big(_("This file"), size), "error")
         return redirect(request.path)
     return redirect(url_for(".files", big=size, **_where()))
 
@@ -168,6 +173,51 @@ def restore(attachment_id: int) -> Any:
     return redirect(url_for(".files", **_where()))
 
 
+# -- the patient's own pages ------------------------------------------------------------------------------------------
+
+
+@bp.route("/me/papers", methods=["GET", "POST"])
+@access.patient(LinkPurpose.SIGN_IN)
+@limiter.limit("120 per hour", methods=["POST"])
+def papers() -> Any:
+    """Papers after the form was sent: those that the person added, and one more."""
+    patient_id = current_patient().patient_id
+    assert patient_id is not None
+    errors: list[str] = []
+    if request.method == "POST":
+        chosen = [file for file in request.files.getlist("file") if file.filename]
+        errors = [problem for file in chosen if (problem := _add(file, patient_id=patient_id))]
+        if not chosen:
+            errors = [_("Choose a file or take a photo first.")]
+        if not errors:
+            flash(_("Added. Thank you."))
+        if _wants_json():
+            return jsonify(errors=errors, url=url_for(".papers")), 422 if errors else 200
+        if not errors:
+            return redirect(url_for(".papers"))
+    page = render_template(
+        "intake/my_papers.html",
+        files=[file for file in attachments.of_patient(patient_id) if file.added_by is None],
+        has_room=attachments.count_of(patient_id) < MAX_FILES,
+        kinds=list(kind_words().items()),
+        kind_words=kind_words(),
+        kind=request.form.get("kind") or AttachmentKind.PHARMACY_LIST,
+        errors=errors,
+        accept=",".join((*filetypes.ENDINGS.values(), *filetypes.ENDINGS)),
+        max_size=MAX_SIZE,
+        max_files=MAX_FILES,
+        tabs=chart.tabs(""),
+    )
+    return page, 422 if errors else 200
+
+
+def home_section(patient_id: int) -> Markup | None:
+    """On the patient's home: the way to their papers, once a form was sent."""
+    if queries.newest_of(patient_id) is None:
+        return None
+    return context.rendered("intake/home_papers.html")
+
+
 # -- staff ----------------------------------------------------------------------------------------------------------
 
 STAFF_KINDS = {
@@ -241,4 +291,5 @@ def record_section(patient_id: int) -> Markup | None:
     )
 
 
+chart.add_home(HOME_ORDER, home_section)
 chart.add_section(RECORD_ORDER, record_section)

@@ -133,6 +133,10 @@ def _missing_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | 
     return None if is_open else "nothing is open any more"
 
 
+def _papers_are_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
+    return None if number_of(row) in facts.lacking else "no paper is missing any more"
+
+
 def _link_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | None:
     return None if number_of(row) in facts.requests else "nobody asked"
 
@@ -174,6 +178,7 @@ _CHECKS: dict[Purpose, Callable[[Message, Addressee | None, Facts], str | None]]
     Purpose.SURVEY_DUE: _survey_is_void,
     Purpose.SURVEY_OVERDUE: _survey_is_void,
     Purpose.ANSWERS_MISSING: _missing_is_void,
+    Purpose.DOCUMENTS_MISSING: _papers_are_void,
     Purpose.LINK: _link_is_void,
     Purpose.ON_CALL: _call_is_void,
     Purpose.STAFF_DIGEST: _staff_is_void,
@@ -211,6 +216,8 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Fact
         return Content(**common, url=f"{base}/l/{_SINGLE_USE[purpose](row, to, facts)}", minutes=minutes)
     if purpose is Purpose.FREED_SLOT:
         return Content(**common | _offer(row, facts))
+    if purpose is Purpose.DOCUMENTS_MISSING:
+        return Content(**common, url=f"{base}/me/papers")
     visits = _visits(row, purpose, facts)
     token = signed.sign(Use.VISIT, row.id, facts.settings.secret_keys)
     return Content(

@@ -164,6 +164,11 @@ def intake_key(intake_id: int) -> str:
     return f"i:{intake_id}"
 
 
+def papers_key(assessment_id: int) -> str:
+    """The papers that an assessment still lacks."""
+    return f"p:{assessment_id}"
+
+
 def day_key(day: date) -> str:
     """One day of the clinic."""
     return f"d:{day.isoformat()}"
@@ -305,11 +310,20 @@ def missed(session_id: int, starts_at: datetime, missed_at: datetime, tz: str, n
 
 def answers_missing(key: str, waits_since: datetime, tz: str, now: datetime) -> Due | None:
     """Once, two days after the questions were sent or the form was left, out of quiet hours."""
+    return _missing(Purpose.ANSWERS_MISSING, key, waits_since, tz, now)
+
+
+def documents_missing(key: str, waits_since: datetime, tz: str, now: datetime) -> Due | None:
+    """Once an assessment, two days after the first paper was found missing, out of quiet hours."""
+    return _missing(Purpose.DOCUMENTS_MISSING, key, waits_since, tz, now)
+
+
+def _missing(purpose: Purpose, key: str, waits_since: datetime, tz: str, now: datetime) -> Due | None:
     opens = after_quiet(waits_since + MISSING_AFTER, tz)
     ends = opens + MISSING_LASTS
     if not opens <= now < ends:
         return None
-    return Due(purpose=Purpose.ANSWERS_MISSING, occurrence=key, not_before=opens, deadline=ends)
+    return Due(purpose=purpose, occurrence=key, not_before=opens, deadline=ends)
 
 
 def freed_slot(key: str, expires_at: datetime, tz: str, now: datetime) -> Due | None:

@@ -16,6 +16,7 @@ from clinic.db import db
 from clinic.eligibility.models import PatientAsk
 from clinic.intake.models import Intake
 from clinic.patients.models import Channel, LinkRequest
+from clinic.reminders.finding import PAPERS_MISSING
 from clinic.reminders.models import Message, MessageText
 from clinic.reminders.purposes import TRAITS, Purpose
 from clinic.reminders.wording import Parts, Place, When
@@ -28,6 +29,11 @@ UPCOMING = (SessionState.BOOKED, SessionState.CONFIRMED)
 TOOK_OR_TAKES_PLACE = (*UPCOMING, SessionState.ARRIVED, SessionState.COMPLETED)
 ABOUT_ALL_VISITS = (Purpose.COURSE_BOOKED, Purpose.WEEKLY_DIGEST)
 LONGEST_WAIT = timedelta(days=5)  # between a row and its message
+
+_LACKING = text(
+    f"SELECT DISTINCT (t.subject ->> 'assessment_id')::bigint FROM tasks t"  # noqa: S608 - our own constant
+    f" WHERE t.subject ->> 'assessment_id' = ANY(:ids) AND {PAPERS_MISSING}"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +260,12 @@ class Facts:
     @cached_property
     def intakes(self) -> dict[int, Intake]:
         return _by_id(Intake, (number_of(row) for row in self.rows if row.matter.startswith("i:")))
+
+    @cached_property
+    def lacking(self) -> set[int]:
+        """Assessments of the rows that still wait for the person's papers."""
+        wanted = [number_of(row) for row in self.rows if row.purpose == Purpose.DOCUMENTS_MISSING]
+        return set(db.session.scalars(_LACKING, {"ids": [str(one) for one in wanted]})) if wanted else set()
 
     @cached_property
     def _upcoming(self) -> dict[int, list[TreatmentSession]]:

@@ -187,6 +187,25 @@ _MISSING = f"""
     {_CONSENTED.format(patient="x.patient_id")}
     WHERE {_NOT_WRITTEN.format(purpose="'answers_missing'", occurrence="x.key")}
 """  # noqa: S608
+# Tasks about the medicine history of a payer's packet, which a list or a letter would fill, and none came since.
+PAPERS_MISSING = """
+    t.kind = 'packet_hole' AND t.closed_at IS NULL AND t.subject ->> 'hole' LIKE 'trials%'
+        AND t.subject ->> 'assessment_id' IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM attachments a WHERE a.patient_id = t.patient_id AND a.removed_at IS NULL
+                AND a.kind IN ('pharmacy_list', 'letter') AND a.added_at >= t.created_at
+        )
+"""
+_PAPERS = f"""
+    SELECT x.key, x.patient_id, p.preferred_location_id AS location_id, x.waits_since, p.tz, k.channel
+    FROM (
+        SELECT 'p:' || (t.subject ->> 'assessment_id') AS key, t.patient_id, min(t.created_at) AS waits_since
+        FROM tasks t WHERE t.created_at > :since AND {PAPERS_MISSING}
+        GROUP BY 1, 2
+    ) x
+    {_CONSENTED.format(patient="x.patient_id")}
+    WHERE {_NOT_WRITTEN.format(purpose="'documents_missing'", occurrence="x.key")}
+"""  # noqa: S608
 # Places that are held until the person says yes: a course off the waiting list, or earlier times of their own.
 _OFFERS = f"""
     SELECT x.key, x.patient_id, x.course_id, x.location_id, x.expires_at, p.tz, k.channel
@@ -279,7 +298,7 @@ def find_due(now: datetime, on_call: Sequence[str]) -> list[Found]:
     """Every message that has no row yet: news at once, reminders within `LOOKAHEAD` of their time."""
     soon = [item for item in (*_visits(now), *_digests(now)) if item.due.not_before <= now + LOOKAHEAD]
     news = [*_bookings(now), *_visits_booked(now), *_changes(now), *_missed(now), *_missing(now)]
-    news += _offers(now)
+    news += [*_papers(now), *_offers(now)]
     staff = [*_staff(now), *_authorizations(now)]
     return (
         soon
@@ -431,6 +450,13 @@ def _missed(now: datetime) -> Iterator[Found]:
 def _missing(now: datetime) -> Iterator[Found]:
     for row in _rows(_MISSING, "waits_since", since=now - MISSING_TOLD_WITHIN):
         message = due.answers_missing(row.key, row.waits_since, row.tz, now)
+        if message:
+            yield Found(due=message, channel=row.channel, patient_id=row.patient_id, location_id=row.location_id)
+
+
+def _papers(now: datetime) -> Iterator[Found]:
+    for row in _rows(_PAPERS, "waits_since", since=now - MISSING_TOLD_WITHIN):
+        message = due.documents_missing(row.key, row.waits_since, row.tz, now)
         if message:
             yield Found(due=message, channel=row.channel, patient_id=row.patient_id, location_id=row.location_id)
 

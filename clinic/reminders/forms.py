@@ -34,6 +34,7 @@ PURPOSE_WORDS = {
     Purpose.SURVEY_DUE: "Check-in",
     Purpose.SURVEY_OVERDUE: "Check-in, reminder",
     Purpose.ANSWERS_MISSING: "Answers missing",
+    Purpose.DOCUMENTS_MISSING: "Papers missing",
     Purpose.LINK: "Link asked for",
     Purpose.ON_CALL: "On call",
     Purpose.STAFF_DIGEST: "Mail of the morning",

@@ -85,6 +85,12 @@ class Message(Base):
         CheckConstraint("receipt IS NULL OR state = 'sent'", name="receipt_of_sent"),
         Index("messages_once_key", "recipient_key", "purpose", "occurrence", "channel", unique=True),
         Index("messages_lane_idx", "lane", "deadline", postgresql_where=text("state = 'due'")),
+        Index(
+            "messages_news_idx",
+            "lane",
+            "deadline",
+            postgresql_where=text("state = 'due' AND purpose IN ('session_moved', 'session_cancelled')"),
+        ),
         Index("messages_due_idx", "not_before", postgresql_where=text("state = 'due'")),
         Index("messages_claimed_idx", "claimed_at", postgresql_where=text("state = 'sending'")),
         Index("messages_failed_idx", "deadline", postgresql_where=text("state = 'failed'")),

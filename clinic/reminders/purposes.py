@@ -20,6 +20,7 @@ class Purpose(StrEnum):
     SURVEY_DUE = "survey_due"
     SURVEY_OVERDUE = "survey_overdue"
     ANSWERS_MISSING = "answers_missing"  # questions or a form that wait for the person
+    DOCUMENTS_MISSING = "documents_missing"  # papers that the payer asks for and only the person can bring
     LINK = "link"  # a link that the person asked for
     ON_CALL = "on_call"  # to staff: a safety answer waits
     STAFF_DIGEST = "staff_digest"  # to staff: what the day holds
@@ -68,6 +69,7 @@ TRAITS = {
     Purpose.SURVEY_DUE: Trait(lane=Lane.BULK, may_wait=True),
     Purpose.SURVEY_OVERDUE: Trait(lane=Lane.BULK, may_wait=True),
     Purpose.ANSWERS_MISSING: Trait(lane=Lane.BULK, may_wait=True),
+    Purpose.DOCUMENTS_MISSING: Trait(lane=Lane.BULK, may_wait=True),
     Purpose.LINK: Trait(lane=Lane.URGENT, keeps_quiet=False),
     Purpose.ON_CALL: Trait(lane=Lane.URGENT, keeps_quiet=False, to_staff=True),
     Purpose.STAFF_DIGEST: Trait(lane=Lane.BULK, keeps_quiet=False, to_staff=True),

@@ -85,6 +85,7 @@ RULES = {
     "survey_due": _rule(Purpose.SURVEY_DUE, _ALWAYS | {"link", "minutes"}, "link", visits=0),
     "survey_overdue": _rule(Purpose.SURVEY_OVERDUE, _ALWAYS | {"link", "minutes"}, "link", visits=0),
     "answers_missing": _rule(Purpose.ANSWERS_MISSING, _ALWAYS | {"link"}, "link", visits=0),
+    "documents_missing": _rule(Purpose.DOCUMENTS_MISSING, _ALWAYS | {"link"}, "link", visits=0),
     "link": _rule(Purpose.LINK, _ALWAYS | {"link"}, "link", visits=0),
     "reply_coming": _reply("when"),
     "reply_late": _reply("when"),

@@ -115,7 +115,7 @@ def test_pages_of_a_patient(stack: Stack, open_page: OpenPage, looks: Any) -> No
     faults += faults_of(phone, looks)
     say_birth_date(phone, *born)
     phone.wait_for_url("**/me")
-    faults += see(phone, ["/me", "/me/dates", "/surveys", "/me/messages", "/me/tell"], looks)
+    faults += see(phone, ["/me", "/me/dates", "/surveys", "/me/messages", "/me/tell", "/me/papers"], looks)
     for survey in links(phone, "/surveys", r"/surveys/\d+")[:1]:
         faults += see(phone, [survey, f"{survey}/9", f"{survey}/safety", f"{survey}/more/1", f"{survey}/send"], looks)
     phone.goto(link)

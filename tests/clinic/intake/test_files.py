@@ -10,7 +10,7 @@ from clinic.db import db
 from clinic.errors import AlreadyOver, NotFound
 from clinic.intake import attachments, operations, queries
 from clinic.intake.models import Attachment
-from tests.builders import TESTER, make_patient
+from tests.builders import TESTER, make_patient, make_staff
 from tests.clinic.intake import files
 
 MB = 1_000_000
@@ -234,3 +234,56 @@ def test_an_unknown_patient_takes_no_file(clinic) -> None:
         attachments.add(patient_id=None, kind="letter", name="x", content=files.pdf(), by=TESTER)
     with pytest.raises(NotFound):
         operations.change_consent(987654, "records", True, language="en", by=TESTER)
+
+
+# -- on the patient's own pages ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def patient(person, sign_in_patient):
+    person.known()
+    person.save("consents", care_team="yes", records="yes")
+    person.send()
+    patient = queries.patient_of(person.intake)
+    sign_in_patient(patient)
+    return patient
+
+
+def add_paper(client, *contents: bytes, **more):
+    data = {"kind": "pharmacy_list", "file": [(BytesIO(content), "my list.png") for content in contents]}
+    return client.post("/me/papers", data=data, content_type="multipart/form-data", **more)
+
+
+def test_a_paper_is_added_after_the_form_was_sent(patient, client) -> None:
+    assert "/me/papers" in client.get("/me").get_data(as_text=True)
+    assert add_paper(client, files.png()).location == "/me/papers"
+    [row] = attachments.of_patient(patient.id)
+    assert (row.name, row.kind, row.added_by) == ("my list.png", "pharmacy_list", None)
+    html = client.get("/me/papers").get_data(as_text=True)
+    assert "my list.png" in html
+    assert "Added. Thank you." in html
+
+
+def test_what_staff_added_is_not_listed_to_the_person(patient, client) -> None:
+    staff = make_staff("nurse")
+    attachments.add(
+        patient_id=patient.id, kind="letter", name="note.png", content=files.png(), by=TESTER, staff_id=staff.id
+    )
+    assert "note.png" not in client.get("/me/papers").get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [((), "Choose a file or take a photo first."), ((b"text",), "We cannot read my list.png"), ((b"",), "is empty")],
+)
+def test_what_is_wrong_with_a_paper_is_said(patient, client, contents, words) -> None:
+    answer = add_paper(client, *contents)
+    assert (answer.status_code, attachments.of_patient(patient.id)) == (422, [])
+    assert words in answer.get_data(as_text=True)
+    answer = add_paper(client, *contents, headers={"Accept": "application/json"})
+    assert words in answer.json["errors"][0]
+
+
+def test_more_than_we_read_leads_back_to_the_papers(patient, client) -> None:
+    answer = add_paper(client, b"x" * 26_000_000, follow_redirects=True)
+    assert "the limit is 10 MB" in answer.get_data(as_text=True)

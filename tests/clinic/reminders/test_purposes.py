@@ -10,6 +10,7 @@ from sqlalchemy import select
 from clinic import clock
 from clinic.db import db
 from clinic.eligibility.models import PatientAsk
+from clinic.intake import attachments
 from clinic.locations.models import Location
 from clinic.patients import queries as patients
 from clinic.reminders import ledger, sending
@@ -17,6 +18,7 @@ from clinic.reminders.models import Message
 from clinic.scheduling.models import Authorisation, ScheduleChange, WaitlistOffer
 from clinic.tasks.models import Task
 from tests.builders import (
+    TESTER,
     course_sessions,
     make_decision,
     make_intake,
@@ -28,6 +30,7 @@ from tests.builders import (
     make_task,
     make_visit,
 )
+from tests.clinic.intake import files
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)  # Monday, 10:00 in Los Angeles
 VISIT = datetime(2026, 11, 27, 18, tzinfo=UTC)  # Friday, 10:00
@@ -135,6 +138,50 @@ def test_a_form_that_was_left_is_reminded_of_unless_another_was_sent(database: A
         make_intake(sent_it)
     sweep_and_send(NOW + timedelta(hours=48))
     assert [row.patient_id for row in sent("answers_missing")] == [left.id]
+
+
+def lacks(patient: Any, assessment_id: int, hole: str = "trials[0]") -> None:
+    with clock.frozen(NOW):
+        make_task(
+            patient_id=patient.id,
+            kind="packet_hole",
+            subject={"hole": hole, "policy": "any", "assessment_id": assessment_id},
+            created_at=NOW,
+        )
+
+
+def test_a_paper_that_is_missing_is_asked_for_once(database: Any, channel: Any) -> None:
+    make_profile()
+    patient = make_patient(consents={"email": True})
+    assessment_id = make_decision(patient).assessment_id
+    lacks(patient, assessment_id)
+    lacks(patient, assessment_id, "trials[1]")
+    for hours in (47, 48, 60, 72, 96):
+        sweep_and_send(NOW + timedelta(hours=hours))
+    [row] = sent("documents_missing")
+    assert (row.matter, row.sent_at) == (f"p:{assessment_id}", NOW + timedelta(hours=48))
+    assert "/me/papers" in str(row.body)
+
+
+@pytest.mark.parametrize(("kind", "asks"), [("pharmacy_list", 0), ("letter", 0), ("gene_test", 1)])
+def test_a_paper_that_came_is_not_asked_for(database: Any, channel: Any, kind: str, asks: int) -> None:
+    make_profile()
+    patient = make_patient(consents={"email": True})
+    lacks(patient, make_decision(patient).assessment_id)
+    ledger_at = NOW + timedelta(hours=48)
+    with clock.frozen(ledger_at):
+        ledger.collect_due()  # the row is written, and the paper comes before it goes out
+        attachments.add(patient_id=patient.id, kind=kind, name="list.png", content=files.png(), by=TESTER)
+    sweep_and_send(ledger_at)
+    assert len(sent("documents_missing")) == asks
+
+
+def test_what_only_a_prescriber_can_supply_is_asked_of_nobody(database: Any, channel: Any) -> None:
+    make_profile()
+    patient = make_patient(consents={"email": True})
+    lacks(patient, make_decision(patient).assessment_id, "decision")
+    sweep_and_send(NOW + timedelta(hours=48))
+    assert sent("documents_missing") == []
 
 
 def test_a_visit_of_no_course_is_told_when_booked_and_before_it(database: Any, channel: Any) -> None:
