@@ -44,7 +44,7 @@ class Pages(dict[str, str]):
         self.endpoints: set[str] = set()
 
 
-UNREAD = ("api.", "hooks.", "health.", "security.", "static", "web.")  # for programs and staff
+UNREAD = ("api.", "hooks.", "health.", "people.", "security.", "static", "web.")  # for programs and staff
 DATA = {"eligibility.drug_names", "patients.calendar", "scheduling.calendar"}  # public, and no pages
 MEDICINES = ("Zoloft", "venlafaxine")
 
@@ -250,6 +250,7 @@ class _Walk:
         self.client.post(f"/surveys/{survey.id}/send")
         self.open(f"/surveys/{survey.id}/done")
         self.sign_in(patient, "sign_in")
+        self.open("/me/papers")
         self.open("/surveys")
         self.open(f"/me/visits/{sessions[6].id}/cannot-come", "a visit that cannot be kept")
 
