@@ -36,16 +36,19 @@ ITEMS = {
 
 def write_notes(staff_id: int, by: Actor, today: date) -> None:
     """What the clinic says of two treatments."""
-    for option, field, text in (
-        ("tms", "cover", "Most plans ask for a letter first. We write it and send it."),
-        ("iv_ketamine", "cost", "You pay for each visit. Ask us for the price list."),
+    demo = {"en": "Demo clinic, not a real price or plan", "es": "Clínica de muestra, no es un precio ni un plan real"}
+    for option, field, language, text in (
+        ("tms", "cover", "en", "Most plans ask for a letter first. We write it and send it."),
+        ("tms", "cover", "es", "Casi todos los planes piden primero una carta. La escribimos y la enviamos."),
+        ("iv_ketamine", "cost", "en", "You pay for each visit. Ask us for the price list."),
+        ("iv_ketamine", "cost", "es", "Usted paga cada visita. Pídanos la lista de precios."),
     ):
         noting.write(
             option,
             field,
-            "en",
+            language,
             text=text,
-            source="Demo clinic, not a real price or plan",
+            source=demo[language],
             as_of=today,
             staff_id=staff_id,
             by=by,

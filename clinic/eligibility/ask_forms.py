@@ -12,7 +12,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import Length, ValidationError
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from clinic.eligibility import answers
+from clinic.eligibility import answers, naming
 from clinic.eligibility.answers import MAX_NAMES, SEVERITIES
 from clinic.eligibility.asking import MAX_NOTE, Question, input_name, values_of
 from clinic.eligibility.engine import drugs
@@ -48,7 +48,11 @@ OTHER_QUESTIONS: Mapping[str, tuple[Any, Any]] = {
         _("A weak, wide spot in a blood vessel, or a tangle of vessels."),
     ),
 }
-PRIVATE = frozenset({"current_substance_use", "substance_use", "stimulants_drugs", "alcohol"})
+# Above these stands who will read the answer, as above the same pages of the intake.
+PRIVATE = frozenset(
+    {"current_substance_use", "substance_use", "stimulants_drugs", "alcohol", "audit_c", "psychosis_now"}
+    | {"psychosis_history", "current_mania", "mania_now", "bipolar_mania", "psychotic_features"}
+)
 GRAVE = frozenset({"psychosis", "mania", "cssrs"})  # kinds whose answer may open the safety card
 SEVERITY_WORDS = dict(
     zip(
@@ -73,7 +77,7 @@ class Step(NamedTuple):
     """One page: questions about one medicine, or about something else."""
 
     parts: tuple[Part, ...]
-    about: str = ""  # the medicine, as the person wrote it
+    about: str = ""  # the medicine, brand and generic together
 
     @property
     def fields(self) -> list[str]:
@@ -210,7 +214,7 @@ def steps_of(questions: Sequence[Question]) -> list[Step]:
                 last.append(part)
             else:
                 found.append([part])
-    return [Step(tuple(parts), parts[0].question.name) for parts in found]
+    return [Step(tuple(parts), naming.named(parts[0].question.name).shown) for parts in found]
 
 
 def applies(step: Step, kept: Mapping[str, Any]) -> bool:

@@ -93,17 +93,16 @@ def _line(finding: Mapping[str, Any]) -> Line:
 
 def _with_trials(finding: Mapping[str, Any]) -> str:
     rows = finding.get("trials")
+    text = words.finding(str(finding["text"]))
     if not rows:
-        return str(finding["text"])
-    return (
-        f"{finding['text']} {'Trial' if len(rows) == 1 else 'Trials'} {words.listed([str(row + 1) for row in rows])}."
-    )
+        return text
+    return f"{text} {'Trial' if len(rows) == 1 else 'Trials'} {words.listed([str(row + 1) for row in rows])}."
 
 
 def name_of(code: str) -> str:
     """A criterion's name on pages."""
     if code.startswith(EXCLUSION):
-        return f"Excluded: {code.removeprefix(EXCLUSION).replace('_', ' ')}"
+        return f"Excluded: {words.plain(code.removeprefix(EXCLUSION))}"
     return CODES.get(code) or words.code(code)
 
 
@@ -162,7 +161,7 @@ def _together(name: str, findings: Sequence[Mapping[str, Any]]) -> Line:
     worst = min((finding["status"] for finding in findings), key=order.index)
     if name.startswith("Excluded"):
         said = [finding["text"].removeprefix("Excluded: ").rstrip(".") for finding in findings]
-        text = f"{words.sentence(', '.join(said))}."
+        text = f"{words.sentence(words.plain(', '.join(said)))}."
     else:
         text = " ".join(_with_trials(finding) for finding in findings)
     return Line(name, CRITERION_STATES.get(worst, NOTE), text, findings[0]["source"])

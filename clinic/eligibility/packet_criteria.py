@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from clinic.eligibility import packet_words as words
+from clinic.eligibility import words as shown_as
 from clinic.eligibility.packet_maker import MANAGER, NURSE, PRESCRIBER, Maker, shown_value
 from clinic.eligibility.packet_parts import (
     CriterionLine,
@@ -82,7 +83,7 @@ _PATH_WORDS = {
 
 
 def _asked(finding: Mapping[str, Any]) -> str:
-    text = _NOT_HELD.sub("", str(finding["text"]))
+    text = shown_as.finding(_NOT_HELD.sub("", str(finding["text"])))
     return f"Exclusion: {text.removeprefix('Excluded: ')}" if finding["code"].startswith("exclusion_") else text
 
 

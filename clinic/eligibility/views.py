@@ -324,7 +324,8 @@ def give_opinion(opinion_id: int) -> Any:
 def rule(kind: str, key: str, version: str) -> Any:
     """An entry of the catalogue as assessments used it."""
     row = rule_versions.used(kind, key, version)
-    return render_template("eligibility/rule.html", row=row, is_on_disk=rule_versions.is_on_disk(row), is_long=_is_long)
+    is_on_disk = rule_versions.is_on_disk(row)
+    return render_template("eligibility/rule.html", row=row, is_on_disk=is_on_disk, is_long=_is_long, words=words)
 
 
 def _is_long(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """Words for the values of a record and of an answer, as staff read them. Pure."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -79,6 +80,12 @@ DOCUMENTS = {
     "patient": "Patient's own words",
 }
 
+_SHORT = re.compile(
+    r"\b(ssri|snri|ndri|tca|maoi|sari|tms|ect|vns|dbs|mri|icp|cns|avm|mdd|fda|cbt|dbt|ipt|mert|saint)\b"
+)
+_SEVERITY = re.compile(r"^Severity (.+) asked for\.")
+_LONG_WEEKS = re.compile(r"\d+\.\d{2,}(?= weeks)")  # days as sevenths
+
 
 def span(value: Any) -> str:
     """`6`, or `4 to 7` for a range; empty where nothing is known."""
@@ -110,7 +117,18 @@ def drug_class(key: str | None) -> str:
 
 def code(text: str) -> str:
     """`exclusion_raised_icp` as words."""
-    return sentence(text.replace("_", " "))
+    return sentence(plain(text))
+
+
+def plain(text: str) -> str:
+    """`raised_icp` in the middle of a sentence: `raised ICP`."""
+    return _SHORT.sub(lambda short: short[0].upper(), text.replace("_", " "))
+
+
+def finding(text: str) -> str:
+    """What the engine found about a criterion, as staff and payers read it."""
+    short = _LONG_WEEKS.sub(lambda weeks: f"{float(weeks[0]):.1f}", plain(text))
+    return _SEVERITY.sub(lambda level: f"Severity asked for: {level[1]}.", short)
 
 
 def partial_day(text: Any) -> str:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESK, PHONE, OpenPage, follow, say_birth_date, sent_link, sign_in
 from tests.browser.stack import Stack
-from tests.browser.test_pages import faults_of, listed, looks, see
+from tests.browser.test_pages import faults_of, in_spanish, listed, looks, see
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 __all__ = ["looks"]  # a fixture
@@ -37,13 +37,15 @@ def patient_signed_in(stack: Stack, open_page: OpenPage) -> Page:
 
 
 def test_public_pages_to_read(open_page: OpenPage, looks: Any) -> None:
-    faults = see(open_page(), ["/guide", "/treatments", "/sources"], looks)
+    page, read = open_page(), ["/guide", "/treatments", "/sources"]
+    faults = see(page, read, looks) + in_spanish(page, read, looks)
     assert not faults, listed(faults)
 
 
 def test_pages_of_a_released_patient_and_a_question_by_keyboard(stack: Stack, open_page: OpenPage, looks: Any) -> None:
     phone = patient_signed_in(stack, open_page)
-    faults = see(phone, ["/me", "/me/summary", "/me/options", "/me/plan", "/me/history"], looks)
+    own = ["/me", "/me/summary", "/me/options", "/me/plan", "/me/history"]
+    faults = see(phone, own, looks) + in_spanish(phone, own, looks)
     phone.goto("/me/summary")
     phone.locator("summary", has_text="What comes next").focus()
     phone.keyboard.press("Enter")

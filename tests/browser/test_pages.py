@@ -1,7 +1,8 @@
 """Every page with the demo's people: no finding of axe, no sideways scrolling, no complaint in the console."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ AXE = (Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js").read_text
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 LOOKS = [(PHONE, "light"), (DESK, "dark")]
 ALL_LOOKS = [(width, scheme) for width in (320, 360, PHONE, 820, DESK, 1440) for scheme in ("light", "dark")]
+POLICY = "cms_l37086_l37088_noridian"
 RUN = "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']}).then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.target.join(' '))]))"
 
 
@@ -56,6 +58,26 @@ def see(page: Page, addresses: Iterable[str], looks: Any, status: int = 200) -> 
     return faults
 
 
+def in_turn(page: Page, addresses: Iterable[str], looks: list[tuple[int, str]]) -> list[str]:
+    """All faults; in the sample each address is seen at one look, phone and desk in turn."""
+    if len(looks) > len(LOOKS):
+        return see(page, addresses, looks)
+    return [
+        fault for address, look in zip(addresses, cycle(looks), strict=False) for fault in see(page, [address], [look])
+    ]
+
+
+def in_spanish(page: Page, addresses: Sequence[str], looks: list[tuple[int, str]]) -> list[str]:
+    """The long run sees pages of patients in Spanish too; the person's language is as it was afterwards."""
+    if len(looks) == len(LOOKS):
+        return []
+    page.goto(f"{addresses[0]}?lang=es")
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    faults = see(page, addresses, looks)
+    page.goto(f"{addresses[0]}?lang=en")
+    return faults
+
+
 def listed(faults: Iterable[str]) -> str:
     return "\n".join(["", *faults])
 
@@ -72,7 +94,7 @@ def test_public_pages(open_page: OpenPage, looks: Any) -> None:
     sites = links(page, "/locations", r"/locations/[a-z-]+")
     assert len(sites) == 4
     public = ["/", "/treatments", "/locations", *sites, "/intake/start", "/link", "/staff/login", "/dev/outbox"]
-    faults = see(page, public, looks)
+    faults = see(page, public, looks) + in_spanish(page, public[:-2], looks)
     assert not faults, listed(faults)
 
 
@@ -115,7 +137,9 @@ def test_pages_of_a_patient(stack: Stack, open_page: OpenPage, looks: Any) -> No
     faults += faults_of(phone, looks)
     say_birth_date(phone, *born)
     phone.wait_for_url("**/me")
-    faults += see(phone, ["/me", "/me/dates", "/surveys", "/me/messages", "/me/tell", "/me/papers"], looks)
+    own = ["/me", "/me/dates", "/surveys", "/me/messages", "/me/tell"]
+    rest = ["/me/papers", "/me/consents", "/me/summary", "/me/options", "/me/history"]  # nothing is released
+    faults += see(phone, own, looks) + in_turn(phone, rest, looks) + in_spanish(phone, own + rest, looks)
     for survey in links(phone, "/surveys", r"/surveys/\d+")[:1]:
         faults += see(phone, [survey, f"{survey}/9", f"{survey}/safety", f"{survey}/more/1", f"{survey}/send"], looks)
     phone.goto(link)
@@ -169,7 +193,22 @@ def test_pages_of_clinicians(open_page: OpenPage, looks: Any) -> None:
     records = [links(page, course, r"/staff/patients/\d+")[0] for course in courses[-1:]]
     more = [f"{records[0]}/log", f"{records[0]}/intake"]
     faults = see(page, ["/staff/", "/staff/eligibility", *reviews, *records, *more, "/staff/account"], looks)
+    rules = links(page, reviews[0], r"/staff/eligibility/rules/.+")
+    review, missing = lacking(page)
+    about = ("scores?instrument=mdq", "intake/versions", "intake/correct", "attachments")
+    behind = [missing[0], *rules[:1], *(f"{records[0]}/{name}" for name in about)]
+    faults += in_turn(page, behind, looks)
+    if len(looks) > len(LOOKS):
+        faults += see(page, [f"{review}/packet/{POLICY}", *rules[1:3], f"{records[0]}/scores"], looks)
     assert not faults, listed(faults)
+
+
+def lacking(page: Page) -> tuple[str, list[str]]:
+    """A review of a history that lacks something, and the pages on which what is missing can be entered."""
+    for review in links(page, "/staff/eligibility", r"/staff/eligibility/\d+"):
+        if missing := links(page, review, r"/staff/eligibility/\d+/facts.+"):
+            return review, missing
+    raise AssertionError("every history of the demo is whole")
 
 
 def test_pages_of_the_manager(open_page: OpenPage, looks: Any) -> None:
@@ -178,4 +217,5 @@ def test_pages_of_the_manager(open_page: OpenPage, looks: Any) -> None:
     sites = links(page, "/staff/settings", r"/staff/settings/locations/\d+")
     whose = ["/staff/reports/access", "/staff/records/due", "/staff/patients/5/keeping", "/staff/patients/elsewhere"]
     faults = see(page, ["/staff/", "/staff/settings", *sites[:1], "/staff/change", *whose], looks)
+    faults += in_turn(page, ["/staff/settings/policies", f"/staff/settings/policies/{POLICY}"], looks)
     assert not faults, listed(faults)

@@ -52,7 +52,7 @@ def save(client: Any, url: str, **values: str) -> Any:
 def test_the_questions_stand_in_plain_words_with_the_clinics_own_line(ask, client) -> None:
     first = client.get(f"/questions/{ask.id}", follow_redirects=True).get_data(as_text=True)
     assert "Two of these are short." in first
-    assert "venlafaxine" in first
+    assert "(Effexor" in first, "brand and generic together"
     assert "What was the most you took in a day?" in first
     assert "mg per day?" not in first
 
@@ -102,6 +102,17 @@ def test_a_grave_answer_shows_help_first_and_never_blocks(ask, client) -> None:
     assert task.level == "urgent"
     assert client.post(f"/questions/{ask.id}/send").location.endswith("/done")
     assert queries.present_assessment(ask.patient_id).is_urgent
+
+
+@pytest.mark.parametrize(("gone", "fields"), [("audit_c", ["audit_c"]), ("mind", ["episode.psychotic_features"])])
+def test_who_will_read_an_answer_stands_above_private_questions(site, client, sign_in_patient, gone, fields) -> None:
+    record = eligible_record()
+    record.pop("audit_c", None), record["episode"].pop("psychotic_features", None)
+    patient = make_patient(preferred_location_id=site.id)
+    _, assessment_id = operations.submit_record(patient.id, record, by=TESTER)
+    ask_id = asking.send_ask(assessment_id, fields, "", staff_id=make_staff("prescriber").id, by=TESTER)
+    sign_in_patient(patient, "ask", ask_id=ask_id)
+    assert "Only your doctors, nurses and therapists" in client.get(f"/questions/{ask_id}/1").text
 
 
 def test_someone_elses_questions_do_not_exist(ask, client, sign_in_patient) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clinic.eligibility import difference, lines, presenter, summary
+from clinic.eligibility import difference, lines, presenter, summary, words
 from clinic.eligibility.engine import IntakeRecord, assess
 from clinic.eligibility.models import Assessment
 from clinic.eligibility.operations import answer
@@ -30,6 +30,20 @@ def test_policies_are_columns_and_a_cell_without_demand_is_empty() -> None:
     rows = dict(table.rows)
     assert rows["Add-on trial"][0] is None
     assert rows["Add-on trial"][1].state[1] == "Not met"
+
+
+@pytest.mark.parametrize(
+    ("found", "read"),
+    [
+        ("2 of 2 classes: snri, ssri.", "2 of 2 classes: SNRI, SSRI."),
+        ("Severity severe asked for.", "Severity asked for: severe."),
+        ("Excluded: raised icp.", "Excluded: raised ICP."),
+        ("Taken together for 3 to 12.57 weeks.", "Taken together for 3 to 12.6 weeks."),
+        ("The arms were saintly.", "The arms were saintly."),
+    ],
+)
+def test_what_the_engine_found_is_read_in_the_fields_own_spelling(found, read) -> None:
+    assert words.finding(found) == read
 
 
 def test_a_policy_that_nobody_verified_is_no_column() -> None:
