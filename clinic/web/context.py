@@ -1,5 +1,6 @@
 """What every template may use. Features add their own entries through `add`."""
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from flask import Flask, flash, g, render_template, url_for
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic import clock
@@ -21,6 +22,7 @@ BANNERS: list[Callable[[], Markup | None]] = []  # stand on top of every staff p
 # Links of features above beside one session of a course: label and address, given the session's id.
 SESSION_LINKS: list[Callable[[int], tuple[str, str] | None]] = []
 _PROVIDERS: dict[str, Provider] = {}
+_QUESTIONNAIRE = re.compile(r"\b(PHQ|GAD)-\d\b")
 
 
 def add(name: str, provider: Provider) -> None:
@@ -31,7 +33,13 @@ def add(name: str, provider: Provider) -> None:
 def init_app(app: Flask) -> None:
     """Filters for dates and times, and the staff bar."""
     app.jinja_env.filters.update(
-        day=day, clock12=clock12, clock24=clock24, long_day=long_day, short_day=short_day, megabytes=megabytes
+        day=day,
+        clock12=clock12,
+        clock24=clock24,
+        long_day=long_day,
+        short_day=short_day,
+        megabytes=megabytes,
+        unbroken=unbroken,
     )
     app.jinja_env.globals.update(staff_nav=staff_nav, staff_banners=staff_banners, session_links=session_links)
     app.before_request(_forget)
@@ -155,6 +163,11 @@ def _local(value: date | datetime, tz: str | None) -> date:
             raise ValueError("an instant needs a zone to be shown")
         return value.astimezone(ZoneInfo(tz)).date()
     return value
+
+
+def unbroken(text: str) -> Markup:
+    """The names of questionnaires in one piece: a line would end at the hyphen of `PHQ-9`."""
+    return Markup(_QUESTIONNAIRE.sub(r'<span class="nowrap">\g<0></span>', str(escape(text))))  # noqa: S704 - escaped
 
 
 def megabytes(size: int) -> str:

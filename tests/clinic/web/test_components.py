@@ -12,7 +12,7 @@ from flask_babel import Babel
 from flask_wtf import CSRFProtect
 
 import clinic.web
-from clinic.web import samples
+from clinic.web import context, samples
 
 WEB = Path(clinic.web.__file__).parent
 TEMPLATES = sorted((WEB / "templates").rglob("*.html"))
@@ -56,6 +56,7 @@ def pages() -> Iterator[Flask]:
     app = Flask("pages", root_path=str(WEB.parent), template_folder="web/templates", static_folder="web/static")
     app.config.update(SECRET_KEY="only for this test", TESTING=True)
     app.jinja_env.globals["asset"] = lambda name: f"/static/dist/{name}"
+    app.jinja_env.filters["unbroken"] = context.unbroken
     Babel(app)
     CSRFProtect(app)
     with app.test_request_context():

@@ -36,3 +36,7 @@ def test_a_page_stands_when_what_stands_on_every_page_cannot_be_read(client, dat
 
     monkeypatch.setitem(context._PROVIDERS, "clinic_profile", broken)
     assert client.get("/nothing-here").status_code == 404
+
+
+def test_the_name_of_a_questionnaire_stays_in_one_piece_and_its_text_escaped() -> None:
+    assert context.unbroken("<PHQ-9> rose") == '&lt;<span class="nowrap">PHQ-9</span>&gt; rose'
