@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from flask import Flask
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from clinic import clock
 from clinic.audit import verifying
@@ -16,6 +17,7 @@ from clinic.demo.places import Names
 from clinic.demo.sizes import SIZES, Size
 from clinic.reminders import finding, ledger
 from clinic.scheduling import operations, proving
+from clinic.scheduling.models import TreatmentSession
 from clinic.scheduling.wishes import CourseWish
 from tests.builders import TESTER, make_profile, make_staff
 
@@ -43,6 +45,10 @@ def test_a_town_in_bulk_breaks_no_rule_and_sends_nothing_of_the_past(town: int) 
     assert town == count("SELECT count(*) FROM patients")
     assert abs(count("SELECT count(*) FROM treatment_sessions") - TINY.appointments) < 100
     assert list(proving.prove()) == []
+    apart = {str(rule.name) for rule in TreatmentSession.__table__.constraints if isinstance(rule, ExcludeConstraint)}
+    held = "contype = 'x' AND convalidated AND conrelid = 'treatment_sessions'::regclass"
+    assert {row.conname for row in db.session.execute(text(f"SELECT conname FROM pg_constraint WHERE {held}"))} == apart
+    assert apart
     assert [one for one in finding.find_due(clock.now(), []) if one.due.not_before <= clock.now()] == []
     assert ledger.sweep() == {}
     assert verifying.verify().problems == []
