@@ -274,12 +274,9 @@ def _path(facts: Facts) -> list[_Part] | None:
 
 def _low_ends(theirs: list[_Part], mine: list[_Part]) -> list[tuple[float, float]]:
     """Their first and last parts below the least dose, where the one row follows on the other."""
-    found = []
-    if theirs[0].first > mine[0].first:  # they come in while mine goes on
-        found += _while_low(theirs)
-    if theirs[-1].last < mine[-1].last:  # they go out while mine goes on
-        found += _while_low(reversed(theirs))
-    return [(first, last) for first, last in found if last > mine[0].first and first < mine[-1].last]
+    coming = _while_low(theirs) if theirs[0].first > mine[0].first else []
+    going = _while_low(reversed(theirs)) if theirs[-1].last < mine[-1].last else []
+    return [(first, last) for first, last in (*coming, *going) if last > mine[0].first and first < mine[-1].last]
 
 
 def _while_low(parts: Iterable[_Part]) -> list[tuple[float, float]]:

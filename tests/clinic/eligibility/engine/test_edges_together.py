@@ -5,12 +5,15 @@ from datetime import date
 import pytest
 
 from clinic.eligibility.engine import IntakeRecord, drugs, together
+from clinic.eligibility.engine.record import Span
 from clinic.eligibility.engine.rules import ruleset
 from clinic.eligibility.engine.trials import Setting, read
 
 
 def added(run, make_trial, **changes):
-    row = make_trial("Abilify", **({"dose_mg_per_day": 5, "weeks_at_dose": 6, "weeks": 6, "role": "add_on"} | changes))
+    row = make_trial(
+        **({"drug": "Abilify", "dose_mg_per_day": 5, "weeks_at_dose": 6, "weeks": 6, "role": "add_on"} | changes)
+    )
     (listed,) = run(trials=[make_trial(), row]).to_json()["augmentations"]
     return listed
 
@@ -169,12 +172,26 @@ def test_dates_that_do_not_say_when(make_trial, row):
         (steps((100, 3), (25, 1), (100, 5)), "2026-01-29 2026-01-29 2026-03-05 2026-03-05"),  # the longer run
         (steps((100, 5), (25, 1), (100, 3)), "2026-01-01 2026-01-01 2026-02-05 2026-02-05"),
         (steps((50, 4), (100, 4)), "2026-01-01 2026-01-01 2026-02-26 2026-02-26"),  # 50 mg is enough
+        (steps((100, 3), (25, 1), (100, 3)), "2026-01-01 2026-01-01 2026-01-22 2026-01-22"),  # the first of two
+        (steps((100, 5), (25, 1), (50, 3), (100, 3)), "2026-02-12 2026-02-12 2026-03-26 2026-03-26"),
+        (steps((100, 2), (0, 1), (100, 4)), "2026-01-08 2026-01-08 2026-02-19 2026-02-19"),  # six, the gap between
+        (steps((100, 2), (0.5, 1), (100, 4)), "2026-01-22 2026-01-22 2026-02-19 2026-02-19"),  # no gap: four
     ],
 )
 def test_steps_say_when_the_run_at_dose_was(make_trial, rows, days):
     row = {"started_on": "2026-01-01", "dose_mg_per_day": None, "weeks_at_dose": None, "steps": rows}
     total = sum(each["weeks"] for each in rows)
     assert at_dose(make_trial, weeks=total, **row) == days
+
+
+def test_where_the_level_stands_for_the_dose_every_step_is_at_dose(make_trial):
+    row = {"drug": "nortriptyline", "level_therapeutic": True, "started_on": "2026-01-01", "weeks_at_dose": None}
+    row |= {"dose_mg_per_day": None, "steps": steps((25, 4), (75, 4))}
+    assert at_dose(make_trial, **row) == "2026-01-01 2026-01-01 2026-02-26 2026-02-26"
+
+
+def test_a_day_is_a_time_too(make_trial):
+    assert at_dose(make_trial, started_on="2026-01-01", stopped_on="2026-01-01") == " ".join(["2026-01-01"] * 4)
 
 
 def dated(make_trial, drug, first, last, weeks, **more):
@@ -287,12 +304,180 @@ def test_the_longest_run_at_dose(path, left_out, weeks):
     assert together._longest(path, left_out, forgiven=2.0) / 7 == pytest.approx(weeks)
 
 
+def days(start, end):
+    """A stretch in days; an end that lies between two days is a pair."""
+    ends = [Span(*each) if isinstance(each, tuple) else Span(each, each) for each in (start, end)]
+    return together.Stretch(*ends)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "beside", "before_or_after"),
+    [
+        (days(0, 50), days(20, 70), (30, 30), (20, 20)),
+        (days(20, 70), days(0, 50), (30, 30), (20, 20)),
+        (days(0, 50), days(0, 50), (50, 50), (0, 0)),
+        (days(0, 50), days(10, 20), (10, 10), (30, 30)),
+        (days(10, 20), days(0, 50), (10, 10), (0, 0)),
+        (days(0, 50), days(50, 70), (0, 0), (50, 50)),
+        (days(0, 50), days(60, 70), (0, 0), (60, 60)),
+        (days((0, 5), (50, 60)), days((20, 30), (70, 90)), (20, 40), (15, 30)),
+        (days((20, 30), (70, 90)), days((0, 5), (50, 60)), (20, 40), (10, 40)),
+    ],
+)
+def test_days_beside_another_and_alone(one, other, beside, before_or_after):
+    assert together._overlap(one, other) == beside
+    assert together._alone(one, other) == before_or_after
+
+
+@pytest.mark.parametrize(
+    ("needed", "once"),
+    [
+        (42, True),
+        (70, None),  # whether they were long enough together hangs on the days
+        (25, None),  # and so does whether the first was long enough alone
+        (10, False),
+    ],
+)
+def test_a_pair_from_the_later_start_to_the_earlier_end(needed, once):
+    first, second = days((0, 5), (100, 110)), days((20, 30), (90, 95))
+    for one, other in ((first, second), (second, first)):
+        pair = together._combination((0, 3), one, other, together._overlap(one, other), needed)
+        assert (pair.trials, pair.weeks, pair.once) == ((0, 3), (8.57, 10.71), once)
+        assert (pair.since, pair.until) == (date.fromordinal(20), date.fromordinal(95))
+
+
+@pytest.mark.parametrize(
+    ("joined", "most"),
+    [
+        ({}, 0),
+        ({"a": "", "b": ""}, 2),
+        ({"z": "", "a": "b", "b": "a"}, 2),
+        ({"a": "b", "b": "a", "z": ""}, 2),
+        ({"a": "bc", "b": "ac", "c": "ab"}, 1),
+        ({"m": "abc", "a": "m", "b": "m", "c": "m"}, 3),
+        ({"a": "b", "b": "ac", "c": "bd", "d": "c"}, 2),
+        ({"a": "b", "b": "ac", "c": "bd", "d": "ce", "e": "d"}, 3),
+    ],
+)
+def test_the_most_of_which_no_two_are_joined(joined, most):
+    assert together._most_apart({key: set(others) for key, others in joined.items()}) == most
+
+
+EXACT = [{"dose": 25, "weeks": 1}, {"dose": 50, "weeks": 6}, {"dose": 0, "weeks": 1}]
+FIRST = date(2026, 1, 5).toordinal()
+
+
+def path_of(make_trial, **row):
+    trial = make_trial(**({"started_on": "2026-01-05", "dose_mg_per_day": None, "steps": EXACT} | row))
+    record, rules = IntakeRecord.model_validate({"trials": [trial]}), ruleset("default")
+    return together._path(read(record.trials[0], Setting.of(record, rules), rules))
+
+
+def test_the_parts_of_a_row_day_by_day(make_trial):
+    week, last = FIRST + 7, FIRST + 49
+    assert path_of(make_trial) == [
+        together._Part(FIRST, week, False, False),
+        together._Part(week, last, True, False),
+        together._Part(last, last + 7, False, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"steps": None, "dose_mg_per_day": 50},
+        {"started_on": None},
+        {"started_on": "2026-01"},
+        {"started_on": "2026"},
+        {"steps": [*EXACT, {"dose": [25, 50], "weeks": 1}]},
+        {"steps": [*EXACT, {"dose": 50, "weeks": [1, 2]}]},
+        {"steps": [*EXACT, {"dose": 50}]},
+        {"steps": [*EXACT, {"weeks": 2}]},
+        {"drug": None},
+        {"drug": "aripiprazole"},
+        {"drug": "nortriptyline", "level_therapeutic": True},
+    ],
+)
+def test_a_row_that_is_not_known_day_by_day(make_trial, row):
+    assert path_of(make_trial, **row) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "day"), [(-5, 1), (0, 1), (1, 1), (2, 2), (739_000, 739_000), (3_650_001, 3_650_000)]
+)
+def test_a_day_that_no_calendar_holds_is_the_first_or_the_last(number, day):
+    assert together._day(number) == date.fromordinal(day)
+
+
+def low(first, last):
+    return part(first, last, at=False)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine", "left_out"),
+    [
+        # They come in while mine goes on, or go out: what lies below the least dose, up to where they are at dose.
+        ([low(4, 5), low(5, 6), part(6, 9), low(9, 10)], [part(0, 7), low(7, 8), part(8, 9)], [(4, 5), (5, 6)]),
+        ([low(0, 1), part(1, 4), low(4, 5), low(5, 6)], [part(1, 5), low(5, 6), part(6, 9)], [(5, 6), (4, 5)]),
+        ([low(2, 3), part(3, 4), low(4, 5)], [part(0, 9)], [(2, 3), (4, 5)]),
+        # On the same days neither follows on the other.
+        ([low(0, 1), part(1, 5), low(5, 6)], [part(0, 6)], []),
+        # A gap between is not below the least dose; what never reaches it came neither in nor out.
+        ([low(2, 3), part(3, 4, at=False, gap=True), part(4, 9)], [part(0, 8)], [(2, 3)]),
+        ([low(2, 3), low(3, 4)], [part(0, 8)], []),
+        # Before the first day of mine, and after its last.
+        ([part(0, 2), low(2, 4)], [part(4, 9)], []),
+        ([part(0, 2), low(2, 5)], [part(4, 9)], [(2, 5)]),
+        ([low(6, 7), part(7, 9)], [part(0, 6)], []),
+        ([low(5, 7), part(7, 9)], [part(0, 6)], [(5, 7)]),
+    ],
+)
+def test_what_is_left_out_of_a_change_of_medicines(theirs, mine, left_out):
+    assert together._low_ends(theirs, mine) == [(7 * first, 7 * last) for first, last in left_out]
+
+
+@pytest.mark.parametrize(
+    ("first_day", "base", "weeks", "text"),
+    [
+        ("2026-02-12", [], 8, "No antidepressant at its dose was taken beside it."),  # the day on which the other ended
+        ("2026-02-11", [0], 0.14, "0.14 weeks, 6 weeks asked for."),
+    ],
+)
+def test_a_base_was_taken_beside_an_add_on_from_one_day_on(run, make_trial, first_day, base, weeks, text):
+    row = dated(make_trial, "Abilify", first_day, "2026-06-01", 8, dose_mg_per_day=5, role="add_on")
+    begins = row | {"weeks": None, "weeks_at_dose": None, "dose_mg_per_day": None, "stopped_on": None}
+    begins |= {"steps": [{"dose": 5, "weeks": 8}]}
+    least = dated(make_trial, "sertraline", "2026-01-01", "2026-02-12", 6, dose_mg_per_day=50)  # the least dose
+    (listed,) = run(trials=[least, begins]).to_json()["augmentations"]
+    assert (listed["base"], listed["weeks"], listed["text"]) == (base, weeks, text)
+
+
+@pytest.mark.parametrize(
+    ("dose", "verdict"),
+    [
+        (0.025, "adequate"),  # mg
+        (0.02499, "inadequate_dose"),
+        (0.99, "adequate"),
+        (1, "undetermined"),  # neither is likely
+        (4.9, "undetermined"),
+        (5, "inadequate_dose"),
+        (24.9, "inadequate_dose"),
+        (25, "adequate"),  # micrograms
+        ([0.02, 0.03], "undetermined"),
+    ],
+)
+def test_the_thyroid_hormone_in_either_unit(run, make_trial, dose, verdict):
+    listed = added(run, make_trial, drug="Cytomel", dose_mg_per_day=dose)
+    assert listed["verdict"] == verdict
+
+
 def test_an_add_on_is_held_against_the_base_that_it_was_longest_beside(run, make_trial):
     short = dated(make_trial, "sertraline", "2026-01-01", "2026-02-12", 6)
     long = dated(make_trial, "venlafaxine", "2026-01-29", "2026-04-23", 12, dose_mg_per_day=150)
     row = dated(make_trial, "Abilify", "2026-01-15", "2026-03-26", 10, dose_mg_per_day=5, role="add_on")
-    (listed,) = run(trials=[short, long, row]).to_json()["augmentations"]
-    assert (listed["base"], listed["weeks"], listed["verdict"]) == ([0, 1], 8, "adequate")
+    for bases in ([short, long], [long, short]):
+        (listed,) = run(trials=[*bases, row]).to_json()["augmentations"]
+        assert (listed["base"], listed["weeks"], listed["verdict"]) == ([0, 1], 8, "adequate")
     apart = dated(make_trial, "sertraline", "2025-01-01", "2025-02-12", 6)
     (listed,) = run(trials=[apart, row]).to_json()["augmentations"]
     assert listed["text"] == "No antidepressant at its dose was taken beside it."

@@ -1,11 +1,25 @@
 """The words, numbers and borders of the verdict on one row; every expected value follows from the rules by hand."""
 
+import math
+
 import pytest
 
 from clinic.eligibility.engine import IntakeRecord
-from clinic.eligibility.engine.record import Span, Trial
+from clinic.eligibility.engine.record import Span, Step, Trial
 from clinic.eligibility.engine.rules import ruleset
-from clinic.eligibility.engine.trials import Setting, amount, read, sources_for, span_text, weeks_text, weigh
+from clinic.eligibility.engine.trials import (
+    ANY,
+    Setting,
+    _fill_one_gap,
+    _meet,
+    _run_at,
+    amount,
+    read,
+    sources_for,
+    span_text,
+    weeks_text,
+    weigh,
+)
 
 
 def shown(run, *trials, **record):
@@ -507,6 +521,71 @@ def facts_of(trial, **record):
 )
 def test_the_weeks_in_all_by_the_dates(dates, weeks):
     assert facts_of({"drug": "sertraline", **dates}).all_weeks == pytest.approx(weeks)
+
+
+HELD, LOW, GAP = (50, 50), (25, 25), (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "weeks"),
+    [
+        ([(HELD, (6, 6))], (6, 6)),
+        ([(HELD, (3, 3)), (LOW, (1, 1)), (HELD, (5, 5))], (5, 5)),
+        ([(HELD, (5, 5)), (LOW, (1, 1)), (HELD, (3, 3))], (5, 5)),
+        ([(HELD, (3, 3)), (GAP, (1, 1)), (HELD, (5, 5))], (8, 8)),  # one gap is forgiven
+        ([(HELD, (3, 3)), (GAP, (2, 2)), (HELD, (5, 5))], (8, 8)),  # of two weeks
+        ([(HELD, (3, 3)), (GAP, (2.1, 2.1)), (HELD, (5, 5))], (5, 5)),
+        ([(HELD, (3, 3)), (GAP, (1, 1)), (HELD, (1, 1)), (GAP, (1, 1)), (HELD, (4, 4))], (5, 5)),  # and no second one
+        ([(GAP, (1, 1)), (HELD, (5, 5))], (5, 5)),
+        ([(LOW, (4, 4))], (0, 0)),
+        ([(LOW, (4, 4)), (LOW, (1, 1))], (0, 0)),
+        ([((49.9, 50), (6, 6))], (0, 6)),
+        ([(HELD, (6, 8)), (HELD, (1, 2))], (7, 10)),
+        ([(HELD, (3, 3)), (GAP, (1, 3)), (HELD, (5, 5))], (5, 8)),  # a gap of which the length is open
+        ([(HELD, (3, 3)), ((0, 25), (1, 1)), (HELD, (5, 5))], (5, 8)),  # and one that may have been none
+        ([(HELD, (3, 3)), ((1, 25), (1, 1)), (HELD, (5, 5))], (5, 5)),
+    ],
+)
+def test_the_longest_run_of_weeks_at_a_dose(steps, weeks):
+    spans = [(Span(*dose), Span(*length)) for dose, length in steps]
+    assert _run_at(spans, minimum=50, gap=2) == weeks
+
+
+@pytest.mark.parametrize(
+    ("weeks", "total", "filled"),
+    [
+        ([4, 5], (12, 12), [(4, 4), (5, 5)]),
+        ([4, None], (12, 12), [(4, 4), (8, 8)]),
+        ([None, 4], (10, 12), [(6, 8), (4, 4)]),
+        ([[3, 4], None, 2], (10, 12), [(3, 4), (4, 7), (2, 2)]),
+        ([None, 14], (10, 12), [(0, 0), (14, 14)]),
+        ([None], (0.5, 0.5), [(0.5, 0.5)]),
+        ([4, None], (4.5, 4.5), [(4, 4), (0.5, 0.5)]),
+        ([None, None], (12, 12), [ANY, ANY]),
+        ([4, None], (0, math.inf), [(4, 4), ANY]),
+    ],
+)
+def test_the_weeks_of_one_step_follow_from_those_of_the_others(weeks, total, filled):
+    steps = [Step.model_validate({"dose": 25 * at, "weeks": each}) for at, each in enumerate(weeks, 1)]
+    doses = [Span(25 * at, 25 * at) for at in range(1, len(weeks) + 1)]
+    assert _fill_one_gap(steps, Span(*total)) == list(zip(doses, filled, strict=True))
+    assert _fill_one_gap([Step()], Span(2, 2)) == [(ANY, (2, 2))]
+
+
+@pytest.mark.parametrize(
+    ("stated", "other", "both"),
+    [
+        ((4, 8), ANY, (4, 8)),
+        ((4, 8), (6, 10), (6, 8)),
+        ((6, 10), (4, 8), (6, 8)),
+        ((4, 8), (8, 10), (8, 8)),
+        ((4, 8), (8.5, 10), (4, 8)),  # half a week apart: as stated
+        ((4, 8), (8.6, 10), (8, 8.6)),  # they contradict each other: from the one to the other
+        ((8.6, 10), (4, 8), (8, 8.6)),
+    ],
+)
+def test_two_ways_to_say_the_weeks(stated, other, both):
+    assert _meet(Span(*stated), other if other is ANY else Span(*other)) == both
 
 
 @pytest.mark.parametrize(

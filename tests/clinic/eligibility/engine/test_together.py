@@ -120,6 +120,23 @@ def test_the_old_one_at_full_dose_while_the_new_one_comes_in_low_loses_those_wee
     assert result.trials[0].facts.at_dose == (5, 5)
 
 
+def test_two_rows_of_one_medicine_are_no_change_over(run, make_trial):
+    old = make_trial("sertraline", dose_mg_per_day=None, started_on="2026-01-01", steps=steps((100, 7)), **ALONE)
+    new = make_trial("Zoloft", dose_mg_per_day=None, started_on="2026-02-05", steps=steps((25, 2), (100, 8)), **ALONE)
+    assert [row.facts.at_dose for row in run(trials=[old, new]).trials] == [(7, 7), (8, 8)]
+
+
+def test_a_gap_is_forgiven_in_what_a_change_over_leaves(run, make_trial):
+    rows = steps((100, 2), (0, 1), (100, 6))
+    old = make_trial("sertraline", dose_mg_per_day=None, started_on="2026-01-01", steps=rows, **ALONE)
+    coming = make_trial(
+        "venlafaxine", dose_mg_per_day=None, started_on="2026-02-19", steps=steps((37.5, 2), (150, 8)), **ALONE
+    )
+    elsewhere = make_trial("fluoxetine", dose_mg_per_day=None, started_on="2025-01-01", steps=steps((20, 7)), **ALONE)
+    result = run(trials=[elsewhere, old, coming])
+    assert [row.facts.at_dose for row in result.trials] == [(7, 7), (6, 6), (8, 8)]
+
+
 def test_without_a_first_day_nobody_can_tell_of_a_change_over(run, make_trial):
     trials = [row | {"started_on": None} for row in change_over(make_trial, weeks_at_first=8, taper=2)]
     assert [row.verdict for row in run(trials=trials).trials] == ["adequate", "adequate"]
