@@ -459,19 +459,14 @@ def _becomes_adequate(facts: Facts, min_weeks: float) -> Why | None:
     if held is None or held.high == math.inf:
         return None
     first, last = (_after(facts.as_of, max(0.0, min_weeks - weeks)) for weeks in (held.high, held.low))
-    if first is None or last is None:
-        return None
     if first == last:
         return Why("still_taking", f"Still taking: long enough on {first}.", (("on", first),))
     text = f"Still taking: long enough between {first} and {last}."
     return Why("still_taking", text, (("on", last), ("not_before", first)))
 
 
-def _after(day: date, weeks: float) -> str | None:
-    try:
-        return (day + timedelta(days=math.ceil(weeks * 7 - _SAME))).isoformat()
-    except OverflowError:
-        return None
+def _after(day: date, weeks: float) -> str:
+    return (day + timedelta(days=math.ceil(weeks * 7 - _SAME))).isoformat()
 
 
 def _held_now(facts: Facts) -> Span | None:

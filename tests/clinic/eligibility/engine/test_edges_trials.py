@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from clinic.eligibility.engine import IntakeRecord
+from clinic.eligibility.engine import IntakeRecord, drugs
 from clinic.eligibility.engine.record import Span, Step, Trial
 from clinic.eligibility.engine.rules import ruleset
 from clinic.eligibility.engine.trials import (
@@ -14,6 +14,7 @@ from clinic.eligibility.engine.trials import (
     _meet,
     _run_at,
     amount,
+    dose_unit,
     read,
     sources_for,
     span_text,
@@ -644,6 +645,13 @@ def test_the_steps_put_together(steps, more, dose, held, total):
         ({"weeks_at_dose": [4, 7], "stopped_reason": "ongoing"}, {"on": "2026-12-04", "not_before": "2026-11-20"}),
         ({"weeks_at_dose": 5}, None),
         ({"weeks_at_dose": 6, "stopped_reason": "ongoing"}, None),
+        ({"weeks_at_dose": 6, "adherence": None, "stopped_reason": "ongoing"}, None),  # long enough already
+        ({"weeks_at_dose": 5, "adherence": None, "stopped_reason": "ongoing"}, {"on": "2026-11-27"}),
+        ({"weeks_at_dose": [5, 7], "adherence": None, "stopped_reason": "inefficacy"}, None),
+        ({"weeks_at_dose": None, "stopped_reason": "ongoing"}, None),  # nobody knows since when
+        ({"drug": "Qwertzu", "weeks_at_dose": 5, "stopped_reason": "ongoing"}, None),
+        ({"weeks_at_dose": 5.9, "stopped_reason": "ongoing"}, {"on": "2026-11-21"}),
+        ({"weeks_at_dose": 5.8, "stopped_reason": "ongoing"}, {"on": "2026-11-22"}),  # a day begun is waited for
         ({"weeks_at_dose": [4, 7], "dose_mg_per_day": [25, 50], "stopped_reason": "ongoing"}, None),
     ],
 )
@@ -656,6 +664,25 @@ def test_the_day_on_which_it_will_be_long_enough(run, make_trial, changes, data)
     first = data.get("not_before")
     words = f"between {first} and {data['on']}" if first else f"on {data['on']}"
     assert only == {"code": "still_taking", "text": f"Still taking: long enough {words}.", **data}
+
+
+@pytest.mark.parametrize(
+    ("steps", "on"),
+    [
+        ([(25, 2), (50, 3), (100, 1)], "2026-12-04"),
+        ([(50, 5)], "2026-11-27"),
+        ([(50, 3), (25, 1), (50, 2)], "2026-12-18"),  # held for two weeks now
+        ([(50, 3), (0, 1), (50, 1)], "2026-12-25"),
+        ([(50, 3), (50, None)], None),
+        ([(50, 3), (None, 2)], None),
+        ([(50, 3), (25, 2)], None),
+    ],
+)
+def test_the_present_dose_is_held_since_the_last_lower_step(run, make_trial, steps, on):
+    rows = [{"dose": dose, "weeks": weeks} for dose, weeks in steps]
+    trial = make_trial(dose_mg_per_day=None, weeks=None, weeks_at_dose=None, steps=rows, stopped_reason="ongoing")
+    found = [why["on"] for why in whys(run, trial) if why["code"] == "still_taking"]
+    assert found == ([on] if on else [])
 
 
 def test_no_day_is_named_without_the_day_of_the_record(run, make_trial):
@@ -695,6 +722,42 @@ def test_the_better_row_of_one_medicine_stands(run, make_trial, first, second):
     assert turned[0]["why"] == [
         {"code": "duplicate_ingredient", "text": "Same medicine as trial 2, counted once.", "of": 1}
     ]
+
+
+def test_every_medicine_that_was_entered_twice_counts_once(run, make_trial):
+    names = ["fluoxetine", "sertraline", "Zoloft", "Prozac", "mirtazapine", "zoloft 100 mg"]
+    rows = shown(run, *(make_trial(name) for name in names))
+    assert [row["verdict"] for row in rows] == [
+        "adequate",
+        "adequate",
+        "duplicate",
+        "duplicate",
+        "adequate",
+        "duplicate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        (None, "mg per day"),
+        ("sertraline", "mg per day"),
+        ("selegiline_transdermal", "mg per 24 h"),
+        ("dextromethorphan_bupropion", "mg of bupropion per day"),
+        ("liothyronine", "mcg per day"),
+    ],
+)
+def test_the_unit_of_a_dose(name, unit):
+    assert dose_unit(drugs.table()[name] if name else None) == unit
+
+
+def test_a_name_that_is_not_read_offers_the_near_ones(run, make_trial):
+    (near,) = whys(run, make_trial("Luvoxx"))
+    assert near["text"] == f"No medicine of that name is in the table. Near names: {', '.join(near['suggestions'])}."
+    assert near["suggestions"][0] == "Luvox (fluvoxamine)"
+    (apart,) = whys(run, make_trial("Welchol"))  # known to be another medicine, and near to none of ours
+    assert apart["text"] == "Another medicine has this name. Was it this one?"
+    assert apart["suggestions"] == []
 
 
 def test_medicines_that_are_not_found_go_by_what_was_written(run, make_trial):
