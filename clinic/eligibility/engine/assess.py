@@ -235,7 +235,7 @@ def _assess(record: IntakeRecord, rules: RuleSet, policy_ids: tuple[str, ...]) -
         urgent=reasons,
         staging=stage,
         policies=results,
-        ask=tuple(_asks(case, history, pathways, results)),
+        ask=tuple(_asks(case, pathways, results)),
         next_steps=(*_next_steps(case, history, pathways, reasons, named), *_turning_steps(turns)),
         augmentations=tuple(case.augmentations()),
         pseudo_resistance=tuple(causes),
@@ -328,7 +328,7 @@ def _policy_asks(case: Case, results: tuple[PolicyResult, ...]) -> list[Ask]:
     return found
 
 
-def _asks(case: Case, history: Trd, pathways: dict[str, PathwayResult], results: tuple[PolicyResult, ...]) -> list[Ask]:
+def _asks(case: Case, pathways: dict[str, PathwayResult], results: tuple[PolicyResult, ...]) -> list[Ask]:
     found: list[Ask] = []
     if case.record.trials is None:
         because = "Without the history nothing can be counted."

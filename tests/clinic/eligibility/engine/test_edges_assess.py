@@ -154,6 +154,40 @@ def test_a_rule_set_may_count_each_medicine_of_a_combination(make_record, make_t
     assert (found.adequate, found.combinations) == (2, ())
 
 
+def test_what_is_on_record_of_side_effects_in_full(run, make_trial):
+    said = {"side_effect": "nausea", "side_effect_on": "2026-02", "side_effect_confirmed": True}
+    row = make_trial(dose_mg_per_day=[50, 100], weeks=[8, 10], **said)
+    assert run(trials=[row]).to_json()["trials"][0]["intolerance"] == {
+        "side_effect": "nausea",
+        "on": "2026-02",
+        "dose_reached": [50, 100],
+        "days": [56, 70],
+        "confirmed": True,
+        "missing": [],
+    }
+
+
+def test_the_parts_of_an_answer_and_their_names(run, make_trial):
+    found = run(trials=[make_trial("Celebrex", dose_mg_per_day=None)], payer="Nobody Mutual").to_json()
+    assert " ".join(found) == (
+        "id as_of ruleset trd trials pathways urgent staging policies ask next_steps augmentations combinations "
+        "interactions flags pseudo_resistance"
+    )
+    assert " ".join(found["trials"][0]) == (
+        "index entered ingredient drug_class verdict detail why would_count_if documentation intolerance sources"
+    )
+    parts = [found["ruleset"], found["trd"], found["urgent"], found["ask"][0]]
+    assert [" ".join(each) for each in parts] == [
+        "id version",
+        "verdict adequate_trials findings",
+        "flag reasons",
+        "field question because",
+    ]
+    assert {" ".join(each) for each in found["next_steps"]} == {"code text", "code text about changes"}
+    assert (found["id"], found["as_of"], found["ruleset"]["id"]) == ("r1", "2026-11-20", "default")
+    assert (found["urgent"]["flag"], run(cssrs={"plan": True}).to_json()["urgent"]["flag"]) == (False, True)
+
+
 ASKED = [
     ("age", "How old is the person?"),
     ("episode.psychotic_features", "Any voices or fixed frightening beliefs now?"),
