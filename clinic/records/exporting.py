@@ -30,7 +30,8 @@ ROWS = 500
 LEFT_OUT = frozenset(
     {
         "access_links", "patient_sessions", "staff_sessions", "staff_passkeys", "sign_in_failures", "held_forms",
-        "api_tokens", "api_token_locations", "idempotency_keys", "heartbeats", "link_requests", "calendar_feeds",
+        "staff_password_links", "api_tokens", "api_token_locations", "idempotency_keys", "heartbeats", "link_requests",
+        "calendar_feeds",
     }
 )  # fmt: skip
 LEFT_OUT_COLUMNS = frozenset(
