@@ -217,24 +217,39 @@ def _payer(policy_id: str) -> str:
     return str(knowledge.policy(policy_id)["payer"]).partition(" (")[0].strip()
 
 
+# Findings that no count settles, by how they begin, and what the title then says.
+_FOR_A_CLINICIAN = {
+    "diagnosis": ("Bipolar", "by counting trials: with bipolar disorder a clinician decides"),
+    "adult": ("Under 18", "by rules for adults: under 18 a clinician decides"),
+}
+
+
 def title(result: Mapping[str, Any], record: Mapping[str, Any], initials: str) -> str:
     """The clinical answer as a sentence. A payer's answer never stands in it."""
     verdict, adequate = result["trd"]["verdict"], result["trd"]["adequate_trials"]
     counted = f"{adequate} {'trial counts' if adequate == 1 else 'trials count'}"
     if verdict == "met":
         likely = [
-            name for key, name in PATHWAY_WORDS.items() if result["pathways"][key]["verdict"] == "likely_eligible"
+            words.within(name)
+            for key, name in PATHWAY_WORDS.items()
+            if result["pathways"][key]["verdict"] == "likely_eligible"
         ]
         if likely:
             return f"{initials}'s history meets the criteria: {counted}; nothing found against {words.listed(likely)}"
         return f"{initials}'s history meets the criteria: {counted}; each treatment needs a clinician's look"
+    said = {finding["code"]: finding for finding in result["trd"]["findings"]}
     if verdict == "not_met":
-        return f"{initials}'s history does not meet the criteria yet: {counted}"
+        is_other = said["adequate_trials"]["status"] == "met" and said["diagnosis"]["status"] == "unmet"
+        why = "the diagnosis is another one than major depression" if is_other else counted
+        return f"{initials}'s history does not meet the criteria yet: {why}"
     if not record.get("trials"):
         return f"{initials}'s history can't be told yet: no medicine is on record"
     unsure = sum(1 for trial in result["trials"] if trial["verdict"] == "undetermined")
     if not unsure:
-        return f"{initials}'s history can't be told yet: an answer about the illness is missing"
+        known = next(
+            (why for code, (start, why) in _FOR_A_CLINICIAN.items() if said[code]["text"].startswith(start)), ""
+        )
+        return f"{initials}'s history can't be told {known or 'yet: an answer about the illness is missing'}"
     return f"{initials}'s history can't be told yet: {unsure} past {'treatment is' if unsure == 1 else 'treatments are'} unclear"
 
 

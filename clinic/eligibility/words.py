@@ -105,6 +105,11 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
+def within(text: str) -> str:
+    """A name inside a sentence: `esketamine`, and `TMS` as it is."""
+    return f"{text[:1].lower()}{text[1:]}" if text[1:].islower() else text
+
+
 def listed(items: list[str]) -> str:
     """`a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

@@ -127,12 +127,28 @@ def test_pairs_of_medicines_are_shown_with_how_serious_they_are() -> None:
         (None, "no medicine is on record"),
         ([failed_trial("sertraline", 150)], "does not meet the criteria yet: 1 trial counts"),
         ([failed_trial("sertraline", 150), {"drug": "bupropion"}], "1 past treatment is unclear"),
-        ([failed_trial("sertraline", 150), failed_trial("venlafaxine", 225)], "meets the criteria: 2 trials count"),
+        (
+            [failed_trial("sertraline", 150), failed_trial("venlafaxine", 225)],
+            "meets the criteria: 2 trials count; nothing found against TMS, esketamine and IV ketamine",
+        ),
     ],
 )
 def test_the_title_is_the_clinical_answer_as_a_sentence(trials: Any, words: str) -> None:
     record = eligible_record(trials=trials) if trials is not None else {**eligible_record(), "trials": None}
     assert words in presenter.title(result_of(record), record, "M.T.")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"episode": {"diagnosis": "bipolar_2"}}, "by counting trials: with bipolar disorder a clinician decides"),
+        ({"episode": {"diagnosis": "unknown"}}, "an answer about the illness is missing"),
+        ({"episode": {"diagnosis": "dysthymia"}}, "the diagnosis is another one than major depression"),
+        ({"age": 17}, "by rules for adults: under 18 a clinician decides"),
+    ],
+)
+def test_the_title_says_what_no_count_settles(changed: dict[str, Any], says: str) -> None:
+    assert says in presenter.title(result_of(eligible_record() | changed), eligible_record() | changed, "M.T.")
 
 
 def test_a_payers_answer_stands_apart_from_the_title() -> None:
