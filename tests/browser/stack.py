@@ -19,6 +19,7 @@ from urllib.request import urlopen
 from aiosmtpd.controller import Controller
 
 from clinic.embedded.ports import free_port
+from tests.browser.logs import lines_that_name_someone
 from tests.gateway import FakeGateway
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,7 @@ class Stack:
         self.stop()
         self.gateway.__exit__()
         self._mail.stop()
+        assert lines_that_name_someone(self.instance) == []  # logs carry ids only, whatever the tests did
 
     def start(self, at: datetime) -> None:
         """Start every part, the clock at `at`, and wait until all answer."""
