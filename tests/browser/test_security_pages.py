@@ -70,6 +70,58 @@ def test_another_sites_record_and_who_looked(open_page: OpenPage) -> None:
     assert not faults, listed(faults)
 
 
+LONG = "Maximiliana-Josephine von Hohenberg-Montgomery-Castellanos y Rodríguez de la Torre"
+
+
+def test_a_colleague_is_invited_and_chooses_a_password(stack: Stack, open_page: OpenPage) -> None:
+    desk, phone = open_page(DESK), open_page(PHONE)
+    letters = len(stack.letters.all)
+    sign_in(desk, "manager")
+    desk.goto("/staff/people")
+    desk.get_by_role("link", name="Invite someone").click()
+    desk.get_by_label("Name", exact=True).fill(LONG)
+    desk.get_by_label("Email").fill("long.name.of.a.colleague@demo.example.org")
+    desk.get_by_label("Nurse").check()
+    desk.get_by_label("Every site, later ones too").check()
+    desk.get_by_role("button", name="Invite").click()
+    expect(desk.get_by_role("heading", level=1)).to_have_text(LONG)
+    mail = stack.mail("long.name.of.a.colleague@demo.example.org", "account", letters)
+    phone.goto(re.findall(r"https?://\S+/staff/welcome/[\w-]+", mail)[0])
+    faults = list(faults_of(phone, [(320, "light")]))
+    for label in ("New password", "The same once more"):
+        phone.get_by_label(label).fill("seven quiet herons wade")
+    phone.get_by_role("button", name="Set it").click()
+    phone.wait_for_url("**/staff/login")
+    desk.reload()
+    expect(desk.locator("dl.facts").first).to_contain_text("Open")
+    faults += faults_of(desk, [(320, "dark")])
+    faults += see(desk, ["/staff/people?q=long.name"], [(PHONE, "light")])
+    assert not faults, listed(faults)
+
+
+@pytest.mark.soak
+def test_people_who_work_here(open_page: OpenPage) -> None:
+    page = open_page(DESK)
+    sign_in(page, "manager")
+    faults = see(page, ["/staff/people", "/staff/people?q=nobody+at+all", "/staff/people?state=closed"], LOOKS)
+    faults += see(page, ["/staff/welcome/unknown"], LOOKS, status=410)
+    page.goto("/staff/people/invite")
+    page.get_by_role("button", name="Invite").click()  # empty: every message stands
+    faults += faults_of(page, LOOKS)
+    page.goto("/staff/people?q=nurse@demo")
+    page.get_by_role("link", name="Open").first.click()
+    faults += faults_of(page, LOOKS)
+    page.get_by_role("button", name="Lock", exact=True).click()  # without a reason
+    faults += faults_of(page, LOOKS)
+    page.get_by_label("Why").fill("Lost the badge")
+    page.get_by_role("button", name="Lock", exact=True).click()
+    faults += faults_of(page, LOOKS)
+    page.get_by_label("Why").fill("Found again")
+    page.get_by_role("button", name="Unlock").click()
+    expect(page.locator("dl.facts").first).to_contain_text("Open")
+    assert not faults, listed(faults)
+
+
 @pytest.mark.soak
 def test_how_long_a_record_is_kept(open_page: OpenPage) -> None:
     page = open_page(DESK)
