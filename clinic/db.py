@@ -73,6 +73,7 @@ class Keyring:
         self._each = [Fernet(base64.urlsafe_b64encode(_derive(key, b"column"))) for key in keys]
         self._fernet = MultiFernet(self._each)
         self._blind = [_derive(key, b"blind") for key in keys]
+        self._drafts = [_derive(key, b"draft") for key in keys]
 
     def encrypt(self, text: str) -> bytes:
         return self.encrypt_bytes(text.encode())
@@ -120,6 +121,10 @@ class Keyring:
     def _signing(self, purpose: str) -> dict[bytes, bytes]:
         keys = [_derive(key, f"sign {purpose}".encode()) for key in self._keys]
         return {hashlib.sha256(b"id" + key).digest()[:8]: key for key in keys}
+
+    def draft_keys(self, form: str) -> list[bytes]:
+        """Keys of 256 bits for what a browser keeps of one form until it is sent: seals with the first, opens with any."""
+        return [hmac.digest(key, form.encode(), hashlib.sha256) for key in self._drafts]
 
     def blind(self, kind: str, text: str) -> list[bytes]:
         """Search digests of a normalized value, one a key, newest first."""

@@ -1,5 +1,6 @@
 """What every template may use. Features add their own entries through `add`."""
 
+import base64
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time
@@ -12,7 +13,7 @@ from markupsafe import Markup, escape
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic import clock
-from clinic.db import db
+from clinic.db import db, keyring
 from clinic.web import i18n
 
 Provider = Callable[[], Any]
@@ -41,7 +42,9 @@ def init_app(app: Flask) -> None:
         megabytes=megabytes,
         unbroken=unbroken,
     )
-    app.jinja_env.globals.update(staff_nav=staff_nav, staff_banners=staff_banners, session_links=session_links)
+    app.jinja_env.globals.update(
+        staff_nav=staff_nav, staff_banners=staff_banners, session_links=session_links, draft_keys=draft_keys
+    )
     app.before_request(_forget)
     app.context_processor(_values)
 
@@ -66,6 +69,11 @@ def _asked(provider: Callable[[], Any]) -> Any:
         db.session.rollback()
         g.database_down = True
         return None
+
+
+def draft_keys(form: str) -> str:
+    """What opens the unsent answers of a form on a person's own device: stands only in that form, for who may fill it in."""
+    return " ".join(base64.b64encode(key).decode() for key in keyring().draft_keys(form))
 
 
 def staff_banners() -> list[Markup]:

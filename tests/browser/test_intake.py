@@ -1,9 +1,11 @@
 """The form on a phone, come what may: reload, back, a session that ended, a server that was killed; on a tablet; by keyboard."""
 
+import json
 import os
 import random
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,9 @@ STEPS = (
     {"use": "alone", "outcome": "none", "stopped": "inefficacy"},
     {"missed": "1", "this_episode": "not_sure", "papers": "none"},
 )
+
+
+HOLDS = "(e, v) => e.type === 'radio' ? !!document.querySelector(`[name='${e.name}'][value='${v}']:checked`) : e.value === v"
 
 
 def database(stack: Stack) -> psycopg.Connection[Any]:
@@ -146,10 +151,8 @@ def test_twelve_medicines_and_none_is_lost(stack: Stack, open_page: OpenPage, se
             if (n, step) in hit:
                 hit[n, step]()
                 for field, value in answers.items():
-                    assert phone.locator(f"#answers [name='{field}']").first.evaluate(
-                        "(e, v) => e.type === 'radio' ? !!document.querySelector(`[name='${e.name}'][value='${v}']:checked`) : e.value === v",
-                        value,
-                    ), f"{field} was lost by {hit[n, step].__name__}"
+                    box = phone.locator(f"#answers [name='{field}']").first
+                    wait_for(partial(box.evaluate, HOLDS, value), f"{field} after {hit[n, step].__name__}", 10)
             go_on(phone)
     rows = phone.locator("#list li")
     expect(rows).to_have_count(12)
@@ -167,6 +170,23 @@ def test_twelve_medicines_and_none_is_lost(stack: Stack, open_page: OpenPage, se
             "WHERE i.patient_id = (SELECT max(patient_id) FROM intakes WHERE state = 'submitted')"
         ).fetchone()
     assert sent == (1, 12)
+
+
+def test_what_a_phone_keeps_of_unsent_answers_is_sealed_until_its_person_is_back(open_page: OpenPage) -> None:
+    phone = open_page(PHONE)
+    begin(phone, "sealed@example.org")
+    phone.goto("/intake/medicines")
+    add_medicine(phone, "Sertraline")
+    save = phone.locator("form[data-autosave]").get_attribute("data-autosave")
+    phone.route(f"**{save}", lambda route: route.fulfill(status=429))  # the server takes nothing just now
+    box = phone.locator("#answers input[type='text']").first
+    box.fill("187")
+    kept = "Object.entries(localStorage).filter(([key]) => key.startsWith('daybreak:')).map(([, value]) => value)"
+    wait_for(lambda: len(phone.evaluate(kept)) == 1, "the answers to be kept")
+    assert set(json.loads(phone.evaluate(kept)[0])) == {"at", "iv", "sealed"}
+    assert phone.evaluate("document.body.dataset.drafts") is None  # the key is out of reach of whoever opens the tab
+    phone.reload()
+    wait_for(lambda: box.input_value() == "187", "the answer to be back")
 
 
 def test_a_file_is_checked_before_it_is_sent_and_after(open_page: OpenPage, tmp_path: Path) -> None:

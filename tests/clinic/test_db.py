@@ -42,6 +42,13 @@ def test_a_lost_key_is_a_clear_error() -> None:
         Keyring(["new"]).decrypt(Keyring(["old"]).encrypt("hello"))
 
 
+def test_a_forms_drafts_have_keys_of_their_own() -> None:
+    old, both = Keyring(["old key"]), Keyring(["new key", "old key"])
+    assert [len(key) for key in both.draft_keys("intake-5")] == [32, 32]
+    assert both.draft_keys("intake-5")[1:] == old.draft_keys("intake-5")  # what was kept before a rotation opens
+    assert not set(both.draft_keys("intake-5")) & set(both.draft_keys("intake-6"))
+
+
 def test_naive_instants_are_refused() -> None:
     with pytest.raises(ValueError, match="naive"):
         UTCDateTime().process_bind_param(datetime(2026, 1, 1), None)  # noqa: DTZ001 - the point of the test

@@ -1,6 +1,6 @@
 // Save answers as they are given. A form asks for it with data-autosave="<url>".
 //
-// Each change is kept on this device first, then sent (the whole form, with an idempotency key that stays the same for the
+// Each change is kept on this device first, sealed, then sent (the whole form, with an idempotency key that stays the same for the
 // same answers). What the server has not confirmed survives a reload, a closed page and a dead server.
 import { addRow } from "./page.js";
 
@@ -12,27 +12,70 @@ const session = document.body?.dataset.session ?? "";
 // on a tablet of the clinic nothing stays behind the tab
 const shelf = () => (document.body?.dataset.kiosk === undefined ? localStorage : sessionStorage);
 
+// -- what is kept is sealed: the key comes with the page, for who may fill it in, and no script can take it out again
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const text = (buffer) => btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join(""));
+
+function takeKeys() {
+  const given = document.body?.dataset.drafts?.split(" ") ?? [];
+  delete document.body?.dataset.drafts;
+  if (!crypto.subtle) return Promise.resolve([]); // a page over plain http elsewhere than on this machine keeps nothing
+  return Promise.all(given.map((one) => crypto.subtle.importKey("raw", bytes(one), "AES-GCM", false, ["encrypt", "decrypt"])));
+}
+
+const keys = takeKeys().catch(() => []);
+const about = (key) => new TextEncoder().encode(key);
+
+async function seal(key, value) {
+  const [newest] = await keys;
+  if (!newest) return null;
+  const iv = crypto.getRandomValues(new Uint8Array(12));
+  const content = new TextEncoder().encode(JSON.stringify(value));
+  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: about(key) }, newest, content);
+  return { at: value.at, submitted: value.submitted, iv: text(iv), sealed: text(sealed) };
+}
+
+async function unseal(key, kept) {
+  for (const one of await keys) {
+    try {
+      const content = await crypto.subtle.decrypt({ name: "AES-GCM", iv: bytes(kept.iv), additionalData: about(key) }, one, bytes(kept.sealed));
+      return JSON.parse(new TextDecoder().decode(content));
+    } catch {
+      // another key, or not ours
+    }
+  }
+  return null;
+}
+
+let last = Promise.resolve(); // one after another: an older answer never lands on a newer one
+
 const store = {
-  read(key) {
+  /** Of a draft without its answers: when it was kept, and whether it was sent. */
+  look(key) {
     try {
       return JSON.parse(shelf().getItem(key));
     } catch {
       return null;
     }
   },
+  async read(key) {
+    const kept = store.look(key);
+    return kept?.sealed ? unseal(key, kept) : null;
+  },
+  /** It is on its way, whether the page lives to seal the answers once more or not. */
+  mark(key) {
+    const kept = store.look(key);
+    if (kept) shelf().setItem(key, JSON.stringify({ ...kept, submitted: true }));
+  },
   write(key, value) {
-    try {
-      shelf().setItem(key, JSON.stringify(value));
-    } catch {
-      // a full or forbidden store: the server still gets the answer
-    }
+    last = last
+      .then(() => seal(key, value))
+      .then((kept) => kept && shelf().setItem(key, JSON.stringify(kept)))
+      .catch(() => {}); // a full or forbidden store: the server still gets the answer
   },
   drop(key) {
-    try {
-      shelf().removeItem(key);
-    } catch {
-      // nothing was kept
-    }
+    last = last.then(() => shelf().removeItem(key)).catch(() => {}); // nothing was kept
   },
   keys() {
     try {
@@ -137,7 +180,7 @@ function watch(form, key) {
       }
       form.dispatchEvent(new CustomEvent("daybreak:saved", { bubbles: true, detail: answer }));
     } else if (status === 0 || status === 429 || status >= 500) {
-      show("kept");
+      show(crypto.subtle ? "kept" : "failed");
       retry = setTimeout(send, WAITS[Math.min(failures++, WAITS.length - 1)]);
     } else {
       show(status === 409 || status === 422 ? "failed" : "expired");
@@ -158,30 +201,40 @@ function watch(form, key) {
   form.addEventListener("submit", () => {
     clearTimeout(timer);
     clearTimeout(retry);
+    store.mark(key);
     store.write(key, { at: Date.now(), id: fresh(), pairs: answers(form), submitted: true });
     draft = null;
   });
   addEventListener("online", send);
+  addEventListener("pagehide", send); // the last keystroke, whose seal may not be dry yet
   document.getElementById("saved")?.querySelector(".retry")?.addEventListener("click", () => {
     keep();
     send();
   });
 
-  const left = store.read(key);
-  if (!left) return;
-  if (left.submitted && answered()) return void store.drop(key);
-  draft = left;
-  fill(form, left.pairs);
-  form.dispatchEvent(new CustomEvent("daybreak:restored", { bubbles: true }));
-  if (left.focus) document.getElementById(left.focus)?.focus();
-  send();
+  restore();
+
+  async function restore() {
+    const kept = store.look(key);
+    if (kept?.submitted && answered()) return void store.drop(key);
+    if (!kept) return;
+    form.inert = true; // for the blink of an eye: what is typed now must not go over what was typed before
+    const left = await store.read(key);
+    form.inert = false;
+    if (!left) return;
+    draft = left;
+    fill(form, left.pairs);
+    form.dispatchEvent(new CustomEvent("daybreak:restored", { bubbles: true }));
+    if (left.focus) document.getElementById(left.focus)?.focus();
+    send();
+  }
 }
 
 export function autosave() {
   const here = `${PREFIX}${session}:${location.pathname}:`;
   for (const key of store.keys()) {
-    const draft = store.read(key);
-    const stale = !draft || Date.now() - draft.at > WEEK;
+    const draft = store.look(key);
+    const stale = !draft?.sealed || Date.now() - draft.at > WEEK;
     // the next page arrived, so the send before it went through
     if (stale || (draft.submitted && !key.startsWith(here))) store.drop(key);
   }
