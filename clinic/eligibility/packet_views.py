@@ -40,7 +40,7 @@ def choose(assessment_id: int) -> Any:
     row, patient = _opened(assessment_id)
     named, rest = packets.policies_for(row)
     states = verification.standings(clock.today(patient.tz))
-    groups = [("Of this patient's payer", named), ("Other payers", rest)]
+    groups = [("Of this patient's payer", named), ("Other payers" if named else "Every policy", rest)]
     return render_template(
         "eligibility/packet_choose.html",
         assessment=row,

@@ -72,7 +72,7 @@ def test_questions_go_out_and_their_answers_come_back(
 def test_a_correction_by_staff_page_by_page(open_page: OpenPage) -> None:
     """The copy is dropped at the end: nothing of it is used."""
     page = open_page(DESK)
-    sign_in(page, "prescriber")
+    sign_in(page, "nurse")
     courses = links(page, "/staff/courses", r"/staff/courses/\d+")
     record = links(page, courses[-1], r"/staff/patients/\d+")[0]
     page.goto(f"{record}/intake/correct")
@@ -87,8 +87,8 @@ def test_a_correction_by_staff_page_by_page(open_page: OpenPage) -> None:
     faults += see(page, pages, LOOKS)
     faults += see(page, [f"{copy}/form/{key}" for key in ("medicines", "review", "later", "safety")], ALL_LOOKS)
     other = open_page(DESK)
-    sign_in(other, "nurse")
-    faults += see(other, [f"{record}/intake/correct"], ALL_LOOKS)  # the form is held
+    sign_in(other, "prescriber")
+    faults += see(other, [copy], ALL_LOOKS, 409)  # the nurse holds the form
     page.goto(copy)
     press(page, "Drop it")
     assert not faults, listed(faults)

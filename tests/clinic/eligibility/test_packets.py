@@ -264,6 +264,14 @@ def test_a_policy_of_the_persons_payer_is_offered_first(client: FlaskClient, sig
     assert "Packet for the payer" in client.get(f"/staff/eligibility/{assessment_id}").text
 
 
+def test_without_a_payer_every_policy_stands_in_one_list(client: FlaskClient, sign_in: Any) -> None:
+    patient, assessment_id = sent(payer=None)
+    sign_in_at(sign_in, patient, "nurse")
+    page = client.get(f"/staff/eligibility/{assessment_id}/packet").text
+    assert "Every policy" in page
+    assert "Other payers" not in page
+
+
 @pytest.mark.parametrize(("role", "status"), [("front_desk", 403), ("operator", 403), ("manager", 200), ("nurse", 200)])
 def test_clinical_roles_and_managers_read_a_packet(client: FlaskClient, sign_in: Any, role: str, status: int) -> None:
     patient, assessment_id = sent()
