@@ -67,6 +67,90 @@ def test_the_steps_in_their_order(run, changes, expected):
     assert steps(run(**changes)) == expected
 
 
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        (
+            {"cssrs": {"plan": True}},
+            "urgent_review",
+            "Tell the on-call clinician now. A person calls within 60 minutes.",
+        ),
+        (
+            {"phq9": [0] * 8 + [1]},
+            "item9_review",
+            "PHQ-9 item 9 is positive: open the C-SSRS questions and tell the care team the same day.",
+        ),
+        (
+            {"mdq_positive": True},
+            "bipolar_review",
+            "A clinician reviews for bipolar disorder before any decision.",
+        ),
+        ({"mdq_positive": True}, "clinician_review", "A clinician reviews TMS, esketamine and IV ketamine."),
+        (
+            {"safety": {"metal_in_head": True}},
+            "prescriber_release",
+            "No booking of TMS until a prescriber records a reasoned release.",
+        ),
+        (
+            {"safety": {"metal_in_head": True, "aneurysm_or_avm": True}},
+            "prescriber_release",
+            "No booking of TMS, esketamine and IV ketamine until a prescriber records a reasoned release.",
+        ),
+        ({"trials": None}, "complete_history", "Ask for what is missing in the medication history."),
+        (
+            {"payer": "Nobody Mutual"},
+            "payer_policy",
+            "No policy of this payer is held: open the current one.",
+        ),
+        ({}, "prescriber_decision", "A prescriber decides, with the person, on the options."),
+    ],
+)
+def test_a_step_in_words(run, make_record, changes, code, text):
+    if "safety" in changes:
+        changes = {"safety": make_record()["safety"] | changes["safety"]}
+    assert [step.text for step in run(**changes).next_steps if step.code == code] == [text]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "question", "because"),
+    [
+        (
+            {"trials": None},
+            "trials",
+            "Which medicines were tried, at what dose and for how long?",
+            "Without the history nothing can be counted.",
+        ),
+        (
+            {"episode": None},
+            "episode.diagnosis",
+            "What is the diagnosis of this episode?",
+            "The rules are for a major depressive episode.",
+        ),
+        (
+            {"sex": None, "audit_c": 3},
+            "sex",
+            "What is the sex of the person?",
+            "The AUDIT-C cut-off depends on it.",
+        ),
+        (
+            {"trials": [{"dose_mg_per_day": 50}]},
+            "trials[0].drug",
+            "this medicine: Which medicine was it? Check the spelling on the bottle.",
+            "The medicine is not named.",
+        ),
+        (
+            {"trials": [{"drug": "Zoloft"}]},
+            "trials[0].dose_mg_per_day",
+            "Zoloft: What was the highest dose, in mg per day?",
+            "The dose is not known; at least 50 mg per day counts.",
+        ),
+    ],
+)
+def test_a_question_in_words(run, changes, field, question, because):
+    asks = {ask.field: (ask.question, ask.because) for ask in run(**changes).ask}
+    assert asks[field] == (question, because)
+
+
 def test_a_pregnancy_is_asked_where_one_could_be(run, make_record):
     def asked(answer, **changes):
         found = run(safety=make_record()["safety"] | {"pregnant": answer}, **changes).to_json()["ask"]

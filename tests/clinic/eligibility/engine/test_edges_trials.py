@@ -319,6 +319,19 @@ def test_two_other_uses_are_no_use_for_depression(run, make_trial):
     assert why["code"] == "other_purpose"
 
 
+def test_a_product_that_never_counts_in_words(run, make_trial):
+    why, *_ = whys(run, make_trial("Silenor", dose_mg_per_day=6))
+    assert why == {
+        "code": "product_not_counted",
+        "text": "Silenor is not a treatment of depression: Silenor 3-6 mg (insomnia) and topical doxepin.",
+    }
+
+
+def test_a_dose_that_nobody_said_of_a_medicine_that_nobody_named(run, make_trial):
+    (_, dose) = whys(run, make_trial(None, dose_mg_per_day=None))
+    assert dose == {"code": "missing", "text": "The dose is not known.", "field": "dose_mg_per_day"}
+
+
 def test_an_open_form_in_words(run, make_trial):
     texts = [why["text"] for why in whys(run, make_trial("selegiline", dose_mg_per_day=None))]
     assert "The form decides here: a patch can count, the swallowed form cannot." in texts

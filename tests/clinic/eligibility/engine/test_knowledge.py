@@ -93,7 +93,19 @@ def test_a_broken_policy_is_refused_by_its_path_and_breaks_no_other(own, name, t
 
 def test_a_folder_that_is_not_there_is_said(own):
     (refused,) = knowledge.use_folder(own / "none")
-    assert "is no folder" in str(refused)
+    assert str(refused) == f"{own / 'none'}: is no folder: make it, or name another"
+
+
+def test_what_is_wrong_with_a_file_is_said_with_what_to_do(own):
+    write(own, "aetna_cpb_0469", "a: 1")
+    write(own, "broken", "a: [")
+    (own / "folder.yaml").mkdir()
+    refused = {each.path: str(each).removeprefix(f"{each.path}: ") for each in knowledge.use_folder(own)}
+    ours, broken, folder = (refused[str(own / f"{name}.yaml")] for name in ("aetna_cpb_0469", "broken", "folder"))
+    assert ours == "'aetna_cpb_0469' is an id of a policy that comes with the program: rename file and id"
+    assert broken.startswith("is not YAML: while parsing a flow node")
+    assert "  " not in broken
+    assert folder.startswith("cannot be read: ")
 
 
 @pytest.mark.parametrize("policy_id", knowledge.policy_ids())

@@ -101,7 +101,9 @@ def test_weeks_of_changing_over_below_one_of_the_doses_count_for_neither(run, ma
     result = run(trials=change_over(make_trial, weeks_at_first=8, taper=2))
     assert [row.verdict for row in result.trials] == ["adequate", "inadequate_duration"]
     assert result.trials[1].facts.at_dose == (5, 5)
-    assert [why.code for why in result.trials[1].judgement.why][-1] == "cross_taper"
+    *_, note = result.trials[1].judgement.why
+    assert note.code == "cross_taper"
+    assert note.text == "2 weeks of changing over, below one of the two least doses, left out."
 
 
 def test_a_change_over_of_one_week_leaves_six(run, make_trial):
