@@ -49,7 +49,7 @@ def _taken(facts: Facts) -> Stretch | None:
     trial, weeks = facts.trial, facts.all_weeks
     start = _days(trial.started_on)
     end = _days(trial.stopped_on)
-    if end is None and trial.stopped_on is None and trial.stopped_reason == "ongoing" and facts.as_of is not None:
+    if trial.stopped_on is None and trial.stopped_reason == "ongoing" and facts.as_of is not None:
         end = Span(facts.as_of.toordinal(), facts.as_of.toordinal())
     if (start is None and end is None) or (weeks.high == math.inf and (start is None or end is None)):
         return None

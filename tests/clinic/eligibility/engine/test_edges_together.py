@@ -140,6 +140,11 @@ TEN_WEEKS = "2026-01-01 2026-01-15 2026-02-26 2026-03-12"  # eight of them at do
         ({"started_on": "2026-01-01", "stopped_on": "2026", "weeks": 10}, TEN_WEEKS),
         ({"started_on": "2026", "stopped_on": "2026-03-12", "weeks": 10}, TEN_WEEKS),
         ({"started_on": "2026-01-01", "stopped_reason": "ongoing", "as_of": "2026-03-12"}, TEN_WEEKS),
+        ({"weeks": 10, "stopped_reason": "ongoing", "as_of": "2026-03-12"}, TEN_WEEKS),
+        (
+            {"started_on": "2026-01", "stopped_reason": "ongoing", "as_of": "2026-03-12", "weeks_at_dose": 5},
+            "2026-01-01 2026-02-05 2026-02-05 2026-03-12",
+        ),
         ({"started_on": "2026-01", "stopped_on": "2026-03"}, "2026-01-01 2026-02-03 2026-02-26 2026-03-31"),
         ({"started_on": "2026-01-01", "weeks": [9, 11]}, "2026-01-01 2026-01-22 2026-02-26 2026-03-19"),
         ({"stopped_on": "2026-03-19", "weeks": [9, 11]}, "2026-01-01 2026-01-22 2026-02-26 2026-03-19"),
