@@ -5,11 +5,14 @@ import hashlib
 import hmac
 import json
 import re
+import select
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
+import psycopg
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -23,9 +26,11 @@ from sqlalchemy import (
     MetaData,
     String,
     TypeDecorator,
+    event,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.pool import Pool
 
 CONVENTION = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -245,6 +250,44 @@ def one_of(column: str, values: Sequence[str]) -> CheckConstraint:
     """CHECK that a text column holds one of the words of a StrEnum."""
     words = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({words})", name=f"{column}_known")
+
+
+# -- connections ----------------------------------------------------------------------------------------------------
+
+SILENT_FOR = 20.0  # seconds after which a connection that says nothing is asked whether somebody is there
+
+
+@event.listens_for(Pool, "checkout")
+def _refuse_dead(connection: Any, record: Any, _proxy: object) -> None:
+    """Give out no connection whose server is gone.
+
+    A server that stops or restarts closes its sockets, and that is seen without asking it. Only what died without a word,
+    behind a network, has to be asked; asking at every checkout would be a round trip for each transaction.
+    """
+    seen = record.info.get("seen")
+    if seen is None or (time.monotonic() - seen < SILENT_FOR and not _has_news(connection)):
+        return
+    try:
+        was = connection.autocommit
+        connection.autocommit = True
+        connection.execute("SELECT 1")
+        connection.autocommit = was
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error
+
+
+@event.listens_for(Pool, "checkin")
+def _see(connection: Any, record: Any) -> None:
+    record.info["seen"] = time.monotonic()
+
+
+def _has_news(connection: Any) -> bool:
+    """Something came that nobody asked for: most likely the end."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN | select.POLLPRI)
+    return bool(poll.poll(0))
 
 
 # -- transactions ---------------------------------------------------------------------------------------------------

@@ -6,13 +6,16 @@ from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from flask import g, make_response
 from pydantic import BeforeValidator, Field
 
+from clinic.api import idempotency
 from clinic.api.blueprint import DESK, Body, Key, Line, Moment, Nothing, Prose, SmallKey, accepts, answers, bp
 from clinic.api.places import site
 from clinic.errors import Conflict, Expired, Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.scheduling import holding, ledger, making_up, operations, queries
+from clinic.scheduling.booking import Booked, BookedCourse
 from clinic.scheduling.models import Course, CourseProposal
 from clinic.scheduling.operations import AskedSession, Offer
 from clinic.scheduling.wishes import CourseWish
@@ -181,12 +184,27 @@ def book(body: CourseIn) -> Any:
             sessions=[AskedSession(each.starts_at, each.device) for each in body.sessions or ()],
             self_pay_id=body.self_pay,
             by=current_actor(),
+            before_commit=_keep,
         )
     except (SlotTaken, Expired) as refusal:
         return _refused(refusal)
     if not booked.is_new:
         return _booked_before(booked.course_id)
-    return course_shape(queries.course(booked.course_id)), 201
+    return g.pop("booked_answer")
+
+
+def _keep(booked: Booked) -> None:
+    """The answer is kept with the course that it is about: who asks again gets it, whatever died in between."""
+    course = booked.course
+    shape = course_shape(queries.course(booked.course_id)) if course is None else _written_shape(course)
+    g.booked_answer = make_response(shape, 201)
+    idempotency.keep_within_transaction(g.booked_answer)
+
+
+def _written_shape(course: BookedCourse) -> dict[str, Any]:
+    sites = course.sites
+    sessions = [session_shape(one, sites[one.location_id].tz, sites[one.location_id].slug) for one in course.sessions]
+    return _course_shape(course, sites[course.location_id].slug, sessions)
 
 
 def _refused(refusal: Conflict) -> Any:
@@ -355,15 +373,19 @@ def _proposal(row: CourseProposal, sites: dict[int, Any]) -> dict[str, Any]:
 def course_shape(row: Course) -> dict[str, Any]:
     """A course as it is sent."""
     site = locations.get(row.location_id)  # held on to, so that its sessions do not read it again
+    return _course_shape(row, site.slug, _sessions(row.id))
+
+
+def _course_shape(row: Course | BookedCourse, slug: str, sessions: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": row.id,
         "patient_id": row.patient_id,
         "protocol": row.protocol,
         "state": row.state,
-        "location": site.slug,
+        "location": slug,
         "device": row.device_id,
         "planned_sessions": row.planned_sessions,
-        "sessions": _sessions(row.id),
+        "sessions": sessions,
     }
 
 

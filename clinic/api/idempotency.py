@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Response, g, make_response, request
-from sqlalchemy import delete, func, text, update
+from sqlalchemy import Table, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -77,6 +77,8 @@ def after(response: Response) -> Response:
     if claimed is None:
         return response
     g.idempotency_id = None
+    if g.pop("idempotency_kept", None) is response:
+        return response
     try:
         _keep(claimed, response)
     except SQLAlchemyError as error:  # what was done is done, and the answer says so; the key is free again in a while
@@ -84,17 +86,30 @@ def after(response: Response) -> Response:
     return response
 
 
+def keep_within_transaction(response: Response) -> None:
+    """Keep a successful answer in the transaction of what it answers: either both are there or neither is.
+
+    The view answers this very response; another one, because the commit failed, is kept in its place.
+    """
+    claimed = g.get("idempotency_id")
+    if claimed is not None:
+        _write(claimed, response)
+        g.idempotency_kept = response
+
+
 def _keep(claimed: int, response: Response) -> None:
     with transaction():
         if response.status_code >= 500:
             db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.id == claimed))
         else:
-            kept = {"body": response.get_data(as_text=True), "content_type": response.content_type}
-            db.session.execute(
-                update(IdempotencyKey)
-                .where(IdempotencyKey.id == claimed)
-                .values(status=response.status_code, answer=kept)
-            )
+            _write(claimed, response)
+
+
+def _write(claimed: int, response: Response) -> None:
+    kept = {"body": response.get_data(as_text=True), "content_type": response.content_type}
+    keys = IdempotencyKey.__table__
+    assert isinstance(keys, Table)
+    db.session.execute(update(keys).where(keys.c.id == claimed).values(status=response.status_code, answer=kept))
 
 
 def abandon(error: BaseException | None) -> None:

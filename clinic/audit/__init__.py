@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from flask import g, has_request_context
-from sqlalchemy import BigInteger, Index, LargeBinary
+from sqlalchemy import BigInteger, Index, LargeBinary, bindparam
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -106,6 +106,20 @@ def record_event(
     **detail: Any,
 ) -> None:
     """As `record`, for rows written in bulk or not mapped."""
+    db.session.add(event_of(entity, entity_id, action, by=by, reason=reason, patient_id=patient_id, detail=detail))
+
+
+def event_of(
+    entity: str,
+    entity_id: object,
+    action: str,
+    *,
+    by: Actor,
+    reason: str | None = None,
+    patient_id: int | None = None,
+    detail: dict[str, Any],
+) -> AuditEvent:
+    """The event that `record_event` appends, for a statement that writes it with what it is about (`EVENT_ROW`)."""
     event = AuditEvent(
         occurred_at=clock.now(),
         actor_kind=by.kind,
@@ -119,9 +133,23 @@ def record_event(
         origin={**_origin(), "nonce": secrets.token_urlsafe(12)},
     )
     event.content_hash = content_hash(event)
-    db.session.add(event)
     if has_request_context():
         g.setdefault("audited", set()).add(patient_id)
+    return event
+
+
+_COLUMNS = [column for column in AuditEvent.__table__.columns if column.name not in ("id", "erased_at")]
+# One event as a part of a larger statement, its parameters named `event_...`, with their types.
+EVENT_ROW = (
+    f"INSERT INTO audit_events ({', '.join(column.name for column in _COLUMNS)}) "  # noqa: S608 - names of our columns
+    f"VALUES ({', '.join(f':event_{column.name}' for column in _COLUMNS)})"
+)
+EVENT_TYPES = [bindparam(f"event_{column.name}", type_=column.type) for column in _COLUMNS]
+
+
+def event_values(event: AuditEvent) -> dict[str, Any]:
+    """The parameters of `EVENT_ROW`."""
+    return {f"event_{column.name}": getattr(event, column.name) for column in _COLUMNS}
 
 
 def content_hash(event: AuditEvent) -> bytes:

@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, or_, select, text, update
+from sqlalchemy import BigInteger, bindparam, delete, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock, jobs
-from clinic.audit import Actor
+from clinic.audit import Actor, AuditEvent
 from clinic.db import broken_constraint, db
 from clinic.eligibility import queries as eligibility
 from clinic.errors import DecisionRequired, NotAuthorised, SlotTaken
@@ -23,9 +23,10 @@ from clinic.patients.sites import everyone
 from clinic.protocols.base import Protocol
 from clinic.scheduling import capacity, clearance, ledger, queries, wishes
 from clinic.scheduling.capacity import Snapshot
+from clinic.scheduling.known import Known
 from clinic.scheduling.ledger import Funds, Wanted
-from clinic.scheduling.mirror import Taken, taken
-from clinic.scheduling.models import Hold, SessionState, TreatmentSession
+from clinic.scheduling.mirror import Site, Taken, taken
+from clinic.scheduling.models import CourseState, Hold, Mode, SessionState, TreatmentSession
 from clinic.scheduling.planner import Booking
 from clinic.scheduling.planner.rules import RULE_TEXT
 from clinic.scheduling.queries import LockedDevice
@@ -63,26 +64,30 @@ HOLD_SESSIONS = text(
     f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
     f"SELECT NULL, :patient_id, 'held', :hold_id, 0, s.* FROM {SESSION_ROWS} AS s"
 )
-# One round trip for all that a booking writes: course, sessions, the proposal that it came from, the schedules' versions.
+# One round trip for all that a booking writes: course, sessions, the proposal that it came from, the schedules' versions
+# and the event that says so. Answers the ids of the sessions in the order of their numbers.
 INSERT_COURSE = text(
     f"""
     WITH course AS (
-        INSERT INTO courses (patient_id, decision_id, protocol, protocol_version, location_id, device_id, anchor_minute,
-                             planned_sessions, cost, state, created_at)
-        VALUES (:patient_id, :decision_id, :protocol, :protocol_version, :location_id, :device_id, :anchor_minute,
-                :planned_sessions, :cost, 'booked', :created_at)
-        RETURNING id
+        INSERT INTO courses (id, patient_id, decision_id, protocol, protocol_version, location_id, device_id,
+                             anchor_minute, planned_sessions, cost, state, created_at)
+        VALUES (:course_id, :patient_id, :decision_id, :protocol, :protocol_version, :location_id, :device_id,
+                :anchor_minute, :planned_sessions, :cost, 'booked', :created_at)
     ), proposal AS (
-        UPDATE course_proposals SET course_id = course.id FROM course WHERE course_proposals.id = :proposal_id
+        UPDATE course_proposals SET course_id = :course_id WHERE id = :proposal_id
     ), schedule AS (
         UPDATE locations SET schedule_version = schedule_version + 1 WHERE id = ANY(CAST(:locked AS integer[]))
+    ), event AS (
+        {audit.EVENT_ROW}
     ), sessions AS (
         INSERT INTO treatment_sessions ({SESSION_COLUMNS})
-        SELECT course.id, :patient_id, 'booked', NULL, 0, s.* FROM course, {SESSION_ROWS} AS s
+        SELECT :course_id, :patient_id, 'booked', NULL, 0, s.* FROM {SESSION_ROWS} AS s
+        RETURNING id, number
     )
-    SELECT id FROM course
-    """  # noqa: S608 - the parts are the constants above
-)
+    SELECT id FROM sessions ORDER BY number
+    """  # noqa: S608 - the parts are constants of ours
+).bindparams(bindparam("course_id", type_=BigInteger), bindparam("patient_id", type_=BigInteger), *audit.EVENT_TYPES)
+NEW_COURSE_ID = text("SELECT nextval('courses_id_seq')")
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,52 @@ class NewCourse:
     self_pay_id: int | None = None  # what the payer does not cover the patient agreed to pay
 
 
+class BookedSession(NamedTuple):
+    """A session as it was just written."""
+
+    id: int
+    course_id: int
+    patient_id: int
+    location_id: int
+    device_id: int
+    room_id: int | None
+    number: int
+    kind: str
+    starts_at: datetime
+    ends_at: datetime
+    authorisation_id: int | None
+    self_pay_id: int | None
+    state: str = SessionState.BOOKED
+    revision: int = 0
+    mode: str = Mode.IN_PERSON
+    staff_id: int | None = None
+    patient_state: str | None = None
+
+
+class BookedCourse(NamedTuple):
+    """A course as it was just written, so that nobody has to read it back. Sessions in order of time."""
+
+    id: int
+    patient_id: int
+    protocol: str
+    location_id: int
+    device_id: int
+    planned_sessions: int
+    sessions: tuple[BookedSession, ...]
+    sites: Mapping[int, Site]
+    state: str = CourseState.BOOKED
+
+
 @dataclass(frozen=True)
 class Booked:
-    """A booked course. `is_new` is False where the same proposal was booked before."""
+    """A booked course. `is_new` is False where the same proposal was booked before.
+
+    `course`: as it was written, where one statement wrote it all.
+    """
 
     course_id: int
     is_new: bool
+    course: BookedCourse | None = None
 
 
 @dataclass
@@ -175,12 +220,15 @@ def lock_places(
 
     Holds that ran out at these locations, or of these patients, are let go: they stand in nobody's way.
     """
-    devices = queries.lock_devices(set(device_ids)) if device_ids else {}
-    if room_ids:
-        queries.lock_rooms(set(room_ids))
-    if staff_ids:
-        queries.lock_staff(set(staff_ids))
-    locations = queries.lock_locations(set(location_ids))
+    if room_ids or staff_ids:
+        devices = queries.lock_devices(set(device_ids)) if device_ids else {}
+        if room_ids:
+            queries.lock_rooms(set(room_ids))
+        if staff_ids:
+            queries.lock_staff(set(staff_ids))
+        locations = queries.lock_locations(set(location_ids))
+    else:
+        devices, locations = queries.lock_devices_and_locations(set(device_ids), set(location_ids))
     if locations.has_old_holds:
         _let_go_expired(set(location_ids), set(patient_ids))
     return Locked(devices, locations.versions, until)
@@ -217,20 +265,93 @@ def _let_go_expired(location_ids: Collection[int], patient_ids: Collection[int])
     )
 
 
+def book_known_within_transaction(
+    new: NewCourse, known: Known, *, by: Actor, after_commit: AfterCommit
+) -> BookedCourse:
+    """Lock, check and write a plan of which `known` tells what there is; the patient is locked and holds no plan.
+
+    Raises SlotTaken, DecisionRequired.
+    """
+    decision_id = known.approvals.get(new.protocol.modality)
+    if decision_id is None or known.needs_clearance or clearance.is_asked_always(new.protocol):
+        decision_id = approval(new.patient_id, new.protocol, {one.location_id for one in new.sessions})
+    locked = lock_sessions(new.sessions, patient_ids={new.patient_id})
+    refuse_taken(new.patient_id, locked.state, new.sessions, is_alone=not known.has_appointments)
+    is_open = not known.has_authorisations and new.self_pay_id is None
+    funds = [ledger.OPEN] * len(new.sessions) if is_open else _cover(new, locked)
+    course = _written(known.course_id, new, decision_id, locked, funds, by=by, after_commit=after_commit)
+    if known.has_task:
+        _close_tasks(new.patient_id, by=by)
+    return course
+
+
 def book_locked_within_transaction(
     new: NewCourse, decision_id: int, locked: Locked, *, by: Actor, after_commit: AfterCommit
 ) -> int:
     """Check and write a whole course whose places are locked; the patient is locked too. Raises SlotTaken."""
-    sessions = new.sessions
-    refuse_taken(new.patient_id, locked.so_far(), sessions)
-    funds = ledger.cover(
-        new.patient_id, new.protocol, wanted(new.protocol, sessions, locked), self_pay_id=new.self_pay_id
-    )
-    values = {**course_values(new, decision_id), **_arrays(new.protocol, sessions, locked, funds)}
-    course_id: int = db.session.execute(INSERT_COURSE, {**values, "locked": list(locked.versions)}).scalar_one()
-    finish_course(course_id, new, by=by)
-    _tell(locked, after_commit)
+    refuse_taken(new.patient_id, locked.so_far(), new.sessions)
+    course_id: int = db.session.execute(NEW_COURSE_ID).scalar_one()
+    _written(course_id, new, decision_id, locked, _cover(new, locked), by=by, after_commit=after_commit)
+    _close_tasks(new.patient_id, by=by)
     return course_id
+
+
+def _cover(new: NewCourse, locked: Locked) -> Sequence[Funds]:
+    wants = wanted(new.protocol, new.sessions, locked)
+    return ledger.cover(new.patient_id, new.protocol, wants, self_pay_id=new.self_pay_id)
+
+
+def _written(
+    course_id: int,
+    new: NewCourse,
+    decision_id: int,
+    locked: Locked,
+    funds: Sequence[Funds],
+    *,
+    by: Actor,
+    after_commit: AfterCommit,
+) -> BookedCourse:
+    arrays = _arrays(new.protocol, new.sessions, locked, funds)
+    values = {
+        **course_values(new, decision_id),
+        **arrays,
+        **audit.event_values(booked_event(course_id, new, by=by)),
+        "course_id": course_id,
+        "locked": list(locked.versions),
+    }
+    ids = db.session.scalars(INSERT_COURSE, values).all()
+    _tell(locked, after_commit)
+    in_order = sorted(
+        zip(new.sessions, arrays["room_ids"], funds, strict=True),
+        key=lambda one: one[0].number,
+    )
+    sessions = [
+        BookedSession(
+            session_id,
+            course_id,
+            new.patient_id,
+            one.location_id,
+            one.device_id,
+            room_id,
+            one.number,
+            one.kind,
+            one.starts_at,
+            one.ends_at,
+            *paid,
+        )
+        for session_id, (one, room_id, paid) in zip(ids, in_order, strict=True)
+    ]
+    sessions.sort(key=lambda one: one.starts_at)
+    return BookedCourse(
+        course_id,
+        new.patient_id,
+        new.protocol.key,
+        new.location_id,
+        new.device_id,
+        len(sessions),
+        tuple(sessions),
+        locked.state.sites,
+    )
 
 
 def course_values(new: NewCourse, decision_id: int) -> dict[str, Any]:
@@ -250,12 +371,20 @@ def course_values(new: NewCourse, decision_id: int) -> dict[str, Any]:
     }
 
 
+def booked_event(course_id: int, new: NewCourse, *, by: Actor) -> AuditEvent:
+    """What the audit trail says of a booking."""
+    detail = {"sessions": len(new.sessions)}
+    return audit.event_of("courses", course_id, "booked", by=by, patient_id=new.patient_id, detail=detail)
+
+
 def finish_course(course_id: int, new: NewCourse, *, by: Actor) -> None:
-    """What follows from a booking, in its transaction."""
-    audit.record_event("courses", course_id, "booked", by=by, patient_id=new.patient_id, sessions=len(new.sessions))
-    close_matching_within_transaction(
-        kind=TaskKind.BOOK_COURSE, patient_id=new.patient_id, outcome="course booked", by=by
-    )
+    """What follows from the booking of what was held, in its transaction."""
+    db.session.add(booked_event(course_id, new, by=by))
+    _close_tasks(new.patient_id, by=by)
+
+
+def _close_tasks(patient_id: int, *, by: Actor) -> None:
+    close_matching_within_transaction(kind=TaskKind.BOOK_COURSE, patient_id=patient_id, outcome="course booked", by=by)
 
 
 def lock_sessions(sessions: Sequence[PlannedSession], *, patient_ids: Collection[int]) -> Locked:
@@ -268,9 +397,11 @@ def lock_sessions(sessions: Sequence[PlannedSession], *, patient_ids: Collection
     )
 
 
-def refuse_taken(patient_id: int, state: Snapshot, sessions: Sequence[PlannedSession]) -> None:
-    """Raise SlotTaken naming every session that no longer fits."""
-    held = queries.held_by_patient(patient_id)
+def refuse_taken(
+    patient_id: int, state: Snapshot, sessions: Sequence[PlannedSession], *, is_alone: bool = False
+) -> None:
+    """Raise SlotTaken naming every session that no longer fits. is_alone: the patient has no other appointment."""
+    held = [] if is_alone else queries.held_by_patient(patient_id)
     now = clock.now()
     taken = []
     for session in sessions:

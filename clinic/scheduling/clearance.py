@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement
 
 from clinic.errors import Conflict, DecisionRequired
 from clinic.protocols.base import Protocol
@@ -24,7 +27,23 @@ class ClearanceRequired(DecisionRequired):
 
 
 # Given patient, protocol and sites; an empty collection of sites asks about the person alone.
-BOOKING: list[Callable[[int, Protocol, Collection[int]], list[Missing]]] = []
+Against = Callable[[int, Protocol, Collection[int]], list[Missing]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a feature has to say to a booking, and when it has nothing to say.
+
+    sign: a condition on the id of a patient that is false where nothing of theirs can matter, so that the check can be
+    left out. always: protocols for which it is asked anyway.
+    """
+
+    against: Against
+    sign: Callable[[Any], ColumnElement[bool]]
+    always: Callable[[Protocol], bool]
+
+
+BOOKING: list[Check] = []
 # Given the session as it is about to change, in the transaction of the change.
 ARRIVAL: list[Callable[[TreatmentSession], list[Missing]]] = []
 START: list[Callable[[TreatmentSession], list[Missing]]] = []
@@ -33,7 +52,12 @@ FINISH: list[Callable[[TreatmentSession], list[Missing]]] = []
 
 def missing(patient_id: int, protocol: Protocol, location_ids: Collection[int] = ()) -> list[Missing]:
     """All that stands against booking this treatment for this person at these sites."""
-    return [one for check in BOOKING for one in check(patient_id, protocol, location_ids)]
+    return [one for check in BOOKING for one in check.against(patient_id, protocol, location_ids)]
+
+
+def is_asked_always(protocol: Protocol) -> bool:
+    """Whether the checks are made for this protocol also where nothing is known of the person."""
+    return any(check.always(protocol) for check in BOOKING)
 
 
 def refuse_booking(patient_id: int, protocol: Protocol, location_ids: Collection[int] = ()) -> None:

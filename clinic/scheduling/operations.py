@@ -1,7 +1,7 @@
 """Writes of whole courses: propose, book, cancel, pause, resume. One operation is one transaction."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from math import hypot
@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
-from clinic.errors import AlreadyOver, Conflict, Expired, Invalid, NotFound, SlotTaken
+from clinic.errors import AlreadyOver, Conflict, Expired, Invalid, SlotTaken
 from clinic.intake import queries as intake
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, holding, planning, queries, steps, wishes
+from clinic.scheduling import booking, capacity, holding, known, planning, queries, steps, wishes
 from clinic.scheduling.booking import Booked, NewCourse, approval, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
@@ -28,6 +28,7 @@ from clinic.scheduling.wishes import CourseWish, PlannedSession
 
 PROPOSAL_LIVES = timedelta(minutes=15)
 MOST_TRIES = 3  # a course that is resumed has no one to choose for it: when a time is lost, plan again
+BeforeCommit = Callable[[Booked], object]
 BOOKING_RULES = frozenset({"device_is_free", "staff_are_free", "patient_is_free"})
 
 
@@ -207,58 +208,81 @@ def book_course(
     sessions: Sequence[AskedSession] = (),
     self_pay_id: int | None = None,
     by: Actor,
+    before_commit: BeforeCommit = lambda _: None,
 ) -> Booked:
     """Book every session of a course, or none.
 
     Give a proposal, or a protocol and its sessions in order. The same proposal booked twice answers the same course.
-    self_pay_id: the patient's agreement to pay for what the payer did not approve.
+    self_pay_id: the patient's agreement to pay for what the payer did not approve. before_commit: what it writes about a
+    new course is there exactly if the course is.
     Raises NotFound, Invalid, DecisionRequired, NotAuthorised; SlotTaken and Expired carry fresh proposals (`details["offer"]`).
     """
     wish = CourseWish(protocol or "")
     try:
         if proposal_id is not None:
-            return _book_proposal(patient_id, proposal_id, self_pay_id, by=by)
+            return _book_proposal(patient_id, proposal_id, self_pay_id, by=by, before_commit=before_commit)
         with transaction():
             patients.get(patient_id)
             new, wish = _from_sessions(patient_id, protocol or "", sessions)
             new = replace(new, self_pay_id=self_pay_id)
         with overlaps_translated(), transaction() as after_commit:
             queries.lock_patient(patient_id)
-            return Booked(holding.book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
+            booked = Booked(holding.book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
+            before_commit(booked)
+            return booked
     except (SlotTaken, Expired) as refusal:
         asked = _wish_of(proposal_id) if proposal_id is not None else wish
         refusal.details = {**refusal.details, "offer": propose_courses(patient_id, asked, by=by)}
         raise
 
 
-def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, *, by: Actor) -> Booked:
+def _book_proposal(
+    patient_id: int, proposal_id: UUID, self_pay_id: int | None, *, by: Actor, before_commit: BeforeCommit
+) -> Booked:
     with overlaps_translated(), transaction() as after_commit:
         queries.lock_patient(patient_id)
-        row, hold = queries.proposal_and_hold(proposal_id)
-        if row.patient_id != patient_id:
-            raise NotFound("no such proposal")
-        if row.course_id is not None:
-            return Booked(row.course_id, is_new=False)
-        if row.expires_at <= clock.now():
+        found = known.of_plan(patient_id, proposal_id)
+        if found.booked_as is not None:
+            return Booked(found.booked_as, is_new=False)
+        if found.expires_at <= clock.now():
             raise Expired("This plan is older than 15 minutes. Nothing was booked.")
-        new = new_course(row, self_pay_id)
-        course_id = holding.confirm_within_transaction(new, hold, by=by, after_commit=after_commit)
-        if course_id is None:
-            course_id = holding.book_within_transaction(new, by=by, after_commit=after_commit)
-        return Booked(course_id, is_new=True)
+        new = _new_course(patient_id, proposal_id, found.protocol, found.plan, self_pay_id)
+        if found.is_held:
+            course_id = _book_held(new, by=by, after_commit=after_commit)
+            booked = Booked(course_id, is_new=True)
+        else:
+            course = booking.book_known_within_transaction(new, found, by=by, after_commit=after_commit)
+            booked = Booked(course.id, is_new=True, course=course)
+        before_commit(booked)
+        return booked
+
+
+def _book_held(new: NewCourse, *, by: Actor, after_commit: booking.AfterCommit) -> int:
+    """A plan of somebody for whom places are held: those of this plan, or of another that gives way."""
+    _, hold = queries.proposal_and_hold(new.proposal_id)
+    course_id = holding.confirm_within_transaction(new, hold, by=by, after_commit=after_commit)
+    if course_id is None:
+        course_id = holding.book_within_transaction(new, by=by, after_commit=after_commit)
+    return course_id
 
 
 def new_course(row: CourseProposal, self_pay_id: int | None = None) -> NewCourse:
     """What a proposal becomes when it is booked."""
+    return _new_course(row.patient_id, row.id, row.protocol, row.plan, self_pay_id)
+
+
+def _new_course(
+    patient_id: int, proposal_id: UUID, protocol: str, plan: dict[str, Any], self_pay_id: int | None
+) -> NewCourse:
     return NewCourse(
-        patient_id=row.patient_id,
-        protocol=wishes.protocol_of(row.protocol),
-        sessions=holding.planned(row),
-        location_id=row.plan["location_id"],
-        device_id=row.plan["device_id"],
-        anchor_minute=row.plan["anchor"],
-        cost=row.plan["cost"],
-        proposal_id=row.id,
+        patient_id=patient_id,
+        protocol=wishes.protocol_of(protocol),
+        sessions=[wishes.session_from_json(data) for data in plan["sessions"]],
+        location_id=plan["location_id"],
+        device_id=plan["device_id"],
+        anchor_minute=plan["anchor"],
+        cost=plan["cost"],
+        proposal_id=proposal_id,
         self_pay_id=self_pay_id,
     )
 

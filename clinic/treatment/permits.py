@@ -2,6 +2,9 @@
 
 from collections.abc import Collection
 from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists
 
 from clinic import audit, clock
 from clinic.audit import Actor
@@ -128,7 +131,16 @@ def of_program(patient_id: int, program: str) -> list[Missing]:
     return list(found.values())
 
 
-clearance.BOOKING.append(against_booking)
+def _has_hold(patient_id: Any) -> ColumnElement[bool]:
+    row = TreatmentHold.__table__.c
+    return exists().where(row.patient_id == patient_id, row.lifted_at.is_(None))
+
+
+def _is_in_program(protocol: Protocol) -> bool:
+    return _program(protocol) is not None
+
+
+clearance.BOOKING.append(clearance.Check(against_booking, _has_hold, _is_in_program))
 clearance.ARRIVAL.append(against_arrival)
 clearance.START.append(against_start)
 clearance.FINISH.append(against_finish)

@@ -4,9 +4,10 @@ from datetime import datetime
 
 import pytest
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from clinic.db import Keyring, UTCDateTime, blind_is, transaction
+from clinic.embedded.postgres import PostgresServer
 from clinic.patients.models import Patient
 from tests.builders import make_patient
 
@@ -68,3 +69,21 @@ def test_calls_after_commit_wait_for_the_commit_and_are_dropped_on_rollback(data
         after_commit.append(lambda: rung.append("no"))
         _ = 1 / 0
     assert rung == ["yes"]
+
+
+@pytest.mark.parametrize("silent", [True, False], ids=["without a word", "with one"])
+def test_a_connection_whose_server_is_gone_is_not_given_out(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, silent: bool
+) -> None:
+    if silent:
+        monkeypatch.setattr("clinic.db._has_news", lambda _: False)
+        monkeypatch.setattr("clinic.db.SILENT_FOR", 0.0)
+    engine, own = create_engine(postgres.url("postgres")), text("SELECT pg_backend_pid()")
+    with engine.connect() as first, engine.connect() as second:
+        gone, left = first.scalar(own), second.scalar(own)
+    with engine.connect() as last:
+        assert last.scalar(own) == left
+        last.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": gone})
+        with engine.connect() as new:
+            assert new.scalar(own) not in (gone, left)
+    engine.dispose()

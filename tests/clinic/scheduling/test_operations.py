@@ -362,7 +362,7 @@ def test_the_database_alone_refuses_an_overlap(scene: Scene, monkeypatch: pytest
     mine = first_proposal(scene)
     theirs = operations.propose_courses(other, ITBS, by=TESTER).proposal_ids[0]
     operations.book_course(other, proposal_id=theirs, by=TESTER)
-    monkeypatch.setattr("clinic.scheduling.booking.refuse_taken", lambda *_: None)
+    monkeypatch.setattr("clinic.scheduling.booking.refuse_taken", lambda *_, **__: None)
     with pytest.raises(SlotTaken) as refusal:
         operations.book_course(scene.patient.id, proposal_id=mine, by=TESTER)
     assert refusal.value.details["why"] == "the device was booked by someone else"
