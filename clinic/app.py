@@ -14,7 +14,6 @@ from clinic.config import Settings, SettingsError, read_settings
 from clinic.db import db, use_keys
 from clinic.web import access, assets, bodies, cookies, errors, headers, health, limits, origin
 from clinic.web import views as web
-from clinic.web.limits import limiter
 
 HERE = Path(__file__).parent
 
@@ -102,7 +101,7 @@ def _add_features(app: Flask) -> None:
 
     staff_signin.init_app(app)
     patient_signin.init_app(app)
-    limiter.init_app(app)  # who calls is known
+    limits.init_app(app)  # who calls is known
     i18n.init_app(app)
     app.before_request(access.enforce)
     sites.init_app(app)

@@ -7,7 +7,7 @@ import json
 import re
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -250,6 +250,20 @@ def one_of(column: str, values: Sequence[str]) -> CheckConstraint:
     """CHECK that a text column holds one of the words of a StrEnum."""
     words = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({words})", name=f"{column}_known")
+
+
+def array(values: Iterable[object]) -> str:
+    """An array as PostgreSQL reads it, to be cast to its type: a fifth of what the driver takes to write one."""
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 # -- connections ----------------------------------------------------------------------------------------------------

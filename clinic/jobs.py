@@ -1,6 +1,8 @@
 """Task names, and the doorbell. Rows are the queue; a ring that gets lost costs seconds, because a sweep finds the row."""
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,6 +23,7 @@ from clinic.queues import Queue
 log = logging.getLogger(__name__)
 
 RING_LASTS = 30  # seconds; a sweep rings again, so an old ring only stands in the way of new ones
+MOMENT = 0.5  # seconds
 _is_silent = False
 
 
@@ -90,10 +93,55 @@ def init_celery(app: Flask, broker_url: str) -> Celery:
 
 
 def ring(job: Job, **ids: int) -> None:
-    """Tell the workers that a row waits. Call after the commit; a dead broker is logged, never raised."""
+    """Tell the workers that a row waits. Call after the commit; a dead broker is logged, never raised.
+
+    A sweep looks at all there is: rung again by this process within a moment, it hears one ring at the moment's end.
+    """
     if _is_silent:
         return
     celery: Celery = current_app.extensions["celery"]
+    if ids:
+        _send(celery, job, ids)
+    else:
+        _bell(celery, job)
+
+
+class _Bell:
+    """One ring for the many of a moment: the first at once, one for all that follow when the moment is over."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: dict[tuple[int, Job], float] = {}
+        self._waiting: set[tuple[int, Job]] = set()
+
+    def __call__(self, celery: Celery, job: Job) -> None:
+        key, now = (id(celery), job), time.monotonic()
+        with self._lock:
+            if key in self._waiting:
+                return
+            wait = self._last.get(key, now - MOMENT) + MOMENT - now
+            if wait <= 0:
+                self._last[key] = now
+            else:
+                self._waiting.add(key)
+        if wait <= 0:
+            _send(celery, job, {})
+        else:
+            timer = threading.Timer(wait, self._late, (celery, job))
+            timer.daemon = True  # a process that ends does not wait: the sweep comes by itself
+            timer.start()
+
+    def _late(self, celery: Celery, job: Job) -> None:
+        with self._lock:
+            self._waiting.discard((id(celery), job))
+            self._last[id(celery), job] = time.monotonic()
+        _send(celery, job, {})
+
+
+_bell = _Bell()
+
+
+def _send(celery: Celery, job: Job, ids: dict[str, int]) -> None:
     try:
         celery.send_task(str(job), kwargs=ids, expires=RING_LASTS, queue=str(queue_of(job)))
     except (OperationalError, OSError) as error:

@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Response, g, make_response, request
-from sqlalchemy import Table, delete, func, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Table, delete, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic import clock
@@ -19,6 +18,17 @@ from clinic.web.errors import problem
 
 log = logging.getLogger(__name__)
 
+# A new id: what the request before would still answer finds nothing to write to.
+CLAIM = text(
+    """
+    INSERT INTO idempotency_keys AS k (token_id, key, request_hash, created_at)
+    VALUES (:token_id, :key, :said, :now)
+    ON CONFLICT (token_id, key) DO UPDATE
+        SET id = DEFAULT, request_hash = :said, created_at = :now, status = NULL, answer = NULL
+        WHERE k.created_at <= :kept_since OR (k.status IS NULL AND k.created_at <= :dead_before)
+    RETURNING id, set_config('synchronous_commit', 'off', true)
+    """
+)
 KEPT = timedelta(hours=24)
 DEAD_AFTER = timedelta(minutes=3)  # no request runs so long: its process died
 LONGEST = 200
@@ -59,16 +69,16 @@ def before(token_id: int) -> Any:
 def _claim(token_id: int, key: str, said: bytes) -> int | None:
     """One statement. It need not be on disk before the request goes on: no later commit is, unless this one is too."""
     now = clock.now()
-    new = insert(IdempotencyKey).values(token_id=token_id, key=key, request_hash=said, created_at=now)
-    claimed = new.on_conflict_do_update(
-        index_elements=["token_id", "key"],
-        # A new id: what the request before would still answer finds nothing to write to.
-        set_={"id": text("DEFAULT"), "request_hash": said, "created_at": now, "status": None, "answer": None},
-        where=(IdempotencyKey.created_at <= now - KEPT)
-        | (IdempotencyKey.status.is_(None) & (IdempotencyKey.created_at <= now - DEAD_AFTER)),
-    ).returning(IdempotencyKey.id, func.set_config("synchronous_commit", "off", True))
-    row = db.session.execute(claimed).first()
-    return None if row is None else row.id
+    values = {
+        "token_id": token_id,
+        "key": key,
+        "said": said,
+        "now": now,
+        "kept_since": now - KEPT,
+        "dead_before": now - DEAD_AFTER,
+    }
+    row = db.session.execute(CLAIM, values).first()
+    return None if row is None else int(row.id)
 
 
 def after(response: Response) -> Response:

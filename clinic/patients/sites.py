@@ -128,6 +128,11 @@ def everyone() -> Iterator[None]:
             g.reach = before
 
 
+def sees_everyone() -> bool:
+    """Nothing narrows what is read now: a statement of SQL alone sees what one of models would."""
+    return _reach() is None
+
+
 def _reach() -> Reach | None:
     return g.get("reach") if has_app_context() else None
 

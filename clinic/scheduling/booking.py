@@ -14,14 +14,13 @@ from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock, jobs
 from clinic.audit import Actor, AuditEvent
-from clinic.db import broken_constraint, db
+from clinic.db import array, broken_constraint, db
 from clinic.eligibility import queries as eligibility
 from clinic.errors import DecisionRequired, NotAuthorised, SlotTaken
 from clinic.locations import queries as locations
-from clinic.locations.models import Location
 from clinic.patients.sites import everyone
 from clinic.protocols.base import Protocol
-from clinic.scheduling import capacity, clearance, ledger, queries, wishes
+from clinic.scheduling import capacity, clearance, deltas, ledger, queries, wishes
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.known import Known
 from clinic.scheduling.ledger import Funds, Wanted
@@ -75,9 +74,7 @@ INSERT_COURSE = text(
                 :anchor_minute, :planned_sessions, :cost, 'booked', :created_at)
     ), proposal AS (
         UPDATE course_proposals SET course_id = :course_id WHERE id = :proposal_id
-    ), schedule AS (
-        UPDATE locations SET schedule_version = schedule_version + 1 WHERE id = ANY(CAST(:locked AS integer[]))
-    ), event AS (
+    ), {deltas.RAISE}, event AS (
         {audit.EVENT_ROW}
     ), sessions AS (
         INSERT INTO treatment_sessions ({SESSION_COLUMNS})
@@ -162,6 +159,8 @@ class Locked:
     until: date
     added: list[tuple[int, Booking]] = field(default_factory=list)
     removed: list[tuple[int, Booking]] = field(default_factory=list)
+    taken: list[Taken] = field(default_factory=list)
+    freed: list[Taken] = field(default_factory=list)
     fresh_until: datetime | None = None  # when the first hold that was added runs out
     facts_changed: bool = False  # hours, devices or shifts changed too: the warm state has to read them
 
@@ -169,6 +168,12 @@ class Locked:
     def state(self) -> Snapshot:
         """The exact state of the locked locations; changes that free or take no place never need it."""
         return capacity.snapshot_under_lock(self.versions, until=self.until)
+
+    def delta(self) -> dict[str, Any]:
+        """What the next version of these schedules takes and frees, as `deltas.RAISE` writes it."""
+        return deltas.values(
+            self.versions, self.taken, self.freed, fresh_until=self.fresh_until, is_whole=not self.facts_changed
+        )
 
     def so_far(self) -> Snapshot:
         """The state with what this operation freed and took until now."""
@@ -178,10 +183,12 @@ class Locked:
 
     def take(self, one: Taken) -> None:
         """The state under the lock is told of a new place."""
+        self.taken.append(one)
         self.added.extend(self.state.mirrored(one))
 
     def free(self, one: Taken) -> None:
         """The state under the lock is told of a place that is free again."""
+        self.freed.append(one)
         self.removed.extend(x for x in self.state.mirrored(one) if x[1] in self.state.bookings[x[0]])
 
 
@@ -311,20 +318,16 @@ def _written(
     by: Actor,
     after_commit: AfterCommit,
 ) -> BookedCourse:
-    arrays = _arrays(new.protocol, new.sessions, locked, funds)
     values = {
         **course_values(new, decision_id),
-        **arrays,
+        **_arrays(new.protocol, new.sessions, locked, funds),
         **audit.event_values(booked_event(course_id, new, by=by)),
+        **locked.delta(),
         "course_id": course_id,
-        "locked": list(locked.versions),
     }
     ids = db.session.scalars(INSERT_COURSE, values).all()
     _tell(locked, after_commit)
-    in_order = sorted(
-        zip(new.sessions, arrays["room_ids"], funds, strict=True),
-        key=lambda one: one[0].number,
-    )
+    in_order = sorted(zip(new.sessions, funds, strict=True), key=lambda one: one[0].number)
     sessions = [
         BookedSession(
             session_id,
@@ -332,14 +335,14 @@ def _written(
             new.patient_id,
             one.location_id,
             one.device_id,
-            room_id,
+            locked.devices[one.device_id].room_id,
             one.number,
             one.kind,
             one.starts_at,
             one.ends_at,
             *paid,
         )
-        for session_id, (one, room_id, paid) in zip(ids, in_order, strict=True)
+        for session_id, (one, paid) in zip(ids, in_order, strict=True)
     ]
     sessions.sort(key=lambda one: one.starts_at)
     return BookedCourse(
@@ -463,12 +466,12 @@ def wanted(protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locke
 
 def _arrays(
     protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked, funds: Sequence[Funds]
-) -> dict[str, Any]:
+) -> dict[str, str]:
     """The columns of new sessions, one array each; and the state under the lock is told of them."""
     places = [place_of(s, locked) for s in sessions]
     for place in places:
         locked.take(place)
-    return {
+    columns: dict[str, Iterable[object]] = {
         "location_ids": [s.location_id for s in sessions],
         "device_ids": [s.device_id for s in sessions],
         "room_ids": [place.room_id for place in places],
@@ -483,6 +486,7 @@ def _arrays(
         "authorisation_ids": [one.authorisation_id for one in funds],
         "self_pay_ids": [one.self_pay_id for one in funds],
     }
+    return {name: array(values) for name, values in columns.items()}
 
 
 def place_of(session: PlannedSession, locked: Locked) -> Taken:
@@ -514,10 +518,7 @@ def free_sessions(rows: Iterable[TreatmentSession], state: SessionState, locked:
 
 def raise_versions(locked: Locked, after_commit: AfterCommit) -> None:
     """Tell every reader of these schedules that they changed, in the transaction that changes them."""
-    db.session.execute(
-        update(Location).where(Location.id.in_(locked.versions)).values(schedule_version=Location.schedule_version + 1),
-        execution_options={"synchronize_session": False},
-    )
+    db.session.execute(deltas.RAISE_ALONE, locked.delta())
     _tell(locked, after_commit)
 
 

@@ -18,6 +18,7 @@ from clinic import clock
 from clinic.db import db
 from clinic.locations.models import Location
 from clinic.patients.sites import everyone
+from clinic.scheduling import deltas
 from clinic.scheduling.mirror import Site, Taken, read_bookings, read_site
 from clinic.scheduling.planner import Booking, DeviceFacts, Occupancy
 from clinic.scheduling.planner.calendar import from_utc
@@ -334,6 +335,9 @@ def _refreshed(old: Snapshot, versions: Mapping[int, int]) -> Snapshot:
     """Read the changed locations again; where only bookings changed, only those are booked and released."""
     has_run_out = old.fresh_until is not None and old.fresh_until <= clock.now()
     changed = [x for x in old.sites if has_run_out or old.versions[x] != versions[x]]
+    caught_up = None if has_run_out else _caught_up(old, {x: (old.versions[x], versions[x]) for x in changed}, versions)
+    if caught_up is not None:
+        return caught_up
     sites = {x: read_site(x, old.start, old.days) for x in changed}
     bookings = {x: read_bookings(sites[x], old.days) for x in changed}
     kept = {x: (old.bookings[x], old.fresh_until) for x in old.sites}
@@ -345,6 +349,36 @@ def _refreshed(old: Snapshot, versions: Mapping[int, int]) -> Snapshot:
         versions=versions,
     )
     return replace(new, fresh_until=_first_end({**kept, **bookings}), answers={}, thinking=threading.Lock())
+
+
+def _caught_up(old: Snapshot, behind: Mapping[int, tuple[int, int]], versions: Mapping[int, int]) -> Snapshot | None:
+    """The state after versions that say what they changed; None where one does not."""
+    found = deltas.since(behind)
+    if found is None:
+        return None
+    added: dict[int, set[Booking]] = {x: set() for x in behind}
+    removed: dict[int, set[Booking]] = {x: set() for x in behind}
+    until: datetime | None = None
+    for x, steps in found.items():
+        site, before, new, gone = old.sites[x], old.bookings[x], added[x], removed[x]
+        for step in steps:
+            until = earlier(until, step.fresh_until)
+            for booking in _at(site, step.freed):
+                if booking in new:
+                    new.discard(booking)
+                elif booking in before:
+                    gone.add(booking)
+            for booking in _at(site, step.taken):
+                if booking in gone:
+                    gone.discard(booking)
+                elif booking not in before:
+                    new.add(booking)
+    return old.changed(added=added, removed=removed, versions=versions, fresh_until=until)
+
+
+def _at(site: Site, places: Iterable[Taken]) -> Iterable[Booking]:
+    """All that appointments take at one site."""
+    return [x for one in places if one.staff_id is not None or one.location_id == site.id for x in site.bookings(one)]
 
 
 def _first_end(bookings: Mapping[int, Bookings]) -> datetime | None:

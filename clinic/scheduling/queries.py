@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Integer, String, and_, exists, func, or_, select, text
 
 from clinic import clock
-from clinic.db import db
+from clinic.db import array, db
 from clinic.errors import Conflict, NotFound
 from clinic.locations.models import Device, Location, Room, StaffShift
 from clinic.patients.models import Patient
-from clinic.patients.sites import everyone
+from clinic.patients.sites import everyone, sees_everyone
 from clinic.scheduling.models import (
     HOLDS_PLACE,
     Course,
@@ -116,8 +116,15 @@ def last_delivered(patient_id: int, gives: str) -> date | None:
 
 
 def lock_patient(patient_id: int) -> None:
-    """First of the locks. Key-sharing, so that rows that merely name the patient can still be written."""
-    lock_patients({patient_id})
+    """First of the locks. Key-sharing, so that rows that merely name the patient can still be written. Raises NotFound."""
+    if sees_everyone():
+        if db.session.execute(LOCK_PATIENT, {"id": patient_id}).first() is None:
+            raise NotFound("no such patient")
+    else:
+        lock_patients({patient_id})
+
+
+LOCK_PATIENT = text("SELECT id FROM patients WHERE id = :id FOR NO KEY UPDATE")
 
 
 def lock_patients(ids: Collection[int]) -> None:
@@ -216,7 +223,7 @@ def lock_devices_and_locations(
 
     Counting the devices is what waits for their locks; PostgreSQL asks a condition without columns before it reads a row.
     """
-    values = {"devices": list(device_ids), "locations": list(location_ids), "now": clock.now()}
+    values = {"devices": array(device_ids), "locations": array(location_ids), "now": clock.now()}
     rows = db.session.execute(LOCK_PLACES, values).all()
     devices = {row.id: LockedDevice(row.value, row.room) for row in rows if row.what == "device"}
     if len(devices) < len(set(device_ids)):

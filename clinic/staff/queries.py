@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, text
 
 from clinic.audit import Actor, ActorKind
 from clinic.db import db
@@ -18,11 +18,22 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def active_token(token: str) -> ApiToken | None:
-    """The token's row, unless it was revoked or never existed."""
-    return db.session.scalar(
-        select(ApiToken).where(ApiToken.token_hash == hash_token(token), ApiToken.revoked_at.is_(None))
-    )
+class Token(NamedTuple):
+    """A token that may be used."""
+
+    id: int
+    name: str
+    role: str
+    has_all_sites: bool
+
+
+TOKEN = text("SELECT id, name, role, has_all_sites FROM api_tokens WHERE token_hash = :hash AND revoked_at IS NULL")
+
+
+def active_token(token: str) -> Token | None:
+    """The token, unless it was revoked or never existed. Asked at every call: a token that is revoked ends at once."""
+    row = db.session.execute(TOKEN, {"hash": hash_token(token)}).first()
+    return None if row is None else Token(*row)
 
 
 class SessionAndSites(NamedTuple):

@@ -6,8 +6,9 @@ its own waits in the database.
 """
 
 import hashlib
+import time
 
-from flask import g, request
+from flask import Flask, Response, g, request
 from flask_limiter import ApplicationLimit, Limiter
 from flask_limiter.util import get_remote_address
 
@@ -34,6 +35,22 @@ def _is_reading() -> bool:
 
 limiter = Limiter(
     get_remote_address,
-    headers_enabled=True,
     application_limits=[ApplicationLimit(lambda: WRITES, key_function=caller, exempt_when=_is_reading)],
 )
+
+
+def init_app(app: Flask) -> None:
+    """Count, after the caller is known."""
+    limiter.init_app(app)
+    app.after_request(say_when)
+
+
+def say_when(response: Response) -> Response:
+    """Who was refused is told when to come back. To tell everybody what is left would ask Redis twice more each time."""
+    reached = limiter.current_limit if response.status_code == 429 else None
+    if reached is not None:
+        response.headers["X-RateLimit-Limit"] = str(reached.limit.amount)
+        response.headers["X-RateLimit-Remaining"] = str(reached.remaining)
+        response.headers["X-RateLimit-Reset"] = str(reached.reset_at)
+        response.headers["Retry-After"] = str(max(1, reached.reset_at - int(time.time())))
+    return response

@@ -1,5 +1,8 @@
 """The doorbell: short-lived, and quiet while much is loaded."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from flask import Flask
 
@@ -29,3 +32,18 @@ def test_a_load_in_bulk_rings_nobody(app: Flask, sent: list[tuple[str, dict[str,
         assert sent == []
         jobs.ring(Job.SWEEP_REMINDERS)
     assert len(sent) == 1
+
+
+def test_many_rings_of_a_moment_are_two(
+    app: Flask, sent: list[tuple[str, dict[str, object]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(jobs, "_bell", jobs._Bell())
+    monkeypatch.setattr(jobs.threading, "Timer", lambda *more: timers.append(more) or SimpleNamespace(start=list))
+    with app.app_context():
+        for _ in range(5):
+            jobs.ring(Job.SWEEP_REMINDERS)
+    assert (len(sent), len(timers)) == (1, 1)
+    _, late, args = timers[0]
+    late(*args)
+    assert [name for name, _ in sent] == ["reminders.sweep"] * 2

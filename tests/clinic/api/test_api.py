@@ -16,6 +16,7 @@ from clinic import clock
 from clinic.api import idempotency
 from clinic.api.models import IdempotencyKey
 from clinic.db import db
+from clinic.errors import Conflict
 from clinic.scheduling import queries
 from clinic.staff.operations import create_token
 from tests.builders import TESTER, make_location, make_staff
@@ -151,6 +152,32 @@ def test_a_key_whose_request_still_runs_is_a_conflict(call: Call, monkeypatch: p
     monkeypatch.setattr(idempotency, "after", lambda response: response)
     call("POST", "/patients", PATIENT, key="k1")
     assert is_problem(call("POST", "/patients", PATIENT, key="k1"), 409, "conflict")
+
+
+def test_the_answer_to_a_booking_is_kept_with_it(call: Call, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = proposals(call, scene)["proposals"][0]
+    body = {"patient_id": scene.patient_id, "proposal_id": chosen["id"]}
+    monkeypatch.setattr(idempotency, "after", lambda response: response)  # the process dies once it has booked
+    first = call("POST", "/courses", body, key="k6")
+    again = call("POST", "/courses", body, key="k6")
+    assert (first.status_code, again.status_code, again.headers["Idempotent-Replayed"]) == (201, 201, "true")
+    assert again.json == first.json == call("GET", f"/courses/{first.json['id']}").json
+
+
+def test_a_booking_that_is_not_committed_keeps_no_answer(
+    call: Call, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, kept = proposals(call, scene)["proposals"][0], idempotency.keep_within_transaction
+
+    def keep_and_fail(response: Any) -> None:
+        kept(response)
+        raise Conflict("the commit failed")
+
+    monkeypatch.setattr(idempotency, "keep_within_transaction", keep_and_fail)
+    body = {"patient_id": scene.patient_id, "proposal_id": chosen["id"]}
+    assert call("POST", "/courses", body, key="k7").status_code == 409
+    assert call("POST", "/courses", body, key="k7").headers["Idempotent-Replayed"] == "true"
+    assert db.session.scalars(select(IdempotencyKey.status).where(IdempotencyKey.key == "k7")).one() == 409
 
 
 def test_two_tokens_do_not_share_keys(call: Call) -> None:

@@ -36,6 +36,12 @@ def test_asking_for_links_is_slowed_down(limits, post, database) -> None:
     assert asked(post, 21) == [200] * 20 + [429]
 
 
+def test_who_is_refused_is_told_when_to_come_back(limits, post, database) -> None:
+    asked(post, 20)
+    refused = post("/link", {"contact": "nobody@example.org"})
+    assert 0 < int(refused.headers["Retry-After"]) <= 3601
+
+
 def test_the_page_itself_stays_open(limits, client, post, database) -> None:
     asked(post, 21)
     assert client.get("/link").status_code == 200
