@@ -7,7 +7,7 @@ import json
 import re
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ from sqlalchemy import (
     TypeDecorator,
     event,
 )
-from sqlalchemy.exc import IntegrityError, InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.pool import Pool
 
@@ -308,6 +308,22 @@ def _has_news(connection: Any) -> bool:
 
 
 AfterCommit = list[Callable[[], object]]
+
+
+def together(*asked: tuple[str, Mapping[str, Any]]) -> list[list[Any]]:
+    """Statements in one round trip, one after the other, in the session's transaction; answers the rows of each.
+
+    Each sees what the one before it waited for. SQL and values are the driver's own, `%(name)s`. Raises what SQLAlchemy would.
+    """
+    connection = db.session.connection()
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    try:
+        with driver.pipeline():
+            cursors = [driver.execute(sql.encode(), values) for sql, values in asked]
+            return [cursor.fetchall() for cursor in cursors]
+    except psycopg.Error as error:
+        sql, values = asked[0]
+        raise DBAPIError.instance(sql, dict(values), error, psycopg.Error, dialect=connection.dialect) from error
 
 
 @contextmanager

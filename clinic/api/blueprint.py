@@ -155,7 +155,8 @@ def authenticate() -> Any:
     if access is None or access.audience is Audience.PUBLIC:
         return None
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    token = staff.active_token(secret.strip()) if scheme.lower() == "bearer" and secret.strip() else None
+    is_bearer = scheme.lower() == "bearer" and secret.strip()
+    token = idempotency.claim(secret.strip(), access.roles) if is_bearer else None
     if token is None:
         answer = problem(401, "unauthorized", "Send a valid token: Authorization: Bearer ...")
         answer.headers["WWW-Authenticate"] = "Bearer"

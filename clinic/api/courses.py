@@ -15,7 +15,7 @@ from clinic.api.places import site
 from clinic.errors import Conflict, Expired, Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.scheduling import holding, ledger, making_up, operations, queries
-from clinic.scheduling.booking import Booked, BookedCourse
+from clinic.scheduling.booking import Along, Booked, BookedCourse
 from clinic.scheduling.models import Course, CourseProposal
 from clinic.scheduling.operations import AskedSession, Offer
 from clinic.scheduling.wishes import CourseWish
@@ -184,7 +184,7 @@ def book(body: CourseIn) -> Any:
             sessions=[AskedSession(each.starts_at, each.device) for each in body.sessions or ()],
             self_pay_id=body.self_pay,
             by=current_actor(),
-            before_commit=_keep,
+            along=_kept,
         )
     except (SlotTaken, Expired) as refusal:
         return _refused(refusal)
@@ -193,12 +193,12 @@ def book(body: CourseIn) -> Any:
     return g.pop("booked_answer")
 
 
-def _keep(booked: Booked) -> None:
+def _kept(booked: Booked) -> Along | None:
     """The answer is kept with the course that it is about: who asks again gets it, whatever died in between."""
     course = booked.course
     shape = course_shape(queries.course(booked.course_id)) if course is None else _written_shape(course)
     g.booked_answer = make_response(shape, 201)
-    idempotency.keep_within_transaction(g.booked_answer)
+    return idempotency.kept_along(g.booked_answer)
 
 
 def _written_shape(course: BookedCourse) -> dict[str, Any]:

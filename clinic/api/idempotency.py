@@ -2,56 +2,103 @@
 
 import hashlib
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from flask import Response, g, make_response, request
-from sqlalchemy import Table, delete, text, update
+from sqlalchemy import BigInteger, SmallInteger, bindparam, delete, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic import clock
 from clinic.api.models import IdempotencyKey
-from clinic.db import db, transaction
+from clinic.db import EncryptedJSON, array, db, transaction
 from clinic.errors import Conflict, Invalid
+from clinic.scheduling.booking import Along
+from clinic.staff import queries as staff
+from clinic.staff.queries import Token
 from clinic.web.errors import problem
 
 log = logging.getLogger(__name__)
 
+# Token and key in one statement: whose token it is, and the key where the role may ask and nobody asked before.
 # A new id: what the request before would still answer finds nothing to write to.
 CLAIM = text(
     """
-    INSERT INTO idempotency_keys AS k (token_id, key, request_hash, created_at)
-    VALUES (:token_id, :key, :said, :now)
-    ON CONFLICT (token_id, key) DO UPDATE
-        SET id = DEFAULT, request_hash = :said, created_at = :now, status = NULL, answer = NULL
-        WHERE k.created_at <= :kept_since OR (k.status IS NULL AND k.created_at <= :dead_before)
-    RETURNING id, set_config('synchronous_commit', 'off', true)
+    WITH token AS (
+        SELECT id, name, role, has_all_sites FROM api_tokens WHERE token_hash = :token_hash AND revoked_at IS NULL
+    ), claimed AS (
+        INSERT INTO idempotency_keys AS k (token_id, key, request_hash, created_at)
+        SELECT id, :key, :said, :now FROM token WHERE role = ANY(CAST(:roles AS text[])) OR :roles = '{}'
+        ON CONFLICT (token_id, key) DO UPDATE
+            SET id = DEFAULT, request_hash = :said, created_at = :now, status = NULL, answer = NULL
+            WHERE k.created_at <= :kept_since OR (k.status IS NULL AND k.created_at <= :dead_before)
+        RETURNING id
+    )
+    SELECT token.id, name, role, has_all_sites, claimed.id, set_config('synchronous_commit', 'off', true)
+    FROM token LEFT JOIN claimed ON true
     """
+)
+ANSWER = "UPDATE idempotency_keys SET status = :answer_status, answer = :answer_kept WHERE id = :answer_key"
+ANSWER_TYPES = (
+    bindparam("answer_status", type_=SmallInteger),
+    bindparam("answer_kept", type_=EncryptedJSON),
+    bindparam("answer_key", type_=BigInteger),
 )
 KEPT = timedelta(hours=24)
 DEAD_AFTER = timedelta(minutes=3)  # no request runs so long: its process died
 LONGEST = 200
 
 
-def before(token_id: int) -> Any:
-    """Claim the key, or answer what was answered before. Raises Invalid, Conflict."""
+def claim(secret: str, roles: Collection[str]) -> Token | None:
+    """Whose token it is; the key of this request is claimed with it, where it has one and the role may ask. Raises Invalid.
+
+    It need not be on disk before the request goes on: no later commit is, unless this one is too.
+    """
     g.idempotency_id = None
     key = request.headers.get("Idempotency-Key")
-    if request.method != "POST" or key is None:
-        return None
-    if not 1 <= len(key) <= LONGEST or not key.isprintable():
-        raise Invalid(f"Idempotency-Key has 1 to {LONGEST} printable characters", fields=["Idempotency-Key"])
-    said = hashlib.sha256(
-        b"\0".join((request.method.encode(), request.full_path.encode(), request.get_data()))
-    ).digest()
+    if not _is_asked(key):
+        return staff.active_token(secret)
+    now = clock.now()
+    values = {
+        "token_hash": staff.hash_token(secret),
+        "roles": array(sorted(roles)),
+        "key": key,
+        "said": _said(),
+        "now": now,
+        "kept_since": now - KEPT,
+        "dead_before": now - DEAD_AFTER,
+    }
     with transaction():
-        claimed = _claim(token_id, key, said)
-        if claimed is not None:
-            g.idempotency_id = claimed
-            return None
-        known = db.session.query(IdempotencyKey).filter_by(token_id=token_id, key=key).one()
-        if known.request_hash != said:
+        row = db.session.execute(CLAIM, values).first()
+    if row is None:
+        return None
+    g.idempotency_id = row[4]
+    return Token(*row[:4])
+
+
+def _is_asked(key: str | None) -> bool:
+    return request.method == "POST" and key is not None and 1 <= len(key) <= LONGEST and key.isprintable()
+
+
+def _said() -> bytes:
+    parts = request.method.encode(), request.full_path.encode(), request.get_data()
+    return hashlib.sha256(b"\0".join(parts)).digest()
+
+
+def before(token_id: int) -> Any:
+    """Answer what was answered before, where the key is not this request's. Raises Invalid, Conflict."""
+    key = request.headers.get("Idempotency-Key")
+    if request.method != "POST" or key is None or g.idempotency_id is not None:
+        return None
+    if not _is_asked(key):
+        raise Invalid(f"Idempotency-Key has 1 to {LONGEST} printable characters", fields=["Idempotency-Key"])
+    with transaction():
+        known = db.session.query(IdempotencyKey).filter_by(token_id=token_id, key=key).one_or_none()
+        if known is None:  # let go of in this very moment
+            raise Conflict("The first request with this Idempotency-Key did not come to an end. Send it again.")
+        if known.request_hash != _said():
             return problem(
                 422,
                 "idempotency_key_reused",
@@ -64,21 +111,6 @@ def before(token_id: int) -> Any:
         answer.content_type = known.answer["content_type"]
         answer.headers["Idempotent-Replayed"] = "true"
         return answer
-
-
-def _claim(token_id: int, key: str, said: bytes) -> int | None:
-    """One statement. It need not be on disk before the request goes on: no later commit is, unless this one is too."""
-    now = clock.now()
-    values = {
-        "token_id": token_id,
-        "key": key,
-        "said": said,
-        "now": now,
-        "kept_since": now - KEPT,
-        "dead_before": now - DEAD_AFTER,
-    }
-    row = db.session.execute(CLAIM, values).first()
-    return None if row is None else int(row.id)
 
 
 def after(response: Response) -> Response:
@@ -96,15 +128,16 @@ def after(response: Response) -> Response:
     return response
 
 
-def keep_within_transaction(response: Response) -> None:
-    """Keep a successful answer in the transaction of what it answers: either both are there or neither is.
+def kept_along(response: Response) -> Along | None:
+    """How a successful answer is kept with what it answers: either both are there or neither is.
 
-    The view answers this very response; another one, because the commit failed, is kept in its place.
+    The view answers this very response; another one, because nothing was written, is kept in its place.
     """
     claimed = g.get("idempotency_id")
-    if claimed is not None:
-        _write(claimed, response)
-        g.idempotency_kept = response
+    if claimed is None:
+        return None
+    g.idempotency_kept = response
+    return Along(ANSWER, ANSWER_TYPES, _values(claimed, response))
 
 
 def _keep(claimed: int, response: Response) -> None:
@@ -112,14 +145,12 @@ def _keep(claimed: int, response: Response) -> None:
         if response.status_code >= 500:
             db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.id == claimed))
         else:
-            _write(claimed, response)
+            db.session.execute(text(ANSWER).bindparams(*ANSWER_TYPES), _values(claimed, response))
 
 
-def _write(claimed: int, response: Response) -> None:
+def _values(claimed: int, response: Response) -> dict[str, Any]:
     kept = {"body": response.get_data(as_text=True), "content_type": response.content_type}
-    keys = IdempotencyKey.__table__
-    assert isinstance(keys, Table)
-    db.session.execute(update(keys).where(keys.c.id == claimed).values(status=response.status_code, answer=kept))
+    return {"answer_key": claimed, "answer_status": response.status_code, "answer_kept": kept}
 
 
 def abandon(error: BaseException | None) -> None:

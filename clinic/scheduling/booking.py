@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, bindparam, delete, or_, select, text, update
+from sqlalchemy import BigInteger, BindParameter, TextClause, bindparam, delete, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock, jobs
@@ -63,10 +63,9 @@ HOLD_SESSIONS = text(
     f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
     f"SELECT NULL, :patient_id, 'held', :hold_id, 0, s.* FROM {SESSION_ROWS} AS s"
 )
-# One round trip for all that a booking writes: course, sessions, the proposal that it came from, the schedules' versions
-# and the event that says so. Answers the ids of the sessions in the order of their numbers.
-INSERT_COURSE = text(
-    f"""
+# One round trip for all that a booking writes: course, sessions, the proposal that it came from, the schedules' versions,
+# the event that says so, and what the caller writes along with it.
+INSERT_COURSE = f"""
     WITH course AS (
         INSERT INTO courses (id, patient_id, decision_id, protocol, protocol_version, location_id, device_id,
                              anchor_minute, planned_sessions, cost, state, created_at)
@@ -76,15 +75,39 @@ INSERT_COURSE = text(
         UPDATE course_proposals SET course_id = :course_id WHERE id = :proposal_id
     ), {deltas.RAISE}, event AS (
         {audit.EVENT_ROW}
-    ), sessions AS (
-        INSERT INTO treatment_sessions ({SESSION_COLUMNS})
-        SELECT :course_id, :patient_id, 'booked', NULL, 0, s.* FROM {SESSION_ROWS} AS s
-        RETURNING id, number
-    )
-    SELECT id FROM sessions ORDER BY number
+    ){{along}}
+    INSERT INTO treatment_sessions (id, {SESSION_COLUMNS})
+    SELECT s.id, :course_id, :patient_id, 'booked', NULL, 0, s.location_id, s.device_id, s.room_id, s.number, s.kind, s.need,
+        s.starts_at, s.ends_at, s.device_until, s.spaced_until, s.local_on, s.authorisation_id, s.self_pay_id
+    FROM ROWS FROM ({SESSION_ROWS}, unnest(CAST(:session_ids AS bigint[])))
+        AS s (location_id, device_id, room_id, number, kind, need, starts_at, ends_at, device_until, spaced_until,
+              local_on, authorisation_id, self_pay_id, id)
     """  # noqa: S608 - the parts are constants of ours
-).bindparams(bindparam("course_id", type_=BigInteger), bindparam("patient_id", type_=BigInteger), *audit.EVENT_TYPES)
-NEW_COURSE_ID = text("SELECT nextval('courses_id_seq')")
+NEW_IDS = text(
+    "SELECT nextval('courses_id_seq') AS course, ARRAY("
+    "SELECT nextval('treatment_sessions_id_seq') FROM generate_series(1, CAST(:count AS integer))) AS sessions"
+)
+
+
+class Along(NamedTuple):
+    """A statement to be written with a booking, as one part of the statement that writes it; parameters with types."""
+
+    sql: str
+    types: tuple[BindParameter[Any], ...]
+    values: Mapping[str, Any]
+
+
+@cache
+def _insert_course(along: str, types: tuple[BindParameter[Any], ...]) -> TextClause:
+    statement = text(INSERT_COURSE.format(along=f", along AS ({along})" if along else ""))
+    ids = bindparam("course_id", type_=BigInteger), bindparam("patient_id", type_=BigInteger)
+    return statement.bindparams(*ids, *audit.EVENT_TYPES, *types)
+
+
+def write_along(along: Along | None) -> None:
+    """The same by itself, where a course is written in several statements."""
+    if along is not None:
+        db.session.execute(text(along.sql).bindparams(*along.types), dict(along.values))
 
 
 @dataclass(frozen=True)
@@ -148,6 +171,9 @@ class Booked:
     course_id: int
     is_new: bool
     course: BookedCourse | None = None
+
+
+WithIt = Callable[[Booked], Along | None]
 
 
 @dataclass
@@ -273,11 +299,11 @@ def _let_go_expired(location_ids: Collection[int], patient_ids: Collection[int])
 
 
 def book_known_within_transaction(
-    new: NewCourse, known: Known, *, by: Actor, after_commit: AfterCommit
+    new: NewCourse, known: Known, *, along: WithIt, by: Actor, after_commit: AfterCommit
 ) -> BookedCourse:
     """Lock, check and write a plan of which `known` tells what there is; the patient is locked and holds no plan.
 
-    Raises SlotTaken, DecisionRequired.
+    along: what is written with it. Raises SlotTaken, DecisionRequired.
     """
     decision_id = known.approvals.get(new.protocol.modality)
     if decision_id is None or known.needs_clearance or clearance.is_asked_always(new.protocol):
@@ -286,7 +312,9 @@ def book_known_within_transaction(
     refuse_taken(new.patient_id, locked.state, new.sessions, is_alone=not known.has_appointments)
     is_open = not known.has_authorisations and new.self_pay_id is None
     funds = [ledger.OPEN] * len(new.sessions) if is_open else _cover(new, locked)
-    course = _written(known.course_id, new, decision_id, locked, funds, by=by, after_commit=after_commit)
+    course = _course(known.course_id, known.session_ids, new, locked, funds)
+    more = along(Booked(course.id, is_new=True, course=course))
+    _write(course, new, decision_id, locked, funds, along=more, by=by, after_commit=after_commit)
     if known.has_task:
         _close_tasks(new.patient_id, by=by)
     return course
@@ -297,10 +325,12 @@ def book_locked_within_transaction(
 ) -> int:
     """Check and write a whole course whose places are locked; the patient is locked too. Raises SlotTaken."""
     refuse_taken(new.patient_id, locked.so_far(), new.sessions)
-    course_id: int = db.session.execute(NEW_COURSE_ID).scalar_one()
-    _written(course_id, new, decision_id, locked, _cover(new, locked), by=by, after_commit=after_commit)
+    funds = _cover(new, locked)
+    ids = db.session.execute(NEW_IDS, {"count": len(new.sessions)}).one()
+    course = _course(ids.course, ids.sessions, new, locked, funds)
+    _write(course, new, decision_id, locked, funds, along=None, by=by, after_commit=after_commit)
     _close_tasks(new.patient_id, by=by)
-    return course_id
+    return course.id
 
 
 def _cover(new: NewCourse, locked: Locked) -> Sequence[Funds]:
@@ -308,27 +338,11 @@ def _cover(new: NewCourse, locked: Locked) -> Sequence[Funds]:
     return ledger.cover(new.patient_id, new.protocol, wants, self_pay_id=new.self_pay_id)
 
 
-def _written(
-    course_id: int,
-    new: NewCourse,
-    decision_id: int,
-    locked: Locked,
-    funds: Sequence[Funds],
-    *,
-    by: Actor,
-    after_commit: AfterCommit,
+def _course(
+    course_id: int, session_ids: Sequence[int], new: NewCourse, locked: Locked, funds: Sequence[Funds]
 ) -> BookedCourse:
-    values = {
-        **course_values(new, decision_id),
-        **_arrays(new.protocol, new.sessions, locked, funds),
-        **audit.event_values(booked_event(course_id, new, by=by)),
-        **locked.delta(),
-        "course_id": course_id,
-    }
-    ids = db.session.scalars(INSERT_COURSE, values).all()
-    _tell(locked, after_commit)
-    in_order = sorted(zip(new.sessions, funds, strict=True), key=lambda one: one[0].number)
-    sessions = [
+    """The course as it is about to be written, its sessions in the order of the plan."""
+    sessions = tuple(
         BookedSession(
             session_id,
             course_id,
@@ -342,9 +356,8 @@ def _written(
             one.ends_at,
             *paid,
         )
-        for session_id, (one, paid) in zip(ids, in_order, strict=True)
-    ]
-    sessions.sort(key=lambda one: one.starts_at)
+        for session_id, one, paid in zip(session_ids, new.sessions, funds, strict=True)
+    )
     return BookedCourse(
         course_id,
         new.patient_id,
@@ -352,9 +365,35 @@ def _written(
         new.location_id,
         new.device_id,
         len(sessions),
-        tuple(sessions),
+        sessions,
         locked.state.sites,
     )
+
+
+def _write(
+    course: BookedCourse,
+    new: NewCourse,
+    decision_id: int,
+    locked: Locked,
+    funds: Sequence[Funds],
+    *,
+    along: Along | None,
+    by: Actor,
+    after_commit: AfterCommit,
+) -> None:
+    values = {
+        **course_values(new, decision_id),
+        **_arrays(new.protocol, new.sessions, locked, funds),
+        **audit.event_values(booked_event(course.id, new, by=by)),
+        **locked.delta(),
+        "course_id": course.id,
+        "session_ids": array(one.id for one in course.sessions),
+    }
+    if along is None:
+        db.session.execute(_insert_course("", ()), values)
+    else:
+        db.session.execute(_insert_course(along.sql, along.types), {**values, **along.values})
+    _tell(locked, after_commit)
 
 
 def course_values(new: NewCourse, decision_id: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Writes of whole courses: propose, book, cancel, pause, resume. One operation is one transaction."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from math import hypot
@@ -17,7 +17,7 @@ from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
 from clinic.scheduling import booking, capacity, holding, known, planning, queries, steps, wishes
-from clinic.scheduling.booking import Booked, NewCourse, approval, overlaps_translated
+from clinic.scheduling.booking import Booked, NewCourse, WithIt, approval, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
@@ -28,7 +28,6 @@ from clinic.scheduling.wishes import CourseWish, PlannedSession
 
 PROPOSAL_LIVES = timedelta(minutes=15)
 MOST_TRIES = 3  # a course that is resumed has no one to choose for it: when a time is lost, plan again
-BeforeCommit = Callable[[Booked], object]
 BOOKING_RULES = frozenset({"device_is_free", "staff_are_free", "patient_is_free"})
 
 
@@ -208,19 +207,19 @@ def book_course(
     sessions: Sequence[AskedSession] = (),
     self_pay_id: int | None = None,
     by: Actor,
-    before_commit: BeforeCommit = lambda _: None,
+    along: WithIt = lambda _: None,
 ) -> Booked:
     """Book every session of a course, or none.
 
     Give a proposal, or a protocol and its sessions in order. The same proposal booked twice answers the same course.
-    self_pay_id: the patient's agreement to pay for what the payer did not approve. before_commit: what it writes about a
-    new course is there exactly if the course is.
+    self_pay_id: the patient's agreement to pay for what the payer did not approve. along: a statement that is written
+    with a new course; it is asked for while the course is not there yet.
     Raises NotFound, Invalid, DecisionRequired, NotAuthorised; SlotTaken and Expired carry fresh proposals (`details["offer"]`).
     """
     wish = CourseWish(protocol or "")
     try:
         if proposal_id is not None:
-            return _book_proposal(patient_id, proposal_id, self_pay_id, by=by, before_commit=before_commit)
+            return _book_proposal(patient_id, proposal_id, self_pay_id, by=by, along=along)
         with transaction():
             patients.get(patient_id)
             new, wish = _from_sessions(patient_id, protocol or "", sessions)
@@ -228,7 +227,7 @@ def book_course(
         with overlaps_translated(), transaction() as after_commit:
             queries.lock_patient(patient_id)
             booked = Booked(holding.book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
-            before_commit(booked)
+            booking.write_along(along(booked))
             return booked
     except (SlotTaken, Expired) as refusal:
         asked = _wish_of(proposal_id) if proposal_id is not None else wish
@@ -236,25 +235,20 @@ def book_course(
         raise
 
 
-def _book_proposal(
-    patient_id: int, proposal_id: UUID, self_pay_id: int | None, *, by: Actor, before_commit: BeforeCommit
-) -> Booked:
+def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, *, by: Actor, along: WithIt) -> Booked:
     with overlaps_translated(), transaction() as after_commit:
-        queries.lock_patient(patient_id)
-        found = known.of_plan(patient_id, proposal_id)
+        found = known.lock_for_plan(patient_id, proposal_id)
         if found.booked_as is not None:
             return Booked(found.booked_as, is_new=False)
         if found.expires_at <= clock.now():
             raise Expired("This plan is older than 15 minutes. Nothing was booked.")
         new = _new_course(patient_id, proposal_id, found.protocol, found.plan, self_pay_id)
         if found.is_held:
-            course_id = _book_held(new, by=by, after_commit=after_commit)
-            booked = Booked(course_id, is_new=True)
-        else:
-            course = booking.book_known_within_transaction(new, found, by=by, after_commit=after_commit)
-            booked = Booked(course.id, is_new=True, course=course)
-        before_commit(booked)
-        return booked
+            booked = Booked(_book_held(new, by=by, after_commit=after_commit), is_new=True)
+            booking.write_along(along(booked))
+            return booked
+        course = booking.book_known_within_transaction(new, found, along=along, by=by, after_commit=after_commit)
+        return Booked(course.id, is_new=True, course=course)
 
 
 def _book_held(new: NewCourse, *, by: Actor, after_commit: booking.AfterCommit) -> int:

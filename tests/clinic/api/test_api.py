@@ -167,13 +167,13 @@ def test_the_answer_to_a_booking_is_kept_with_it(call: Call, scene: Scene, monke
 def test_a_booking_that_is_not_committed_keeps_no_answer(
     call: Call, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen, kept = proposals(call, scene)["proposals"][0], idempotency.keep_within_transaction
+    chosen, kept = proposals(call, scene)["proposals"][0], idempotency.kept_along
 
     def keep_and_fail(response: Any) -> None:
         kept(response)
         raise Conflict("the commit failed")
 
-    monkeypatch.setattr(idempotency, "keep_within_transaction", keep_and_fail)
+    monkeypatch.setattr(idempotency, "kept_along", keep_and_fail)
     body = {"patient_id": scene.patient_id, "proposal_id": chosen["id"]}
     assert call("POST", "/courses", body, key="k7").status_code == 409
     assert call("POST", "/courses", body, key="k7").headers["Idempotent-Replayed"] == "true"
