@@ -5,8 +5,9 @@ from datetime import datetime
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DataError
 
-from clinic.db import Keyring, UTCDateTime, blind_is, transaction
+from clinic.db import Keyring, UTCDateTime, array, blind_is, together, transaction
 from clinic.embedded.postgres import PostgresServer
 from clinic.patients.models import Patient
 from tests.builders import make_patient
@@ -71,6 +72,16 @@ def test_calls_after_commit_wait_for_the_commit_and_are_dropped_on_rollback(data
     assert rung == ["yes"]
 
 
+def test_statements_together_answer_in_order_and_fail_as_any_other(database: SQLAlchemy) -> None:
+    asked = "SELECT CAST(%(n)s AS integer)"
+    with transaction():
+        assert together((asked, {"n": 1}), (asked, {"n": 2})) == [[(1,)], [(2,)]]
+    with pytest.raises(DataError, match="division by zero"), transaction():
+        together((asked, {"n": 1}), ("SELECT 1 / CAST(%(n)s AS integer)", {"n": 0}))
+    with transaction():
+        assert together((asked, {"n": 3})) == [[(3,)]]
+
+
 @pytest.mark.parametrize("silent", [True, False], ids=["without a word", "with one"])
 def test_a_connection_whose_server_is_gone_is_not_given_out(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, silent: bool
@@ -87,3 +98,9 @@ def test_a_connection_whose_server_is_gone_is_not_given_out(
         with engine.connect() as new:
             assert new.scalar(own) not in (gone, left)
     engine.dispose()
+
+
+def test_an_array_is_read_as_it_was_written(database: SQLAlchemy) -> None:
+    said = ['a, "b"', "c\\d", "{e}", "NULL", ""]
+    assert database.session.scalar(text("SELECT CAST(:it AS text[])"), {"it": array(said)}) == said
+    assert database.session.scalar(text("SELECT CAST(:it AS integer[])"), {"it": array([1, None])}) == [1, None]
