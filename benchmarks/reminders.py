@@ -9,14 +9,13 @@ sweep grow with the years that the clinic has behind it?
 import argparse
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from redis import Redis
 from sqlalchemy import create_engine, text
 
 from benchmarks import row_task
+from benchmarks.worlds import Took, over, parts, timed
 from clinic import clock, jobs
 from clinic.app import create_app
 from clinic.config import Settings
@@ -46,6 +46,8 @@ RING_AT_ONCE = 500  # rings in the broker: they are short-lived
 GOAL = 0.6
 ROWS, TASKS, BATCHES = "rows", "tasks", "batches"
 HISTORY = 2_000_000
+HISTORY_STEP = 20_000  # visits a statement, within its time also on a busy machine
+ROUNDS = 14
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Bench:
     """The clinic under test, and the environment of its workers."""
 
     app: Flask
+    server: PostgresServer
     redis: Redis
     environment: dict[str, str]
 
@@ -156,32 +159,50 @@ def at_size(bench: Bench, size: int, seconds: float) -> bool:
     return rows / inserts >= GOAL
 
 
-def sweeps(times: int = 7) -> float:
-    """Median milliseconds of a sweep that finds nothing new."""
+def sweep_once(app: Flask) -> Took:
+    """Milliseconds of a sweep that finds nothing new."""
+    with app.app_context():
+        took = timed(ledger.sweep)
+        db.session.remove()
+        return took
+
+
+@contextmanager
+def copied(bench: Bench) -> Iterator[Flask]:
+    """The same clinic once more, in a database of its own on the same server."""
+    db.session.remove()
+    db.engine.dispose()
+    settings: Settings = bench.app.config["SETTINGS"]
+    engine = create_engine(bench.server.url("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE past TEMPLATE bench"))
+    engine.dispose()
+    app = create_app(replace(settings, database_url=bench.server.url("past")))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def with_history(bench: Bench, visit_id: int, history: int) -> None:
+    """The sweep beside a day's visits with few and with very many of the past, in turn."""
+    many_visits.analyze()
     ledger.sweep()
-    took = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        ledger.sweep()
-        took.append((time.perf_counter() - begun) * 1000)
-    return statistics.median(took)
-
-
-def with_history(visit_id: int, history: int) -> None:
-    """The sweep beside a day's visits with few and with very many of the past."""
     upcoming = count("SELECT count(*) FROM treatment_sessions WHERE state = 'booked'")
-    many_visits.analyze()
-    few = sweeps()
-    step = 20_000  # a statement each, within its time also on a busy machine
-    past = START - timedelta(days=365 * 10)
-    each = timedelta(days=365 * 10 - 2) / history
-    for first in range(10_000_001, 10_000_001 + history, step):
-        last = min(first + step, 10_000_001 + history) - 1
-        many_visits.visits(visit_id, first, last, past - 10_000_001 * each, each=each, state="completed")
-    many_visits.analyze()
-    many = sweeps()
-    print(f"sweep with {history} visits of the past / without = {many / few:.2f}")
-    print(f"  without {few:.0f} ms   with {many:.0f} ms   {upcoming} visits ahead, all in the ledger")
+    with copied(bench) as old:
+        with old.app_context():
+            each = timedelta(minutes=2)
+            past = START - timedelta(days=2) - history * each
+            for first in range(10_000_001, 10_000_001 + history, HISTORY_STEP):
+                last = min(first + HISTORY_STEP, 10_000_001 + history) - 1
+                many_visits.visits(visit_id, first, last, past - 10_000_001 * each, each=each, state="completed")
+            many_visits.analyze()
+            db.session.remove()
+        few, many = [], []
+        for _ in range(ROUNDS):
+            few.append(sweep_once(bench.app))
+            many.append(sweep_once(old))
+    print(f"sweep with {history} visits of the past / without = {over(many, few)}")
+    print(f"  {parts(without=few, with_them=many)}   {upcoming} visits ahead, all in the ledger")
 
 
 @contextmanager
@@ -240,7 +261,7 @@ def running() -> Iterator[Bench]:
         with app.app_context():
             upgrade()
             db.engine.dispose()  # migrations leave their timeouts on the connection
-            yield Bench(app, Redis.from_url(settings.redis_url), environment)
+            yield Bench(app, server, Redis.from_url(settings.redis_url), environment)
             db.session.remove()
             db.engine.dispose()
 
@@ -263,7 +284,7 @@ def main() -> int:
             many_visits.analyze()
             met &= at_size(bench, size, options.seconds)
         if options.history:
-            with_history(visit_id, options.history)
+            with_history(bench, visit_id, options.history)
     return 0 if met else 1
 
 

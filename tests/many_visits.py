@@ -8,10 +8,12 @@ from clinic.db import db, keyring
 from clinic.patients.models import MessageStyle
 from tests.builders import make_course, make_decision, make_device, make_location, make_patient, make_profile
 
-# Each copy is the first row with other numbers; `n` counts them.
+# Each copy is the first row with other numbers; `n` counts them. In FROM the function is called once a row, and not once a column.
 _COPY = """
-    INSERT INTO {table} SELECT (jsonb_populate_record(o, jsonb_build_object({changes}))).*
-    FROM {table} o, generate_series(cast(:first AS int), cast(:last AS int)) n WHERE o.id = :id
+    INSERT INTO {table} SELECT made.*
+    FROM {table} o, generate_series(cast(:first AS int), cast(:last AS int)) n,
+        jsonb_populate_record(o, jsonb_build_object({changes})) made
+    WHERE o.id = :id
 """
 
 

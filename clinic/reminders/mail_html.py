@@ -9,7 +9,8 @@ from html import escape
 
 from clinic.reminders.wording import MONTHS
 
-_URL = re.compile(r"https?://\S+")
+# Addresses, and telephone numbers as `content.py` writes them.
+_PRESSED = re.compile(r"https?://\S+|\(\d{3}\) \d{3}-\d{4}(?!\d)")
 _BUTTON = re.compile(r"^([^:\n]{1,80}): (https?://\S+)$")
 # What does not break over two lines: 8:20 am, Nov 24, 24 nov.
 _TOGETHER = re.compile(
@@ -55,8 +56,9 @@ def _linked(line: str) -> str:
     if button:
         return f'<a href="{escape(button[2])}">{escape(button[1])}</a>'
     pieces, at = [], 0
-    for found in _URL.finditer(line):
-        url = escape(found.group())
-        pieces += [escape(line[at : found.start()]), f'<a href="{url}">{url}</a>']
+    for found in _PRESSED.finditer(line):
+        shown = found.group()
+        to = shown if shown.startswith("http") else "tel:+1" + re.sub(r"\D", "", shown)
+        pieces += [escape(line[at : found.start()]), f'<a href="{escape(to)}">{escape(shown)}</a>']
         at = found.end()
     return "".join([*pieces, escape(line[at:])])

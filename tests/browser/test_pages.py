@@ -1,6 +1,9 @@
 """Every page with the demo's people: no finding of axe, no sideways scrolling, no complaint in the console."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -15,7 +18,8 @@ from tests.browser.intake import put
 from tests.browser.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
-AXE = (Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js").read_text()
+ROOT = Path(__file__).parents[2]
+AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 LOOKS = [(PHONE, "light"), (DESK, "dark")]
 ALL_LOOKS = [(width, scheme) for width in (320, 360, PHONE, 820, DESK, 1440) for scheme in ("light", "dark")]
@@ -144,6 +148,20 @@ def test_pages_of_a_patient(stack: Stack, open_page: OpenPage, looks: Any) -> No
         faults += see(phone, [survey, f"{survey}/9", f"{survey}/safety", f"{survey}/more/1", f"{survey}/send"], looks)
     phone.goto(link)
     faults += list(faults_of(phone, looks))
+    assert not faults, listed(faults)
+
+
+def test_places_that_are_held(stack: Stack, open_page: OpenPage, looks: Any) -> None:
+    """The page of an offer, open and answered; nothing is asked before it opens."""
+    command = [sys.executable, "-m", "tests.browser.offering", str(stack.instance)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLINIC_")}
+    made = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    place, phone = made.stdout.split()[-1], open_page(PHONE)
+    faults = see(phone, [place], looks)
+    expect(phone.locator("main form button")).to_have_count(2)
+    phone.locator("main form button").last.click()
+    phone.wait_for_load_state()
+    faults += faults_of(phone, looks)
     assert not faults, listed(faults)
 
 

@@ -78,7 +78,7 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)  # at once, but for a machine that is very busy
 
 
 def pause(process: "subprocess.Popen[bytes]", seconds: float) -> None:

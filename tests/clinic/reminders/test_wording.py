@@ -189,6 +189,12 @@ def test_html_is_escaped_and_links_can_be_pressed() -> None:
     assert '<a class="press" href="https://example.org/x">Go</a>' in page
 
 
+def test_the_telephone_number_of_a_mail_can_be_pressed() -> None:
+    mail = said("day_before", "es", "email")
+    assert '<a href="tel:+17145550100">(714) 555-0100</a>' in as_html(mail.body, "es")
+    assert "tel:" not in as_html("Harbor\n\n(714) 555-01000 and (71) 555-0100", "en")
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [("Tue, Nov 24, 8:20 am, 1 amber road", "Tue, Nov~24, 8:20~am, 1 amber road"), ("mar 24 nov", "mar 24~nov")],

@@ -1,0 +1,41 @@
+"""Holds places for a patient of a clinic that runs: `python -m tests.browser.offering INSTANCE` prints the page of its message."""
+
+import sys
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from clinic import clock, jobs
+from clinic.app import create_app
+from clinic.config import read_settings
+from clinic.db import db
+from clinic.reminders import ledger, signed
+from clinic.reminders.models import Message
+from clinic.reminders.signed import Use
+from clinic.scheduling.models import TreatmentSession
+from tests.builders import make_offer
+
+DAYS = (10, 11, 14)
+
+
+def main() -> None:
+    """The offer is written as the waiting list writes it; the clinic's own sweep finds it and its worker sends it."""
+    app = create_app(read_settings({"CLINIC_INSTANCE": sys.argv[1]}))
+    with app.app_context(), jobs.silence():
+        now = clock.now()
+        ahead = select(TreatmentSession).where(
+            TreatmentSession.state == "booked",
+            TreatmentSession.starts_at > now,
+            TreatmentSession.course_id.is_not(None),
+        )
+        visit = db.session.scalars(ahead.order_by(TreatmentSession.id.desc()).limit(1)).one()
+        offer = make_offer(visit, [now + timedelta(days=days) for days in DAYS], now=now)
+        db.session.commit()
+        ledger.sweep_urgent()
+        told = select(Message.id).where(Message.occurrence == f"o:{offer.id}").limit(1)
+        keys = app.config["SETTINGS"].secret_keys
+        print(f"/o/{signed.sign(Use.OFFER, db.session.scalars(told).one(), keys)}")
+
+
+if __name__ == "__main__":
+    main()
