@@ -159,15 +159,16 @@ class Took(float):
 def timed(call: Callable[[], object]) -> Took:
     """How long one call took."""
     others = [Path(f"/proc/{pid}/task") for pid in descendants(os.getpid()) if pid != os.getpid()]
-    worked, own, began = _processor_ns(others), time.process_time_ns(), time.perf_counter()
+    worked, own, began = processor_ns(others), time.process_time_ns(), time.perf_counter()
     call()
     took = Took((time.perf_counter() - began) * 1000)
     own = time.process_time_ns() - own
-    took.cpu = (_processor_ns(others) - worked + own) / 1e6
+    took.cpu = (processor_ns(others) - worked + own) / 1e6
     return took
 
 
-def _processor_ns(processes: Sequence[Path]) -> int:
+def processor_ns(processes: Sequence[Path]) -> int:
+    """Nanoseconds that a processor worked so far for these `/proc/PID/task` folders."""
     total = 0
     for tasks in processes:
         try:
