@@ -151,6 +151,7 @@ def test_pages_of_a_patient(stack: Stack, open_page: OpenPage, looks: Any) -> No
     assert not faults, listed(faults)
 
 
+@pytest.mark.soak
 def test_places_that_are_held(stack: Stack, open_page: OpenPage, looks: Any) -> None:
     """The page of an offer, open and answered; nothing is asked before it opens."""
     command = [sys.executable, "-m", "tests.browser.offering", str(stack.instance)]
