@@ -13,7 +13,7 @@ from clinic.audit import sealing
 from clinic.audit.verifying import verify
 from clinic.db import db
 from clinic.demo.load import load
-from clinic.eligibility.models import PatientAsk
+from clinic.eligibility.models import Assessment, PatientAsk
 from clinic.intake.models import Intake
 from clinic.patients import links, sites
 from clinic.patients.models import LinkPurpose, Patient, PatientSession
@@ -28,7 +28,9 @@ from tests.conftest import NOW
 from tests.fuzz.forms import PURPOSES, STAFF, Fuzzer
 
 SEED = int(os.environ.get("SEED", "1"))
-REQUESTS = int(os.environ.get("REQUESTS", "100000"))  # of the long run: a part of it with a seed of its own, on a slow machine
+REQUESTS = int(
+    os.environ.get("REQUESTS", "100000")
+)  # of the long run: a part of it with a seed of its own, on a slow machine
 
 
 def sign_in_as(app: Flask, caller: str, dice: Random) -> FlaskClient:
@@ -92,6 +94,7 @@ def everything(database, now, rings) -> None:
     site = builders.make_location()
     builders.make_profile()
     rows = Rows(builders.make_patient(preferred_location_id=site.id), site)
+    rows.id_of(Assessment)  # by the engine: what rests on one is not given an empty one then
     for model in sites.SUBJECTS.values():
         rows.id_of(model)
     db.session.commit()
