@@ -576,13 +576,11 @@ _SCREENER = {
 
 def urgent(known: Known) -> list[Reason]:
     """Intent, plan, behavior in three months, psychosis or mania now: a person acts within the hour."""
-    found = []
-    if known.record.cssrs is not None:
-        found += [
-            Reason(code, "urgent", text)
-            for field, (code, text) in _SCREENER.items()
-            if getattr(known.record.cssrs, field)
-        ]
+    found = [
+        Reason(code, "urgent", text)
+        for field, (code, text) in _SCREENER.items()
+        if known.record.cssrs is not None and getattr(known.record.cssrs, field)
+    ]
     if known.psychosis_now():
         found.append(Reason("current_psychosis", "urgent", "Psychosis now."))
     if known.mania_now():

@@ -551,11 +551,12 @@ def _unnamed(facts: Facts) -> Why:
 
 def _open_dose(facts: Facts) -> Why:
     assert facts.min_dose is not None
+    assert facts.match is not None  # a least dose is that of a medicine
     unit = dose_unit(facts.drug)
     field = (("field", "dose_mg_per_day"),)
     if facts.dose == ANY:
         text = f"The dose is not known; at least {amount(facts.min_dose)} {unit} counts."
-        strength = facts.match.strength if facts.match else None
+        strength = facts.match.strength
         if strength is None:
             return Why("missing", text, field)
         text += f" The name says {amount(strength)} mg: was that the dose in a day?"
@@ -572,7 +573,7 @@ def _open_weeks(facts: Facts, min_weeks: float) -> Why:
     return Why("uncertain", text, field)
 
 
-def judge(facts: Facts, rules: RuleSet, *, min_weeks: float | None = None, any_episode: bool = False) -> Judgement:
+def judge(facts: Facts, rules: RuleSet, *, min_weeks: float | None, any_episode: bool) -> Judgement:
     """The verdict on a row by itself. A certain fault beats an unknown; the first one names the verdict."""
     needed = rules.min_weeks if min_weeks is None else min_weeks
     trial = facts.trial

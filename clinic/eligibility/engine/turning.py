@@ -193,7 +193,7 @@ class Turning:
         def turns(case: Case, found: Trd) -> bool:
             return assess_pathway(name, case.known, found).verdict == "likely_eligible"
 
-        return self._first(name, [offer] if offer else [], turns, wanted)
+        return self._first(name, [offer], turns, wanted)
 
     # A payer
 
@@ -374,7 +374,7 @@ def _is_answered(field: str, known: Known) -> bool:
 
 
 def _psychotherapy(record: IntakeRecord) -> Wanted:
-    before = [each.model_dump(mode="json") for each in record.psychotherapy] if record.psychotherapy else None
+    before = [each.model_dump() for each in record.psychotherapy] if record.psychotherapy else None
     course = {"type": "cbt", "sessions": 12, "adequate": True}
     rows = [*(record.psychotherapy or ()), Psychotherapy.model_validate(course)]
     words = "an adequate course of psychotherapy is on record"

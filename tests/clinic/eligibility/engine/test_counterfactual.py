@@ -217,7 +217,10 @@ def test_the_short_way_to_adequate_agrees_with_the_long_one(make_record, make_tr
     for values in itertools.product(*options.values()):
         record = IntakeRecord.model_validate({"trials": [make_trial(**dict(zip(options, values, strict=True)))]})
         facts = read(record.trials[0], Setting.of(record, rules), rules)
-        short, long = is_adequate(facts, rules.min_weeks), judge(facts, rules).verdict == "adequate"
+        short, long = (
+            is_adequate(facts, rules.min_weeks),
+            judge(facts, rules, min_weeks=None, any_episode=False).verdict == "adequate",
+        )
         assert short is long, values
         seen.add(short)
     assert seen == {True, False}

@@ -25,6 +25,7 @@ def added(run, make_trial, **changes):
         ({"purpose": "sleep"}, "not_counted", "Taken for sleep, not for depression."),
         ({"in_current_episode": False}, "not_counted", "Taken in an earlier episode."),
         ({"outcome": "response"}, "responded", "It helped: response."),
+        ({"outcome": "remission"}, "responded", "It helped: remission."),
         ({"outcome": "lost_response"}, "responded", "It helped: lost response."),
         ({"dose_mg_per_day": 1}, "inadequate_dose", "Below the least dose of 2."),
         ({"weeks_at_dose": 5}, "inadequate_duration", "5 weeks, 6 weeks asked for."),
@@ -83,6 +84,12 @@ def test_an_augmenting_agent_of_the_table(name, weeks, dose, most, unit, agent_c
     assert (agent.strict_min, agent.never_counts_when, agent.tms_flag) == (None, None, False)
     assert (agent.verified, agent.confidence, agent.src) == ("recalled", "high", ("fda_label",))
     assert agent.source == f"antidepressants {name}: fda_label; recalled, confidence high"
+
+
+@pytest.mark.parametrize(("weeks", "verdict"), [(4, "adequate"), (3.9, "inadequate_duration")])
+def test_an_add_on_by_the_weeks_of_its_agent(run, make_trial, weeks, verdict):
+    row = {"drug": "lithium", "level_therapeutic": True, "weeks_at_dose": weeks}
+    assert added(run, make_trial, **row)["verdict"] == verdict
 
 
 DAYS = {"started_on": "2026-01-01", "stopped_on": "2026-02-26", "weeks": None}  # eight weeks
