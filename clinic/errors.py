@@ -14,6 +14,11 @@ class ClinicError(Exception):
         self.message = message
         self.details: Mapping[str, Any] = details
 
+    @property
+    def sentence(self) -> str:
+        """The message as a whole sentence of a page."""
+        return f"{self.message[:1].upper()}{self.message[1:].rstrip('.')}."
+
 
 class NotFound(ClinicError):
     """No such row, or none that this actor may see."""

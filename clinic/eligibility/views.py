@@ -195,7 +195,7 @@ def decide(assessment_id: int) -> Any:
     except Invalid as error:
         fields = error.details.get("fields", ())
         target = next((form[name] for name in ("override", "evaluation") if name in fields), form.reason)
-        target.errors = [*target.errors, _sentence(error.message)]
+        target.errors = [*target.errors, error.sentence]
         return _page(assessment_id, forms), 422
     except Conflict as error:
         return _overtaken(assessment_id, forms, error)
@@ -208,9 +208,7 @@ def _overtaken(assessment_id: int, forms: Forms, error: Conflict) -> Any:
     row = queries.assessment(assessment_id)
     present = queries.present_assessment(row.patient_id)
     if present is None or present.id == assessment_id:
-        return _page(
-            assessment_id, forms, f"{_sentence(error.message)} Nothing was signed. What you typed is kept."
-        ), 409
+        return _page(assessment_id, forms, f"{error.sentence} Nothing was signed. What you typed is kept."), 409
     if forms.decision.evaluation.data == summary.evaluation(row):
         forms.decision.evaluation.data = None  # untouched: the new one is drawn up
     problem = (
@@ -260,7 +258,7 @@ def change_diagnosis(assessment_id: int) -> Any:
             check=operations.checked_record,
         )
     except Invalid as error:
-        form.diagnosis.errors = [_sentence(error.message)]
+        form.diagnosis.errors = [error.sentence]
         return _page(assessment_id, forms), 422
     made = operations.assess_intake(intake_id, by=actor)
     flash("Diagnosis recorded, and the history assessed again. The older assessment stays readable.", "good")
@@ -330,10 +328,6 @@ def rule(kind: str, key: str, version: str) -> Any:
 
 def _is_long(value: Any) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and len(str(value)) > LONG)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _page(assessment_id: int, forms: Forms, problem: str = "", *, against: int | None = None) -> str:

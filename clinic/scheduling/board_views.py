@@ -8,7 +8,7 @@ from flask import flash, jsonify, redirect, render_template, request, url_for
 
 from clinic import clock
 from clinic.audit import Actor
-from clinic.errors import Conflict, Invalid, NotFound, Refused
+from clinic.errors import ClinicError, Conflict, Invalid, NotFound, Refused
 from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.patients import queries as patients
@@ -215,14 +215,14 @@ def _change(session_id: int, word: str, target: str) -> Any:
     try:
         act(session_id, by=actor)
     except Conflict as refusal:
-        return refused(refusal.message, target)
+        return refused(refusal, target)
     undo = url_for(".change_session", session_id=session_id, change="take-back", next=target)
     return done(said, target, undo if word in CAN_BE_TAKEN_BACK else "")
 
 
-def refused(message: str, target: str) -> Any:
+def refused(refusal: ClinicError, target: str) -> Any:
     """Why nothing was changed, on the page that was open."""
-    words = f"{message[0].upper()}{message[1:].rstrip('.')}. Nothing was changed."
+    words = f"{refusal.sentence} Nothing was changed."
     if wants_json():
         return jsonify(say=words), 409
     flash(words, "error")

@@ -63,6 +63,11 @@ HOLD_SESSIONS = text(
     f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
     f"SELECT NULL, :patient_id, 'held', :hold_id, 0, s.* FROM {SESSION_ROWS} AS s"
 )
+# Who gets the course by any way waits for it no longer. An offer that is open has its own end.
+NO_LONGER_WAITS = """waits AS (
+        UPDATE waitlist_entries SET state = 'booked', ended_at = :created_at
+        WHERE patient_id = :patient_id AND protocol = :protocol AND state = 'waiting'
+    )"""
 # One round trip for all that a booking writes: course, sessions, the proposal that it came from, the schedules' versions,
 # the event that says so, and what the caller writes along with it.
 INSERT_COURSE = f"""
@@ -75,7 +80,7 @@ INSERT_COURSE = f"""
         UPDATE course_proposals SET course_id = :course_id WHERE id = :proposal_id
     ), {deltas.RAISE}, event AS (
         {audit.EVENT_ROW}
-    ){{along}}
+    ), {NO_LONGER_WAITS}{{along}}
     INSERT INTO treatment_sessions (id, {SESSION_COLUMNS})
     SELECT s.id, :course_id, :patient_id, 'booked', NULL, 0, s.location_id, s.device_id, s.room_id, s.number, s.kind, s.need,
         s.starts_at, s.ends_at, s.device_until, s.spaced_until, s.local_on, s.authorisation_id, s.self_pay_id

@@ -155,7 +155,7 @@ def extend_course(course_id: int) -> Any:
             by=current_actor(),
         )
     except (Conflict, Invalid, Refused) as refusal:
-        return course_page(course_id, _sentence(refusal.message)), 409
+        return course_page(course_id, refusal.sentence), 409
     flash(f"{len(added)} session{'' if len(added) == 1 else 's'} were added. The patient is told by message.")
     return redirect(url_for(".course", course_id=course_id))
 
@@ -169,13 +169,9 @@ def swap_device(course_id: int) -> Any:
         moved = making_up.swap_device(course_id, device_id, by=current_actor())
     except (Conflict, Invalid) as refusal:
         taken = ", ".join(f"session {one['number']}" for one in refusal.details.get("taken", ())[:6])
-        return course_page(course_id, _sentence(refusal.message) + (f" Taken: {taken}." if taken else "")), 409
+        return course_page(course_id, refusal.sentence + (f" Taken: {taken}." if taken else "")), 409
     flash(f"{moved} session{'' if moved == 1 else 's'} are on the other device, at the same times.")
     return redirect(url_for(".course", course_id=course_id))
-
-
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:].rstrip('.')}."
 
 
 @bp.post("/staff/courses/<int:course_id>/<change>")

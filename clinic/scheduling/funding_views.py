@@ -35,13 +35,12 @@ def _form() -> ApprovalForm:
 
 def _say(form: FlaskForm, refusal: Invalid) -> None:
     """Put what was wrong at the field it is about, else above all."""
-    words = f"{refusal.message[0].upper()}{refusal.message[1:].rstrip('.')}."
     named = [NAMES.get(name, name) for name in refusal.details.get("fields", ())]
     fields = [field for field in form if field.name in named]
     for field in fields:
-        field.errors = [*field.errors, words]
+        field.errors = [*field.errors, refusal.sentence]
     if not fields:
-        form.form_errors.append(words)
+        form.form_errors.append(refusal.sentence)
 
 
 def _ledger_page(

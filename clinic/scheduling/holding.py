@@ -33,7 +33,7 @@ FUND_SESSIONS = text(
     """
 )
 CONFIRM_COURSE = text(
-    """
+    f"""
     WITH course AS (
         INSERT INTO courses (patient_id, decision_id, protocol, protocol_version, location_id, device_id, anchor_minute,
                              planned_sessions, cost, state, created_at)
@@ -44,12 +44,12 @@ CONFIRM_COURSE = text(
         UPDATE course_proposals SET course_id = course.id FROM course WHERE course_proposals.id = :proposal_id
     ), hold AS (
         UPDATE holds SET ended_at = :created_at, outcome = 'booked' WHERE id = :hold_id
-    ), sessions AS (
+    ), {booking.NO_LONGER_WAITS}, sessions AS (
         UPDATE treatment_sessions SET state = 'booked', hold_id = NULL, course_id = course.id FROM course
         WHERE treatment_sessions.hold_id = :hold_id
     )
     SELECT id FROM course
-    """
+    """  # noqa: S608 - the part is a constant
 )
 
 
@@ -86,6 +86,8 @@ def hold_within_transaction(
         raise Expired("This plan is too old. Ask for fresh ones.")
     protocol, sessions = wishes.protocol_of(row.protocol), planned(row)
     old = live_holds(row.patient_id, purpose)
+    if purpose == HoldPurpose.OFFER:  # one may wait for two treatments: each offer keeps its own places
+        old = [one for one in old if one.proposal_id == row.id]
     locked = _lock(sessions, old, row.patient_id)
     let_go_within_transaction(old, LET_GO, locked)
     hold = Hold(patient_id=row.patient_id, purpose=purpose, proposal_id=row.id, created_at=now, expires_at=now + lives)

@@ -418,6 +418,51 @@ class WaitlistOffer(Base):
     answered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class LineOutcome(StrEnum):
+    """What became of one person of a plan for several; transitions in docs/states.md."""
+
+    BOOKED = "booked"
+    OFFERED = "offered"
+    LOST = "lost"  # it no longer fitted, or was no longer allowed: `said` names what
+
+
+class WaitlistPlan(Base):
+    """Courses for several who wait, planned together. It keeps no place: each course is checked again when it is booked."""
+
+    __tablename__ = "waitlist_plans"
+    __table_args__ = (CheckConstraint("0 <= bound AND bound <= cost", name="bound"),)
+
+    id: Mapped[PrimaryKey]
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    cost: Mapped[int] = mapped_column(Integer)  # of all courses, and the price of everyone without one
+    bound: Mapped[int] = mapped_column(Integer)  # no plan of this list costs less
+
+
+class WaitlistPlanLine(Base):
+    """One person of such a plan: a course, or the rule in the way; and what became of it."""
+
+    __tablename__ = "waitlist_plan_lines"
+    __table_args__ = (
+        one_of("outcome", [*LineOutcome]),
+        CheckConstraint("(proposal_id IS NULL) <> (reason IS NULL)", name="course_or_reason"),
+        CheckConstraint("outcome IS NULL OR proposal_id IS NOT NULL", name="outcome_of_a_course"),
+        Index("waitlist_plan_lines_key", "plan_id", "entry_id", unique=True),
+        Index("waitlist_plan_lines_entry_idx", "entry_id"),
+        Index("waitlist_plan_lines_patient_idx", "patient_id"),
+    )
+
+    id: Mapped[PrimaryKey]
+    plan_id: Mapped[int] = mapped_column(ForeignKey("waitlist_plans.id"))
+    entry_id: Mapped[int] = mapped_column(ForeignKey("waitlist_entries.id"))
+    patient_id: Mapped[int] = mapped_column(ForeignKey("patients.id"))
+    proposal_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("course_proposals.id"))
+    reason: Mapped[str | None] = mapped_column(String(500))  # why there is no course, in words
+    outcome: Mapped[str | None] = mapped_column(String(40))
+    said: Mapped[str | None] = mapped_column(String(1000))  # why it was lost
+    course_id: Mapped[int | None] = mapped_column(ForeignKey("courses.id"))
+
+
 class ScheduleProof(Base):
     """One look through the whole calendar: what was checked and what was found."""
 

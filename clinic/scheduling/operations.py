@@ -17,9 +17,9 @@ from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
 from clinic.scheduling import booking, capacity, holding, known, planning, queries, steps, wishes
-from clinic.scheduling.booking import Booked, NewCourse, WithIt, approval, overlaps_translated
+from clinic.scheduling.booking import AfterCommit, Booked, NewCourse, WithIt, approval, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
-from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
+from clinic.scheduling.models import Course, CourseProposal, CourseState, Hold, HoldPurpose, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
 from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.reasons import gap_as_json
@@ -260,6 +260,17 @@ def _book_held(new: NewCourse, *, by: Actor, after_commit: booking.AfterCommit) 
     return course_id
 
 
+def book_within_transaction(
+    row: CourseProposal, hold: Hold | None, *, self_pay_id: int | None = None, by: Actor, after_commit: AfterCommit
+) -> int:
+    """Book a proposal that is in time, in the places that are held if they are; the patient is locked. Raises SlotTaken."""
+    new = new_course(row, self_pay_id)
+    course_id = holding.confirm_within_transaction(new, hold, by=by, after_commit=after_commit)
+    if course_id is None:
+        course_id = holding.book_within_transaction(new, by=by, after_commit=after_commit)
+    return course_id
+
+
 def new_course(row: CourseProposal, self_pay_id: int | None = None) -> NewCourse:
     """What a proposal becomes when it is booked."""
     return _new_course(row.patient_id, row.id, row.protocol, row.plan, self_pay_id)
@@ -384,7 +395,7 @@ def pause_course(course_id: int, *, reason: str, by: Actor) -> None:
         audit.record(course, "paused", by=by, reason=reason or None, freed=freed)
 
 
-def _end(course: Course, state: CourseState, *, by: Actor, after_commit: booking.AfterCommit) -> int:
+def _end(course: Course, state: CourseState, *, by: Actor, after_commit: AfterCommit) -> int:
     """Give a course a state in which nothing lies ahead; answers how many sessions that frees."""
     rows = [row for row in queries.sessions(course.id) if row.state in queries.FREEABLE]
     found, found_course = steps.before(rows), steps.course_before(course)

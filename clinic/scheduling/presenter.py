@@ -392,6 +392,33 @@ def places_of(ids: Iterable[int | None]) -> dict[int, Location]:
     return {key: locations.get(key) for key in set(ids) if key is not None}
 
 
+@dataclass(frozen=True)
+class CourseWords:
+    """A proposed course in few words."""
+
+    first: date
+    last: date
+    usual: str
+    where: str
+    compromises: str
+    sessions: int
+
+
+def in_few_words(rows: Sequence[CourseProposal]) -> dict[Any, CourseWords]:
+    """Each of these courses, by the proposal's id."""
+    return {
+        one.row.id: CourseWords(
+            one.times[0].date(),
+            one.times[-1].date(),
+            _usual(one, Counter(one.minutes or [one.times[0].hour * 60 + one.times[0].minute]).most_common(1)[0]),
+            _where(one),
+            _price(one.row),
+            len(one.times),
+        )
+        for one in _seen(rows)
+    }
+
+
 def first_of(row: CourseProposal) -> date:
     """The first day of a proposed course."""
     return datetime.fromisoformat(row.plan["sessions"][0]["starts_at"]).date()

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from clinic.audit import system
 from clinic.db import db
 from clinic.errors import ClinicError
-from clinic.scheduling import answering, deltas, holding, undoing, waiting
+from clinic.scheduling import answering, deltas, holding, together, undoing, waiting
 
 log = logging.getLogger(__name__)
 BY = system("scheduling")
@@ -18,6 +18,7 @@ def sweep() -> int:
     """End what ran out: holds, offers, re-plans that nobody answered; offer what came free. Answers how many that were."""
     undoing.forget_old()
     deltas.forget_old()
+    together.forget_old()
     count = _each("change", answering.unanswered(), lambda x: answering.lapse_change(x, by=BY))
     count += _each("offer", waiting.run_out(), lambda x: waiting.lapse(x, by=BY))
     holds = [hold_id for hold_id, _ in holding.run_out()]

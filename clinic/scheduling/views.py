@@ -225,6 +225,7 @@ from clinic.scheduling import (  # noqa: E402 - their routes belong to the same 
     funding_views,  # noqa: F401
     outage_views,  # noqa: F401
     patient_views,  # noqa: F401
+    together_views,  # noqa: F401
     visit_views,  # noqa: F401
     waiting_views,  # noqa: F401
 )

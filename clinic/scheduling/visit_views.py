@@ -191,7 +191,7 @@ def cancel_visit(session_id: int) -> Any:
     try:
         appointments.cancel_session(session_id, reason=_reason(), by=current_actor())
     except Conflict as refusal:
-        return refused(refusal.message, target)
+        return refused(refusal, target)
     said = f"The visit of {patients.get(row.patient_id).initials} is cancelled. The patient is told by message."
     return done(said, target, _undo(session_id, target))
 

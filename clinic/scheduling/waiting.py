@@ -7,7 +7,6 @@ Looked through by the sweep: what was freed since the list was last looked at is
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -19,9 +18,11 @@ from clinic.errors import AlreadyOver, Conflict, Expired, Invalid, NotFound, Slo
 from clinic.patients import queries as patients
 from clinic.patients.sites import everyone
 from clinic.scheduling import booking, capacity, holding, operations, queries, wishes
+from clinic.scheduling.booking import AfterCommit
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.mirror import Taken
 from clinic.scheduling.models import (
+    CourseProposal,
     Hold,
     HoldPurpose,
     OfferState,
@@ -31,7 +32,7 @@ from clinic.scheduling.models import (
     WaitlistOffer,
     WaitState,
 )
-from clinic.scheduling.planner import Booking, FillProposal, Waiting, fill
+from clinic.scheduling.planner import Booking, CourseRequest, FillProposal, Waiting, fill
 from clinic.scheduling.planner.calendar import from_utc
 from clinic.scheduling.wishes import CourseWish
 
@@ -80,7 +81,7 @@ def leave(entry_id: int, *, by: Actor) -> None:
     if offer is not None:
         decline(offer, by=by)
     with transaction():
-        row = _lock_entry(entry_id)
+        row = lock_entry(entry_id)
         if row.state not in WAITS:
             raise AlreadyOver(f"this entry is {row.state}")
         row.state, row.ended_at = WaitState.LEFT, clock.now()
@@ -98,13 +99,19 @@ def waiting(location_ids: Iterable[int] | None = None, *, limit: int = 100) -> S
     return db.session.scalars(statement.order_by(*order).limit(limit)).all()
 
 
+def entries(ids: Collection[int]) -> Sequence[WaitlistEntry]:
+    """These entries, whatever their state."""
+    return db.session.scalars(select(WaitlistEntry).where(WaitlistEntry.id.in_(ids))).all()
+
+
 def _open_offer(entry_id: int) -> int | None:
     return db.session.scalar(
         select(WaitlistOffer.id).where(WaitlistOffer.entry_id == entry_id, WaitlistOffer.state == OfferState.OPEN)
     )
 
 
-def _lock_entry(entry_id: int) -> WaitlistEntry:
+def lock_entry(entry_id: int) -> WaitlistEntry:
+    """The entry as it is after the lock on its patient. Raises NotFound."""
     patient_id = db.session.scalar(select(WaitlistEntry.patient_id).where(WaitlistEntry.id == entry_id))
     if patient_id is None:
         raise NotFound("no such entry")
@@ -141,9 +148,9 @@ def _best() -> tuple[int, FillProposal, Snapshot] | None:
         taken = _freed_since(since)
         if not taken:
             return None
-        state = capacity.snapshot({one.location_id for one in taken} | _sites(rows))
+        state = capacity.snapshot({one.location_id for one in taken} | sites_of(rows))
         freed = [booking for one in taken for _, booking in state.mirrored(one) if type(booking) is Booking]
-        asked = [Waiting(str(row.id), request=_request(row, state)) for row in rows]
+        asked = [Waiting(str(row.id), request=request_of(row, state)) for row in rows]
         today, minute = from_utc(clock.now(), next(iter(state.sites.values())).tz)
         now = state.occupancy.day_of(today)
     found = fill(freed, asked, state.occupancy, now=now, now_minute=minute, notice=wishes.NOTICE_MINUTES)
@@ -181,7 +188,8 @@ def _freed_since(since: datetime) -> list[Taken]:
     return found
 
 
-def _sites(rows: Iterable[WaitlistEntry]) -> set[int]:
+def sites_of(rows: Iterable[WaitlistEntry]) -> set[int]:
+    """Sites that these people may be planned at."""
     found: set[int] = set()
     for row in rows:
         offering = queries.sites_offering(wishes.protocol_of(row.protocol).gives)
@@ -190,10 +198,13 @@ def _sites(rows: Iterable[WaitlistEntry]) -> set[int]:
     return found
 
 
-def _request(row: WaitlistEntry, state: Snapshot) -> Any:
+def request_of(row: WaitlistEntry, state: Snapshot) -> CourseRequest:
+    """What the planner is asked for somebody on the list."""
     wish = operations.with_defaults(row.patient_id, wishes.wish_from_json(row.wish))
     protocol = wishes.protocol_of(row.protocol)
     request = wishes.course_request(wish, protocol, state, operations.busy(row.patient_id, state))
+    if protocol.follows:
+        request = wishes.after_last(request, queries.last_delivered(row.patient_id, protocol.gives), state)
     return replace(request, priority=row.priority)
 
 
@@ -201,31 +212,37 @@ def _offer(entry_id: int, found: FillProposal, state: Snapshot, *, by: Actor) ->
     """Store the course, hold its places, and write the offer; one transaction."""
     assert found.plan is not None
     with booking.overlaps_translated(), transaction() as after_commit, everyone():
-        entry = _lock_entry(entry_id)
-        if entry.state != WaitState.WAITING:
-            raise AlreadyOver("this person was offered something already")
+        entry = lock_entry(entry_id)
         wish = wishes.wish_from_json(entry.wish)
         protocol = wishes.protocol_of(entry.protocol)
         proposal = operations.stored_plan(found.plan, "earliest", entry.patient_id, wish, protocol, state)
-        proposal.expires_at = clock.now() + OFFER_LIVES
         db.session.add(proposal)
         db.session.flush()
-        kept = holding.hold_within_transaction(
-            proposal, purpose=HoldPurpose.OFFER, lives=OFFER_LIVES, by=by, after_commit=after_commit
-        )
-        offer = WaitlistOffer(
-            entry_id=entry.id,
-            patient_id=entry.patient_id,
-            proposal_id=proposal.id,
-            gain=found.gain,
-            state=OfferState.OPEN,
-            created_at=clock.now(),
-            expires_at=kept.expires_at,
-        )
-        db.session.add(offer)
-        entry.state = WaitState.OFFERED
-        audit.record(offer, "offered", by=by, gain=found.gain)
-        return offer.id
+        return offer_within_transaction(entry, proposal, gain=found.gain, by=by, after_commit=after_commit)
+
+
+def offer_within_transaction(
+    entry: WaitlistEntry, proposal: CourseProposal, *, gain: int, by: Actor, after_commit: AfterCommit
+) -> int:
+    """Hold a stored course for somebody on the list and offer it; the patient is locked. Raises AlreadyOver, SlotTaken."""
+    if entry.state != WaitState.WAITING:
+        raise AlreadyOver("this person was offered something already")
+    kept = holding.hold_within_transaction(
+        proposal, purpose=HoldPurpose.OFFER, lives=OFFER_LIVES, by=by, after_commit=after_commit
+    )
+    offer = WaitlistOffer(
+        entry_id=entry.id,
+        patient_id=entry.patient_id,
+        proposal_id=proposal.id,
+        gain=gain,
+        state=OfferState.OPEN,
+        created_at=clock.now(),
+        expires_at=kept.expires_at,
+    )
+    db.session.add(offer)
+    entry.state = WaitState.OFFERED
+    audit.record(offer, "offered", by=by, gain=gain)
+    return offer.id
 
 
 def _looked(*, by: Actor) -> None:

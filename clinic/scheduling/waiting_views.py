@@ -1,5 +1,6 @@
 """The waiting list for staff: who waits and since when, what is offered to whom until when, onto the list and off it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
@@ -7,22 +8,36 @@ from flask import flash, redirect, render_template, request, url_for
 from clinic import clock
 from clinic.errors import AlreadyOver, Conflict, DecisionRequired, Invalid
 from clinic.locations import queries as locations
+from clinic.locations.models import Location
 from clinic.patients import queries as patients
 from clinic.protocols.shapes import bookable
 from clinic.scheduling import presenter, queries, waiting, wishes
 from clinic.scheduling.blueprint import DESK, FLOOR, bp
+from clinic.scheduling.board_views import own_site
 from clinic.scheduling.course_form import course_form
+from clinic.scheduling.models import WaitlistEntry, WaitState
 from clinic.web import access
 from clinic.web.access import current_actor, current_staff
 
 PRIORITIES = ((0, "Usual"), (1, "Soon"), (2, "Urgent"))
 
 
+def chosen_site(slug: str) -> Location | None:
+    """The site that the list is narrowed to; None: all of the caller's. Raises NotFound, Refused."""
+    return own_site(slug) if slug else None
+
+
+def shown_rows(site: Location | None) -> Sequence[WaitlistEntry]:
+    """Who waits for that site, or for any of the caller's."""
+    return waiting.waiting(current_staff().location_ids if site is None else {site.id})
+
+
 @bp.get("/staff/waitlist")
 @access.staff(*FLOOR)
 def waitlist() -> Any:
     """Who waits, in the order in which they are asked."""
-    rows = waiting.waiting(current_staff().location_ids)
+    site = chosen_site(request.args.get("site", ""))
+    rows = shown_rows(site)
     offers = waiting.open_offers_of([row.id for row in rows])
     plans = {row.id: row for row in queries.proposals([offer.proposal_id for offer in offers.values()])}
     return render_template(
@@ -31,6 +46,9 @@ def waitlist() -> Any:
         firsts={key: presenter.first_of(plan) for key, plan in plans.items()},
         people=patients.briefs(row.patient_id for row in rows),
         sites=locations.names(),
+        narrowed=site,
+        choices=queries.site_slugs(current_staff().location_ids),
+        free_to_plan=sum(row.state == WaitState.WAITING for row in rows),
         protocols={key: one.name for key, one in bookable().items()},
         hours=presenter.clock24,
         priorities=dict(PRIORITIES),
@@ -64,7 +82,7 @@ def leave_waitlist(entry_id: int) -> Any:
     try:
         waiting.leave(entry_id, by=current_actor())
     except AlreadyOver as refusal:
-        flash(f"{refusal.message[0].upper()}{refusal.message[1:]}.", "error")
+        flash(refusal.sentence, "error")
     else:
         flash("Off the list. What was held is free again.")
     return redirect(url_for(".waitlist"))
@@ -82,5 +100,5 @@ def answer_for_patient(offer_id: int, answer: str) -> Any:
         waiting.decline(offer_id, by=current_actor())
         flash("The places are free for others; the person stays on the list.")
     except Conflict as refusal:
-        flash(f"{refusal.message[0].upper()}{refusal.message[1:].rstrip('.')}.", "error")
+        flash(refusal.sentence, "error")
     return redirect(url_for(".waitlist"))

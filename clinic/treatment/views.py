@@ -8,7 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
 
 from clinic import clock
-from clinic.errors import AlreadyOver, ClinicError, Conflict, Invalid, NotFound, Refused
+from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound, Refused
 from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.locations.views import SITE_LINKS
@@ -210,14 +210,10 @@ def watch_step(session_id: int, step: str) -> Any:
         target.errors = [fault.message]
         return _watch_page(session_id, status=422, **{name: form})
     except Conflict as refusal:
-        return _watch_page(session_id, problem=_sentence(refusal), status=409)
+        return _watch_page(session_id, problem=refusal.sentence, status=409)
     flash(words)
     anchor = {"reading": "reading", "prepare": "before", "leaving": "leaving"}.get(step)
     return redirect(url_for(".watch", session_id=session_id, _anchor=anchor))
-
-
-def _sentence(refusal: ClinicError) -> str:
-    return f"{refusal.message[0].upper()}{refusal.message[1:]}"
 
 
 def _do_prepare(session_id: int, form: Any) -> str:
@@ -316,7 +312,7 @@ def void_reading(session_id: int, number: int) -> Any:
     try:
         observing.void_reading(number, by=current_actor())
     except Conflict as refusal:
-        return _watch_page(session_id, problem=_sentence(refusal), status=409)
+        return _watch_page(session_id, problem=refusal.sentence, status=409)
     flash("Taken off.")
     return redirect(url_for(".watch", session_id=session_id, _anchor="reading"))
 
@@ -415,7 +411,7 @@ def record_step(session_id: int, step: str) -> Any:
         (form[field] if field in form else next(iter(form))).errors = [fault.message]
         return _record_page(session_id, status=422, **{name: form})
     except Conflict as refusal:
-        return _record_page(session_id, problem=_sentence(refusal), status=409, **{name: form})
+        return _record_page(session_id, problem=refusal.sentence, status=409, **{name: form})
     flash(words)
     return redirect(url_for(".record", session_id=session_id))
 

@@ -31,6 +31,7 @@ NO_SUBJECT = {
     "shift_id",
     "room_id",
     "outage_id",
+    "plan_id",
     "subject_id",
 }
 # Pages that refuse a role by the row itself, with their own words.
