@@ -85,6 +85,8 @@ def _change_is_void(row: Message, to: Addressee | None, facts: Facts) -> str | N
         return "the visit was moved again"
     if row.purpose == Purpose.SESSION_MOVED and _is_as_told(row, visit):
         return finding.AS_TOLD
+    if queries.asked_change(visit, row.channel) is not None:
+        return finding.TOGETHER
     wanted = (SessionState.CANCELLED,) if row.purpose == Purpose.SESSION_CANCELLED else UPCOMING
     return None if visit.state in wanted else "the visit changed again"
 
@@ -218,12 +220,13 @@ def content_of(row: Message, purpose: Purpose, to: Addressee | None, facts: Fact
         return Content(**common | _offer(row, facts))
     if purpose is Purpose.DOCUMENTS_MISSING:
         return Content(**common, url=f"{base}/me/papers")
+    if TRAITS[purpose].is_news:
+        return Content(**common | _changes(row, purpose, facts))
     visits = _visits(row, purpose, facts)
     token = signed.sign(Use.VISIT, row.id, facts.settings.secret_keys)
     return Content(
         **common,
         visits=facts.named(visits),
-        was=_was(row, facts) if purpose is Purpose.SESSION_MOVED and len(visits) == 1 else None,
         url=f"{base}/r/{token}",
     )
 
@@ -291,8 +294,6 @@ def _visits(row: Message, purpose: Purpose, facts: Facts) -> list[TreatmentSessi
     if purpose is Purpose.COURSE_BOOKED:
         return _booked(row, facts)
     assert row.session_id is not None
-    if TRAITS[purpose].is_news:
-        return queries.first_of_each_day(queries.sessions({row.session_id} | _joined(row, facts)))
     return [facts.sessions[row.session_id]]
 
 
@@ -319,14 +320,31 @@ def _was(row: Message, facts: Facts) -> When | None:
     return When(told[0], facts.place(site))
 
 
-def _joined(row: Message, facts: Facts) -> set[int]:
-    """Sessions whose change is told in this message too: one re-plan, one message."""
-    joined = set()
+def _changes(row: Message, purpose: Purpose, facts: Facts) -> dict[str, Any]:
+    """Every change of one plan: what moved, what was cancelled. The link leads to a visit that still takes place."""
+    told = _told_together(row, facts)
+    moved, lost = (
+        queries.first_of_each_day(queries.sessions({x for x, one in told.items() if one.purpose == which}))
+        for which in (Purpose.SESSION_MOVED, Purpose.SESSION_CANCELLED)
+    )
+    opens = next((one.id for one in told.values() if one.purpose == Purpose.SESSION_MOVED), row.id)
+    token = signed.sign(Use.VISIT, row.id if purpose is Purpose.SESSION_MOVED else opens, facts.settings.secret_keys)
+    return {
+        "visits": facts.named(moved or lost),
+        "lost": facts.named(lost) if moved else (),
+        "was": _was(row, facts) if purpose is Purpose.SESSION_MOVED and len(moved) == 1 and not lost else None,
+        "url": f"{facts.settings.base_url}/r/{token}",
+    }
+
+
+def _told_together(row: Message, facts: Facts) -> dict[int, Message]:
+    """The message, and those of other sessions whose change it tells too: one person and plan, one message."""
+    joined = {row.session_id: row} if row.session_id is not None else {}
     for other in queries.lock_siblings(row):
         void = _change_is_void(other, None, facts)
         other.state, other.failure, other.ended_at = MessageState.VOID, void or finding.TOGETHER, facts.now
         if void is None and other.session_id is not None:
-            joined.add(other.session_id)
+            joined[other.session_id] = other
     return joined
 
 
@@ -370,7 +388,15 @@ def _offer(row: Message, facts: Facts) -> dict[str, Any]:
     assert found is not None
     visits = [When(starts_at, facts.place(location_id)) for starts_at, location_id in found.visits]
     token = signed.sign(Use.OFFER, row.id, facts.settings.secret_keys)
-    return {"visits": visits, "until": found.until, "url": f"{facts.settings.base_url}/o/{token}"}
+    change_id = offers.change_of(row.matter)
+    beside = queries.changed_beside(change_id) if change_id is not None else ()
+    return {
+        "visits": visits,
+        "until": found.until,
+        "url": f"{facts.settings.base_url}/o/{token}",
+        "moved": facts.named(queries.first_of_each_day([x for x in beside if x.state in UPCOMING])),
+        "lost": facts.named(queries.first_of_each_day([x for x in beside if x.state == SessionState.CANCELLED])),
+    }
 
 
 def _authorization(row: Message, facts: Facts) -> dict[str, Any]:

@@ -71,6 +71,12 @@ def answer_change(change_id: int, *, yes: bool, by: Actor) -> None:
         answering.decline_change(change_id, by=by)
 
 
+def change_of(matter: str) -> int | None:
+    """The re-plan whose earlier times are offered, if it is one."""
+    kind, number, _ = _parts(matter)
+    return number if kind == "x" else None
+
+
 def _parts(matter: str) -> tuple[str, int, int]:
     """`o:7` and `x:4#2`."""
     kind, _, rest = matter.partition(":")

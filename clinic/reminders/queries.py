@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import aliased
 
+from clinic import clock
 from clinic.audit import AuditEvent
 from clinic.db import db
 from clinic.errors import NotFound
@@ -19,7 +21,8 @@ from clinic.reminders.models import InboundText, Lane, Message, MessageState, Re
 from clinic.reminders.purposes import NEWS
 from clinic.reminders.wording import Place, When
 from clinic.scheduling import answering
-from clinic.scheduling.models import ChangeState, ScheduleChange, TreatmentSession
+from clinic.scheduling.models import ChangeState, ScheduleChange, SessionState, TreatmentSession
+from clinic.scheduling.moving import is_news
 from clinic.tasks.models import Task
 
 PAGE = 50
@@ -273,15 +276,54 @@ def are_together(device_id: int, other_id: int) -> bool:
     return len(sites.all()) == 1
 
 
+def asked_change(visit: TreatmentSession, channel: str) -> ScheduleChange | None:
+    """The re-plan of a session that waits for a yes to an earlier time, where that question tells of the session too."""
+    change = db.session.get(ScheduleChange, visit.change_id) if visit.change_id is not None else None
+    if change is None or change.state != ChangeState.ASKED or change.answer_by <= clock.now():
+        return None
+    asked = select(Message.id).where(
+        Message.patient_id == visit.patient_id,
+        Message.purpose == due.Purpose.FREED_SLOT,
+        Message.occurrence == f"x:{change.id}#{change.revision}",
+        Message.channel == channel,
+        Message.state.in_((MessageState.DUE, MessageState.SENDING, MessageState.SENT)),
+    )
+    return change if db.session.scalar(asked.limit(1)) is not None else None
+
+
+def changed_beside(change_id: int) -> Sequence[TreatmentSession]:
+    """Sessions of a re-plan that moved or were cancelled without a question, by time."""
+    change = db.session.get_one(ScheduleChange, change_id)
+    statement = select(TreatmentSession).where(
+        TreatmentSession.id.in_([line["session_id"] for line in change.moves if is_news(line)]),
+        TreatmentSession.change_id == change_id,
+        TreatmentSession.state.in_((*UPCOMING, SessionState.CANCELLED)),
+        TreatmentSession.starts_at > clock.now(),
+    )
+    return db.session.scalars(statement.order_by(TreatmentSession.starts_at)).all()
+
+
 def lock_siblings(row: Message) -> Sequence[Message]:
-    """Other due changes of the same course to the same person over the same channel; the patient is locked already."""
+    """Other due changes of the same course or outage to the same person over the same channel; the patient is locked."""
+    mine, theirs = aliased(ScheduleChange), aliased(ScheduleChange)
+    outage = (
+        select(mine.outage_id)
+        .join(TreatmentSession, TreatmentSession.change_id == mine.id)
+        .where(TreatmentSession.id == row.session_id)
+        .scalar_subquery()
+    )
+    of_outage = (
+        select(TreatmentSession.id)
+        .join(theirs, theirs.id == TreatmentSession.change_id)
+        .where(TreatmentSession.patient_id == row.patient_id, theirs.outage_id == outage)
+    )
     return db.session.scalars(
         select(Message)
         .where(
             Message.id != row.id,
             Message.patient_id == row.patient_id,
-            Message.course_id == row.course_id,
-            Message.purpose == row.purpose,
+            or_(Message.course_id == row.course_id, Message.session_id.in_(of_outage)),
+            Message.purpose.in_(NEWS),
             Message.channel == row.channel,
             Message.state == MessageState.DUE,
             Message.body.is_(None),

@@ -32,6 +32,8 @@ FACT_WORDS = {
     "count": "how many",
     "first": "day and time of the first one",
     "last": "day and time of the last one",
+    "lost": "the visits that are cancelled, one by one",
+    "also": "what else changes, in sentences",
     "until": "how long the offer holds",
     "record": "record number",
     "minutes": "how many minutes it takes, about",
@@ -77,7 +79,9 @@ RULES = {
     "session_moved_many": _rule(Purpose.SESSION_MOVED, _VISITS, "list", "link", visits=5),
     "session_cancelled": _rule(Purpose.SESSION_CANCELLED, _VISIT, "when"),
     "session_cancelled_many": _rule(Purpose.SESSION_CANCELLED, _VISITS, "list", visits=5),
+    "session_moved_and_cancelled": _rule(Purpose.SESSION_MOVED, _VISITS | {"lost"}, "list", "lost", "link", visits=5),
     "freed_slot": _rule(Purpose.FREED_SLOT, _VISIT | {"until"}, "when", "until", "link"),
+    "freed_slot_and_more": _rule(Purpose.FREED_SLOT, _VISIT | {"until", "also"}, "when", "until", "link", "also"),
     "freed_course": _rule(
         Purpose.FREED_SLOT, (_VISITS | _VISIT | {"until"}) - {"list"}, "first", "until", "link", visits=5
     ),
@@ -180,6 +184,8 @@ def sample(key: str, language: str, parts: Parts, channel: str, clinic: str, pla
         was=When(datetime(2026, 9, 22, 17, 50, tzinfo=UTC), place),
         until=datetime(2026, 9, 22, 18, 50, tzinfo=UTC) if "until" in rule.facts else None,
         tz=place.tz,
+        moved=starts[:1] if "also" in rule.facts else (),
+        lost=starts[:1] if rule.facts & {"also", "lost"} else (),
         minutes=5,
     )
     return wording.fill(parts, content, channel, language)

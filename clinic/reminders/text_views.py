@@ -22,6 +22,8 @@ TITLES = {
     "session_moved_new": "Visit added or moved, old time not known",
     "session_moved_many": "Several visits moved",
     "session_cancelled_many": "Several visits cancelled",
+    "session_moved_and_cancelled": "Visits moved, others cancelled",
+    "freed_slot_and_more": "Earlier time offered, other visits changed",
     "freed_course": "Place off the waiting list",
     "reply_coming": "Reply to 1, coming",
     "reply_late": "Reply to 2, late",

@@ -68,6 +68,7 @@ class Content:
 
     `was`: where a moved visit was told to be; `until`: instant up to which an offer holds; `lines`: a list that is
     not of visits; `count` where it is not the number of visits; `minutes`: how long what is asked for takes, about.
+    `lost`: visits that were cancelled by what moved the others; `moved`: those with a new time beside an offer.
     """
 
     purpose: Purpose
@@ -85,6 +86,8 @@ class Content:
     count: int | None = None
     minutes: int = 0
     lines: Sequence[str] = ()
+    moved: Sequence[When] = ()
+    lost: Sequence[When] = ()
 
 
 class Text(NamedTuple):
@@ -127,6 +130,10 @@ def known(language: str) -> str:
 def key_of(content: Content) -> str:
     """Which of the texts says it."""
     purpose, many = content.purpose, len(content.visits) > 1
+    if purpose is Purpose.FREED_SLOT and (content.moved or content.lost):
+        return "freed_slot_and_more"
+    if content.lost:
+        return "session_moved_and_cancelled"
     if purpose is Purpose.COURSE_BOOKED:
         return "course_booked" if many else "course_booked_one"
     if purpose is Purpose.SESSION_MOVED:
@@ -202,6 +209,15 @@ def _facts(content: Content, words: Mapping[str, str], language: str, is_mail: b
         facts["day"], facts["time"] = _day_and_time(first, language)
         facts["place"], facts["address"] = (_where(first, words, full) for full in (False, True))
         facts["list"] = _listed(content, words, language, is_mail)
+    said = [
+        words[key].format(list=_in_line(visits, language, words, is_mail))
+        for key, visits in (("moved", content.moved), ("lost", content.lost))
+        if visits
+    ]
+    if said:
+        facts["also"] = (" " if not is_mail else "\n\n").join(said)
+    if content.lost:
+        facts["lost"] = _in_line(content.lost, language, words, is_mail)
     if content.was is not None:
         facts["was"] = when_in_words(content.was, language)
     if content.until is not None:
@@ -212,6 +228,15 @@ def _facts(content: Content, words: Mapping[str, str], language: str, is_mail: b
     if content.lines:
         facts["list"] = "\n".join(f"- {line}" for line in content.lines) if is_mail else "; ".join(content.lines)
     return facts
+
+
+def _in_line(visits: Sequence[When], language: str, words: Mapping[str, str], is_mail: bool) -> str:
+    """Visits by their time alone; a text names the first ones."""
+    shown = visits if is_mail else visits[:MAX_SMS_LINES]
+    lines = [when_in_words(visit, language) for visit in shown]
+    if left := len(visits) - len(shown):
+        lines.append(words["more_one"] if left == 1 else words["more"].format(count=left))
+    return "; ".join(lines)
 
 
 def _listed(content: Content, words: Mapping[str, str], language: str, is_mail: bool) -> str:

@@ -341,7 +341,7 @@ def test_new_times_can_be_answered_on_the_page_of_the_message(booked: Booked, ch
             kind="device",
             state="told",
             revision=1,
-            moves=[],
+            moves=[{"to_at": "later", "from_at": "before", "to_location": 1, "from_location": 1}],
             created_at=NOW,
             answer_by=NOW + timedelta(hours=24),
         )
