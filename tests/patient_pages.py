@@ -267,6 +267,7 @@ class _Walk:
             self.open(f"/me/visits/{visit.id}/cannot-come", f"another time, {visit.number}")
         at = ahead[3].starts_at
         move = {"session_id": ahead[3].id, "from_at": at.isoformat(), "to_location": device.location_id}
+        move |= {"from_location": device.location_id}
         soon = clock.now() + timedelta(hours=20)
         changes = [
             ScheduleChange(

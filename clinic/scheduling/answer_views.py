@@ -16,7 +16,6 @@ from clinic.protocols.shapes import bookable
 from clinic.scheduling import answering, holding, presenter, queries, waiting
 from clinic.scheduling.blueprint import bp
 from clinic.scheduling.models import ChangeState, OfferState, ScheduleChange, WaitlistOffer
-from clinic.scheduling.moving import is_news
 from clinic.web import access, context
 from clinic.web.access import current_patient
 
@@ -128,7 +127,7 @@ def answer_offer(offer_id: int) -> Any:
 
 def _asked(patient_id: int) -> Markup | None:
     """What waits for an answer, before all else."""
-    changes = [one for one in answering.open_of_patient(patient_id) if any(map(is_news, one.moves))]
+    changes = [(one, presenter.what_changed(one.moves)) for one in answering.open_of_patient(patient_id)]
     offers = waiting.open_offers(patient_id)
     if not changes and not offers:
         return None

@@ -35,13 +35,17 @@ def get(change_id: int) -> ScheduleChange:
 
 
 def open_of_patient(patient_id: int) -> Sequence[ScheduleChange]:
-    """Re-plans that a person can still answer, the soonest answer first."""
+    """Re-plans that a person can still answer, the soonest answer first.
+
+    Where only the device changed nobody was asked: such a one is not among them.
+    """
     statement = select(ScheduleChange).where(
         ScheduleChange.patient_id == patient_id,
         ScheduleChange.state.in_(OPEN),
         ScheduleChange.answer_by > clock.now(),
     )
-    return db.session.scalars(statement.order_by(ScheduleChange.answer_by, ScheduleChange.id)).all()
+    rows = db.session.scalars(statement.order_by(ScheduleChange.answer_by, ScheduleChange.id))
+    return [row for row in rows if any(map(moving.is_news, row.moves))]
 
 
 def unanswered(limit: int = 200) -> Sequence[int]:

@@ -74,8 +74,12 @@ class To:
 
 
 def is_news(line: Mapping[str, Any]) -> bool:
-    """Does the patient notice a line of a plan? Another device at the same site and time is no news: nobody is told."""
-    return bool(line["to_at"] != line["from_at"] or line["to_location"] != line["from_location"])
+    """Does the patient notice a line of a plan? Another device at the same site and time is no news: nobody is told.
+
+    Back at the old time after a no is news too: another time was told before.
+    """
+    is_same = line["to_at"] == line["from_at"] and line["to_location"] == line["from_location"]
+    return not is_same or bool(line.get("declined"))
 
 
 def planned(rows: Mapping[int, TreatmentSession], lines: Iterable[Mapping[str, Any]]) -> list[To]:

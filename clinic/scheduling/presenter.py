@@ -17,6 +17,7 @@ from clinic.locations.presenter import miles
 from clinic.locations.zips import Point
 from clinic.scheduling import queries
 from clinic.scheduling.models import CourseProposal, CourseState, SessionState, TreatmentSession, VisitKind
+from clinic.scheduling.moving import is_news
 from clinic.scheduling.planning import Place
 from clinic.scheduling.staging import Asked
 from clinic.web import charts
@@ -362,28 +363,54 @@ def months(visits: Sequence[queries.Visit]) -> list[Month]:
 
 @dataclass(frozen=True)
 class MovedLine:
-    """One visit of a re-plan; `to` None: no time was found. `site` where it changes."""
+    """One visit of a re-plan; `to` None: no time was found. `site` where it will be, `was_site` where that is new."""
 
     was: datetime
     to: datetime | None
     tz: str
     site: str
+    was_site: str
+
+    @property
+    def is_same_time(self) -> bool:
+        """Is only the place another one."""
+        return self.to == self.was
+
+
+def what_changed(moves: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many visits of a re-plan are at another time, at another place, or without one; in the patient's language."""
+    news = [move for move in moves if is_news(move)]
+    lost = sum(move["to_at"] is None for move in news)
+    place = sum(move["to_at"] == move["from_at"] for move in news)
+    time = len(news) - lost - place
+    found = []
+    if time:
+        found.append(ngettext("One visit is at another time.", "%(num)s visits are at other times.", time))
+    if place:
+        found.append(
+            ngettext(
+                "One visit is at another place, at the same time.",
+                "%(num)s visits are at another place, at the same time.",
+                place,
+            )
+        )
+    if lost:
+        found.append(ngettext("One visit has no time yet.", "%(num)s visits have no time yet.", lost))
+    return found
 
 
 def moved_lines(moves: Sequence[Mapping[str, Any]]) -> list[MovedLine]:
-    """The visits of a re-plan in order of time."""
-    rows = queries.sessions_by_id([move["session_id"] for move in moves])
-    places = places_of(
-        [*(move.get("to_location") for move in moves), *(row.location_id for row in rows.values())],
-    )
+    """The visits of a re-plan in order of time. Another device at the same time and site is no news."""
+    moves = [move for move in moves if is_news(move)]
+    places = places_of(x for move in moves for x in (move["to_location"], move["from_location"]))
     found = []
     for move in moves:
-        row = rows.get(move["session_id"])
-        here = places.get(move.get("to_location") or (row.location_id if row else 0))
-        if here is None:
-            continue
+        here = places[move["to_location"] or move["from_location"]]
         to = datetime.fromisoformat(move["to_at"]) if move["to_at"] else None
-        found.append(MovedLine(datetime.fromisoformat(move["from_at"]), to, here.tz, here.name if to else ""))
+        was = places[move["from_location"]]
+        elsewhere = was.name if to is not None and was.id != here.id else ""
+        line = MovedLine(datetime.fromisoformat(move["from_at"]), to, here.tz, here.name if to else "", elsewhere)
+        found.append(line)
     return sorted(found, key=lambda line: line.to or line.was)
 
 

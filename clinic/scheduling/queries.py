@@ -87,11 +87,6 @@ def sessions(course_id: int) -> Sequence[TreatmentSession]:
     ).all()
 
 
-def sessions_by_id(ids: Collection[int]) -> dict[int, TreatmentSession]:
-    """Appointments by their ids; those that are no more are left out."""
-    return {row.id: row for row in db.session.scalars(select(TreatmentSession).where(TreatmentSession.id.in_(ids)))}
-
-
 def booked_from(course_id: int) -> CourseProposal | None:
     """The plan that a course was booked from, while it is kept."""
     return db.session.scalar(select(CourseProposal).where(CourseProposal.course_id == course_id).limit(1))

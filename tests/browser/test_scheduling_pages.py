@@ -70,7 +70,7 @@ def test_those_who_wait_are_planned_together_by_keyboard(open_page: OpenPage, lo
     page.locator(".task", has_text="Book a course").first.get_by_role("link").first.click()
     page.get_by_role("link", name="Book", exact=True).click()
     page.get_by_label("Protocol").select_option("itbs_left")
-    page.get_by_label("Not before", exact=False).first.select_option("1260")
+    page.get_by_label("Sessions after").select_option("1200")
     press(page, "Find whole courses")
     page.locator("form[action$=waitlist] input[name=after]").evaluate(
         "field => { field.value = '' }"

@@ -12,10 +12,10 @@ from flask.testing import FlaskClient
 
 from clinic import clock
 from clinic.db import db
-from clinic.scheduling import answering, closing, operations, queries, replanning, waiting
+from clinic.scheduling import answering, closing, operations, presenter, queries, replanning, waiting
 from clinic.scheduling.models import ScheduleChange, TreatmentSession, WaitlistEntry, WaitlistOffer
 from clinic.scheduling.wishes import CourseWish
-from tests.builders import TESTER, make_decision, make_patient, make_profile
+from tests.builders import TESTER, make_decision, make_location, make_patient, make_profile
 from tests.clinic.scheduling.conftest import Scene
 from tests.clinic.scheduling.test_waiting import TIGHT, fill_the_hour
 
@@ -47,7 +47,7 @@ def test_the_patient_sees_old_and_new_times_and_says_yes(
     patient: FlaskClient, scene: Scene, post: Callable[..., Any]
 ) -> None:
     change_id = replanned(scene).id
-    assert "We had to change your times" in patient.get("/me").text
+    assert "We had to change your visits" in patient.get("/me").text
     html = patient.get(f"/me/changes/{change_id}").text
     assert "Dec 2" in html
     assert "before:" in html
@@ -55,7 +55,7 @@ def test_the_patient_sees_old_and_new_times_and_says_yes(
     assert post(f"/me/changes/{change_id}", {"answer": "yes"}).location == "/me/dates"
     assert answering.get(change_id).state == "accepted"
     assert "You said yes." in patient.get(f"/me/changes/{change_id}").text
-    assert "We had to change your times" not in patient.get("/me").text
+    assert "We had to change your visits" not in patient.get("/me").text
 
 
 def test_a_no_is_planned_anew_until_a_person_calls(
@@ -173,3 +173,47 @@ def test_the_desk_answers_for_who_calls(
     assert db.session.query(WaitlistOffer).one().state == ("accepted" if booked else "declined")
     post(f"/staff/offers/{offer_id}/{answer}")
     assert "offer is" in desk.get("/staff/waitlist").text
+
+
+def lines_of(*kinds: str) -> list[dict[str, Any]]:
+    at, later = "2026-12-02T17:00:00+00:00", "2026-12-02T18:00:00+00:00"
+    same = {"session_id": 1, "from_at": at, "to_at": at, "from_location": 1, "to_location": 1}
+    changed = {"time": {"to_at": later}, "place": {"to_location": 2}, "lost": {"to_at": None}, "device": {}}
+    return [same | changed[kind] for kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (("time", "device"), ["One visit is at another time."]),
+        (("place", "place"), ["2 visits are at another place, at the same time."]),
+        (("time", "time", "lost"), ["2 visits are at other times.", "One visit has no time yet."]),
+        (("device",), []),
+    ],
+)
+def test_the_home_says_what_changed_and_no_more(app: Any, kinds: tuple[str, ...], words: list[str]) -> None:
+    with app.test_request_context():
+        assert presenter.what_changed(lines_of(*kinds)) == words
+
+
+def test_where_only_the_device_changed_nobody_is_asked(patient: FlaskClient, scene: Scene) -> None:
+    change = replanned(scene)
+    assert answering.open_of_patient(scene.patient.id) == [change]
+    change.moves = [{**line, "to_at": line["from_at"], "to_location": line["from_location"]} for line in change.moves]
+    db.session.commit()
+    assert answering.open_of_patient(scene.patient.id) == []
+    assert "We had to change" not in patient.get("/me").text
+
+
+def test_another_place_at_the_same_time_is_said_as_such(patient: FlaskClient, scene: Scene) -> None:
+    change = replanned(scene)
+    there = make_location(name="Laguna Hills", slug="laguna-hills")
+    change.moves = [{**line, "to_at": line["from_at"], "to_location": there.id} for line in change.moves]
+    db.session.commit()
+    assert "at the same time" in patient.get("/me").text
+    html = patient.get(f"/me/changes/{change.id}").text
+    assert "same time, before at Fullerton" in html
+    assert (
+        "a la misma hora, antes en Fullerton"
+        in patient.get(f"/me/changes/{change.id}?lang=es", follow_redirects=True).text
+    )
