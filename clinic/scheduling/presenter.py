@@ -76,6 +76,11 @@ def clock24(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
+def clock24_of(at: datetime, tz: str) -> str:
+    """The same of an instant, on the wall of a zone."""
+    return f"{at.astimezone(ZoneInfo(tz)):%H:%M}"
+
+
 # -- proposals ------------------------------------------------------------------------------------------------------
 
 

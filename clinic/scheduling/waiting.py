@@ -5,7 +5,7 @@ Looked through by the sweep: what was freed since the list was last looked at is
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select
@@ -32,14 +32,26 @@ from clinic.scheduling.models import (
     WaitlistOffer,
     WaitState,
 )
-from clinic.scheduling.planner import Booking, CourseRequest, FillProposal, Waiting, fill
+from clinic.scheduling.planner import (
+    Booking,
+    CoursePlan,
+    CourseRequest,
+    FillProposal,
+    Waiting,
+    best_course,
+    earliest_start,
+    fill,
+)
 from clinic.scheduling.planner.calendar import from_utc
+from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.wishes import CourseWish
 
 OFFER_LIVES = timedelta(hours=4)
 QUIET = timedelta(hours=12)  # after a no, others come first
 MOST_LOOKED_AT = 50  # people a pass; the most urgent, then the longest waiting
 MOST_OFFERS = 5  # a pass
+MOST_ASKED = 10  # in line, when the desk offers what is free
+MOST_TRIES = 3
 WAITS = (WaitState.WAITING, WaitState.OFFERED)
 
 
@@ -131,7 +143,8 @@ def offer_freed(*, by: Actor) -> list[int]:
             break
         entry_id, found, state = best
         try:
-            offers.append(_offer(entry_id, found, state, by=by))
+            assert found.plan is not None
+            offers.append(_offer(entry_id, found.plan, found.gain, state, by=by))
         except (SlotTaken, AlreadyOver):
             continue  # somebody was faster: look again
     _looked(by=by)
@@ -208,17 +221,16 @@ def request_of(row: WaitlistEntry, state: Snapshot) -> CourseRequest:
     return replace(request, priority=row.priority)
 
 
-def _offer(entry_id: int, found: FillProposal, state: Snapshot, *, by: Actor) -> int:
+def _offer(entry_id: int, plan: CoursePlan, gain: int, state: Snapshot, *, by: Actor) -> int:
     """Store the course, hold its places, and write the offer; one transaction."""
-    assert found.plan is not None
     with booking.overlaps_translated(), transaction() as after_commit, everyone():
         entry = lock_entry(entry_id)
         wish = wishes.wish_from_json(entry.wish)
         protocol = wishes.protocol_of(entry.protocol)
-        proposal = operations.stored_plan(found.plan, "earliest", entry.patient_id, wish, protocol, state)
+        proposal = operations.stored_plan(plan, "earliest", entry.patient_id, wish, protocol, state)
         db.session.add(proposal)
         db.session.flush()
-        return offer_within_transaction(entry, proposal, gain=found.gain, by=by, after_commit=after_commit)
+        return offer_within_transaction(entry, proposal, gain=gain, by=by, after_commit=after_commit)
 
 
 def offer_within_transaction(
@@ -243,6 +255,55 @@ def offer_within_transaction(
     entry.state = WaitState.OFFERED
     audit.record(offer, "offered", by=by, gain=gain)
     return offer.id
+
+
+@dataclass(frozen=True)
+class EarliestOffer:
+    """What the first in line was offered; None where no whole course fits anybody. `passed_over`: entries, and why."""
+
+    offer_id: int | None
+    passed_over: tuple[tuple[int, str], ...]
+
+
+def offer_earliest(location_ids: Iterable[int] | None = None, *, by: Actor) -> EarliestOffer:
+    """Offer the first in line the earliest course that is free, whether or not anything was given up.
+
+    Who said no lately comes after the others. Whoever nothing fits, or who may not be booked, is passed over.
+    """
+    with transaction():
+        rows = [row for row in waiting(location_ids, limit=MOST_LOOKED_AT) if row.state == WaitState.WAITING]
+        ids = [row.id for row in sorted(rows, key=lambda row: not _may_be_asked(row))][:MOST_ASKED]
+    passed: list[tuple[int, str]] = []
+    for entry_id in ids:
+        try:
+            return EarliestOffer(_offer_earliest(entry_id, by=by), tuple(passed))
+        except Conflict as refusal:
+            passed.append((entry_id, refusal.sentence))
+    return EarliestOffer(None, tuple(passed))
+
+
+def _offer_earliest(entry_id: int, *, by: Actor) -> int:
+    """Raises Conflict where no whole course fits, or a prescriber has to say more."""
+    for _ in range(MOST_TRIES):
+        with transaction():
+            row = db.session.get_one(WaitlistEntry, entry_id)
+            booking.approval(row.patient_id, wishes.protocol_of(row.protocol))
+            sites = sites_of([row])
+            if not sites:
+                raise Conflict("no site of the clinic gives this treatment")
+            wish = wishes.wish_from_json(row.wish)
+            state = capacity.snapshot(sites, until=wish.latest_start or wish.earliest_start)
+            request = request_of(row, state)
+        day = earliest_start(request, state.occupancy)
+        plan = best_course(replace(request, latest_start=day), state.occupancy) if day is not None else None
+        if plan is None:
+            raise Conflict(explain_no_course(request, state.occupancy, relax=False).text)
+        gain = request.weights.unplaced[request.priority] - plan.cost
+        try:
+            return _offer(entry_id, plan, gain, state, by=by)
+        except SlotTaken:
+            continue  # somebody was faster: look again
+    raise Conflict("the places are taken faster than they can be held")
 
 
 def _looked(*, by: Actor) -> None:

@@ -75,6 +75,30 @@ def join_waitlist(patient_id: int) -> Any:
     return redirect(url_for(".waitlist"))
 
 
+@bp.post("/staff/waitlist/offer")
+@access.staff(*DESK)
+def offer_earliest() -> Any:
+    """Offer the first in line the earliest course that is free now."""
+    site = chosen_site(request.form.get("site", ""))
+    made = waiting.offer_earliest(current_staff().location_ids if site is None else {site.id}, by=current_actor())
+    rows = {row.id: row for row in waiting.entries([x for x, _ in made.passed_over])}
+    people = patients.briefs(row.patient_id for row in rows.values())
+    passed = [f"{people[rows[x].patient_id].initials}: {why}" for x, why in made.passed_over]
+    if made.offer_id is None:
+        flash(f"No whole course fits anybody who waits. {' '.join(passed[:3])}".strip(), "error")
+    else:
+        offer = waiting.get_offer(made.offer_id)
+        who = patients.briefs([offer.patient_id])[offer.patient_id]
+        first = presenter.first_of(queries.proposal(offer.proposal_id))
+        until = presenter.clock24_of(offer.expires_at, locations.clinic_tz())
+        flash(
+            f"{who.initials}, {who.record_number}, is offered a course from {presenter.day_words(first)}, held until {until}."
+        )
+        if passed:
+            flash(f"Passed over: {' '.join(passed[:3])}", "error")
+    return redirect(url_for(".waitlist", site=site.slug if site else None))
+
+
 @bp.post("/staff/waitlist/<int:entry_id>/leave")
 @access.staff(*DESK)
 def leave_waitlist(entry_id: int) -> Any:

@@ -203,3 +203,10 @@ def test_a_plan_of_people_of_another_site_does_not_exist(scene: Scene, client: A
     assert client.get(f"/staff/waitlist/plans/{plan_id}").status_code == 404
     assert client.post(f"/staff/waitlist/plans/{plan_id}/book", data={"entry": [entry_id]}).status_code == 404
     assert client.get(f"/staff/waitlist?site={scene.site.slug}").status_code == 403
+
+
+def test_the_desk_offers_the_first_in_line_a_course(desk: FlaskClient) -> None:
+    assert "No whole course fits" in desk.get(desk.post("/staff/waitlist/offer").location).text
+    line_up(1)
+    page = unescape(desk.get(desk.post("/staff/waitlist/offer").location).text)
+    assert "is offered a course from Tue, Nov 24, held until" in page

@@ -133,6 +133,37 @@ def test_who_leaves_gives_up_an_offer(scene: Scene, now: datetime) -> None:
         waiting.leave(entry_id, by=TESTER)
 
 
+def test_the_first_in_line_is_offered_what_was_free_all_along(scene: Scene) -> None:
+    wait()
+    urgent = wait(priority=2)
+    made = waiting.offer_earliest({scene.site.id}, by=TESTER)
+    offer = waiting.get_offer(made.offer_id or 0)
+    assert (offer.entry_id, made.passed_over) == (urgent, ())
+    sessions = queries.proposal(offer.proposal_id).plan["sessions"]
+    assert sessions[0]["starts_at"].startswith("2026-11-24")
+    assert db.session.query(TreatmentSession).filter_by(state="held").count() == 36
+
+
+def test_whom_nothing_fits_is_passed_over_with_the_reason(scene: Scene) -> None:
+    nothing = waiting.join(someone(), replace(TIGHT, daily_window=(1200, 1260)), priority=2, by=TESTER)
+    fits = wait()
+    made = waiting.offer_earliest(by=TESTER)
+    assert waiting.get_offer(made.offer_id or 0).entry_id == fits
+    ((entry_id, why),) = made.passed_over
+    assert entry_id == nothing
+    assert "isit 1" in why
+    assert waiting.offer_earliest(by=TESTER).offer_id is None
+
+
+def test_who_said_no_lately_comes_after_the_others(scene: Scene, now: datetime) -> None:
+    first, second = wait(), wait()
+    offer_id = waiting.offer_earliest(by=TESTER).offer_id or 0
+    assert waiting.get_offer(offer_id).entry_id == first
+    waiting.decline(offer_id, by=TESTER)
+    again = waiting.offer_earliest(by=TESTER).offer_id or 0
+    assert waiting.get_offer(again).entry_id == second
+
+
 def test_one_waits_once_for_a_treatment_that_was_approved(scene: Scene) -> None:
     person = someone()
     entry_id = wait(person)
