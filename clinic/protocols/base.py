@@ -114,6 +114,14 @@ class Breaks(_Part):
     verified: Text
 
 
+class Redetermination(_Part):
+    """A session in which the motor threshold is found anew: the minutes of its slot, and after how many sessions."""
+
+    minutes: Annotated[int, Field(ge=5, le=480)]
+    every_sessions: Annotated[int, Field(ge=2, le=60)]
+    verified: Text
+
+
 class Protocol(_Part):
     """A protocol that the scheduler can book. A device gives it if its capabilities hold `gives`.
 
@@ -134,6 +142,7 @@ class Protocol(_Part):
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     later: tuple[Stage, ...] = ()
     breaks: Breaks | None = None
+    redetermination: Redetermination | None = None
     follows: bool = False
     base: str | None = None
     shape: str | None = None
@@ -213,6 +222,11 @@ class Protocol(_Part):
                     )
             found.append(tuple(visits))
         return tuple(found)
+
+    def finds_threshold(self, number: int) -> bool:
+        """Is session `number` one in which the motor threshold is found anew, where they are planned."""
+        anew = self.redetermination
+        return anew is not None and number > 1 and (number - 1) % anew.every_sessions == 0
 
     @property
     def session_count(self) -> int:

@@ -235,6 +235,8 @@ def facts(block: Block, site: Location) -> list[tuple[str, str]]:
     else:
         where = "by video" if row.mode == Mode.VIDEO else row.room or "no room"
         found = [("Visit", what(row)), ("Booked", hours), ("With", row.staff or ""), ("Where", where)]
+    if row.with_threshold:
+        found.append(("Threshold", f"found anew, {block.minutes} minutes"))
     if block.said:
         found.append(("Said", f"“{block.said}”"))
     elif block.state is Is.CONFIRMED:
@@ -243,7 +245,7 @@ def facts(block: Block, site: Location) -> list[tuple[str, str]]:
         at = row.started_at.astimezone(ZoneInfo(site.tz))
         found.append(("Started", f"{at:%H:%M}"))
     if row.revision:
-        found.append(("Moved", "once" if row.revision == 1 else f"{row.revision} times"))
+        found.append(("Changed", "once" if row.revision == 1 else f"{row.revision} times"))
     return found
 
 

@@ -48,11 +48,13 @@ TAKEN = "Someone else booked one of these times. Nothing was booked."
 AfterCommit = list[Callable[[], object]]
 
 SESSION_COLUMNS = """course_id, patient_id, state, hold_id, revision, location_id, device_id, room_id, number, kind,
-    need, starts_at, ends_at, device_until, spaced_until, local_on, authorisation_id, self_pay_id"""
+    need, starts_at, ends_at, device_until, spaced_until, local_on, authorisation_id, self_pay_id,
+    with_threshold"""
 SESSION_ROWS = """unnest(CAST(:location_ids AS integer[]), CAST(:device_ids AS integer[]), CAST(:room_ids AS integer[]),
     CAST(:numbers AS smallint[]), CAST(:kinds AS varchar[]), CAST(:needs AS varchar[]), CAST(:starts AS timestamptz[]),
     CAST(:ends AS timestamptz[]), CAST(:device_untils AS timestamptz[]), CAST(:spaced_untils AS timestamptz[]),
-    CAST(:dates AS date[]), CAST(:authorisation_ids AS bigint[]), CAST(:self_pay_ids AS bigint[]))"""
+    CAST(:dates AS date[]), CAST(:authorisation_ids AS bigint[]), CAST(:self_pay_ids AS bigint[]),
+    CAST(:thresholds AS boolean[]))"""
 # Sessions of a course that is booked already: revision 1, because the patient was told of the course without them.
 INSERT_SESSIONS = text(
     f"INSERT INTO treatment_sessions ({SESSION_COLUMNS}) "  # noqa: S608 - both parts are the constants above
@@ -529,6 +531,7 @@ def _arrays(
         "dates": [one.local_on for one in wanted(protocol, sessions, locked)],
         "authorisation_ids": [one.authorisation_id for one in funds],
         "self_pay_ids": [one.self_pay_id for one in funds],
+        "thresholds": [s.with_threshold for s in sessions],
     }
     return {name: array(values) for name, values in columns.items()}
 

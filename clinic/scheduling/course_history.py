@@ -32,6 +32,8 @@ SESSION_WORDS = {
     "cannot_come": "the patient cannot come",
     "taken_back": "last change taken back",
     "rule_set_aside": "a rule was set aside",
+    "threshold_planned": "time for a new motor threshold",
+    "threshold_dropped": "usual length again",
 }
 OTHERS = {
     ActorKind.PATIENT: "the patient",

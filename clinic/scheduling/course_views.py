@@ -20,6 +20,7 @@ from clinic.scheduling import (
     presenter,
     queries,
     staging,
+    thresholds,
     wishes,
 )
 from clinic.scheduling.blueprint import DESK, FLOOR, bp
@@ -86,6 +87,7 @@ def course_page(course_id: int, problem: str = "") -> str:
         funds=ledger.of_course(course_id),
         history=course_history.of_course(row, sessions),
         mates=_mates(row, site),
+        threshold_minutes=_threshold_minutes(row),
         extend=ExtendForm(kinds=_kinds(row), formdata=None),
         may_extend=may_extend,
         stage=presenter.stage_words(staging.asked(row)) if may_extend and row.protocol in bookable() else None,
@@ -98,6 +100,12 @@ def course_page(course_id: int, problem: str = "") -> str:
         may_change=current_staff().has(*DESK),
         problem=problem,
     )
+
+
+def _threshold_minutes(row: Course) -> int:
+    """The slot of a session with a new motor threshold; 0 where the treatment has none."""
+    protocol = bookable().get(row.protocol)
+    return protocol.redetermination.minutes if protocol is not None and protocol.redetermination is not None else 0
 
 
 def _why(row: Course, sessions: Any) -> list[str]:
@@ -157,6 +165,21 @@ def extend_course(course_id: int) -> Any:
     except (Conflict, Invalid, Refused) as refusal:
         return course_page(course_id, refusal.sentence), 409
     flash(f"{len(added)} session{'' if len(added) == 1 else 's'} were added. The patient is told by message.")
+    return redirect(url_for(".course", course_id=course_id))
+
+
+@bp.post("/staff/sessions/<int:session_id>/threshold")
+@access.staff(*DESK, Role.OPERATOR)
+def plan_threshold(session_id: int) -> Any:
+    """A new motor threshold in this session, or not: it gets the minutes that it takes, where it is."""
+    course_id = queries.course_of(queries.session(session_id)).id
+    wanted = bool(request.form.get("wanted"))
+    try:
+        minutes = thresholds.plan_threshold(session_id, wanted=wanted, by=current_actor())
+    except Conflict as refusal:
+        return course_page(course_id, refusal.sentence), 409
+    what = "The session has time for a new motor threshold" if wanted else "The session has its usual length"
+    flash(f"{what}: {minutes} minutes.")
     return redirect(url_for(".course", course_id=course_id))
 
 

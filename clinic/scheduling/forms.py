@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import DateField, IntegerField, SelectField, SelectMultipleField, StringField, TimeField
+from wtforms import BooleanField, DateField, IntegerField, SelectField, SelectMultipleField, StringField, TimeField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -32,6 +32,7 @@ class CourseForm(FlaskForm):
     after = SelectField("Sessions after", choices=HOURS, validators=[Optional()])
     before = SelectField("Sessions done by", choices=HOURS, validators=[Optional()])
     weekdays = SelectMultipleField("Weekdays", coerce=int, choices=list(enumerate(WEEKDAYS)), **BOXES)
+    thresholds = BooleanField("A new motor threshold every ten sessions", default=True)
     zip_code = StringField("ZIP code of the patient's home", validators=[Optional(), Length(max=10)])
 
     def __init__(self, *args: Any, protocols: Grouped, sites: Sequence[tuple[int, str]], **kwargs: Any) -> None:
@@ -51,6 +52,7 @@ class CourseForm(FlaskForm):
             location_ids=tuple(self.locations.data or ()),
             daily_window=window,
             weekdays=tuple(self.weekdays.data or ()),
+            thresholds=bool(self.thresholds.data),
         )
 
     def opened_by(self, change: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -72,6 +74,7 @@ class CourseForm(FlaskForm):
             ("latest", change.get("latest_start") or (self.latest.data.isoformat() if self.latest.data else "")),
             ("after", after),
             ("before", before),
+            *([("thresholds", "1")] if self.thresholds.data else []),
             *(("weekdays", str(day)) for day in sorted(set(weekdays)) if day < len(WEEKDAYS)),
             ("zip_code", self.zip_code.data or ""),
         ]

@@ -195,6 +195,7 @@ class TreatmentSession(Base):
     device_until: Mapped[Instant]
     spaced_until: Mapped[Instant]
     local_on: Mapped[date]
+    with_threshold: Mapped[bool] = mapped_column(server_default=text("false"))  # the motor threshold is found anew
     state: Mapped[Word]
     revision: Mapped[int] = mapped_column(Integer)  # rises with every move; calendar SEQUENCE
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

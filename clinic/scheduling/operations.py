@@ -117,7 +117,7 @@ def stored_plan(
     plan: CoursePlan, kind: str, patient_id: int, wish: CourseWish, protocol: Protocol, state: Snapshot
 ) -> CourseProposal:
     """A course of the planner as a proposal of somebody; the caller adds it."""
-    sessions = wishes.sessions_of(plan, protocol, state)
+    sessions = wishes.sessions_of(plan, protocol, state, thresholds=wish.thresholds)
     home = state.device_ids[plan.home]
     return CourseProposal(
         id=uuid4(),
@@ -456,6 +456,7 @@ class _Rest:
     request: CourseRequest
     part: Part
     review: str
+    thresholds: bool
 
 
 def _rest_of(course_id: int, on: date | None) -> _Rest:
@@ -464,12 +465,14 @@ def _rest_of(course_id: int, on: date | None) -> _Rest:
         raise Conflict(f"only a paused course is resumed; this one is {course.state}")
     protocol = wishes.protocol_of(course.protocol)
     approval(course.patient_id, protocol)
-    wish = wishes.checked(CourseWish(course.protocol, earliest_start=on))
+    every = queries.sessions(course_id)
+    thresholds = any(row.with_threshold for row in every)  # as it was booked
+    wish = wishes.checked(CourseWish(course.protocol, earliest_start=on, thresholds=thresholds))
     full = replace(with_defaults(course.patient_id, wish), location_ids=(course.location_id,))
     state = _state_for(full)
     if state is None:
         raise Conflict(f"no site gives {protocol.name} now")
-    held = [row for row in queries.sessions(course_id) if row.state in (SessionState.COMPLETED, SessionState.ARRIVED)]
+    held = [row for row in every if row.state in (SessionState.COMPLETED, SessionState.ARRIVED)]
     done = len(held)
     if done >= course.planned_sessions:
         raise Conflict("every session of this course was delivered")
@@ -480,11 +483,11 @@ def _rest_of(course_id: int, on: date | None) -> _Rest:
     request = wishes.course_request(full, protocol, state, busy(course.patient_id, state), rest.part)
     if last is not None and rest.follows:
         request = replace(request, previous_day=last[0], previous_start=last[1])
-    return _Rest(protocol, state, request, rest.part, rest.review)
+    return _Rest(protocol, state, request, rest.part, rest.review, thresholds)
 
 
 def _resume(course_id: int, rest: _Rest, plan: CoursePlan, self_pay_id: int | None, *, by: Actor) -> Resumed:
-    sessions = wishes.sessions_of(plan, rest.protocol, rest.state, rest.part)
+    sessions = wishes.sessions_of(plan, rest.protocol, rest.state, rest.part, thresholds=rest.thresholds)
     with overlaps_translated(), transaction() as after_commit:
         course = queries.lock_course(course_id)
         if course.state != CourseState.PAUSED:

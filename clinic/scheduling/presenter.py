@@ -148,6 +148,7 @@ def compare(
         _line("Site changes", [str(x) if x else "None" for x in moves], moves),
         *([_miles_line(seen, home)] if home is not None else []),
         _line("Days skipped", [", ".join(_skipped(s, closed[s.row.plan["location_id"]])) or "None" for s in seen]),
+        *([_threshold_line(seen)] if any(_longer(s) for s in seen) else []),
         _line("Gaps over four days", [_gaps(s.row) for s in seen], [len(s.row.plan.get("gaps", ())) for s in seen]),
         *([_approval_line(seen, left)] if left is not None else []),
         {**_line("Compromises", [_price(s.row) for s in seen], [s.row.plan["cost"] for s in seen]), "note": PRICE_NOTE},
@@ -245,6 +246,16 @@ def _miles_line(seen: Sequence[_Seen], home: Point) -> dict[str, Any]:
 def _approval_line(seen: Sequence[_Seen], left: int) -> dict[str, Any]:
     spare = [left - len(each.times) for each in seen]
     return _line("Approved", [f"{x} left after it" if x >= 0 else f"{-x} beyond what was approved" for x in spare])
+
+
+def _longer(seen: _Seen) -> list[int]:
+    return [s["number"] for s in seen.row.plan["sessions"] if s.get("with_threshold")]
+
+
+def _threshold_line(seen: Sequence[_Seen]) -> dict[str, Any]:
+    """The sessions that take longer."""
+    line = _line("New motor threshold", [f"Sessions {', '.join(map(str, _longer(s)))}" for s in seen])
+    return {**line, "note": "these take longer"}
 
 
 def _closed(rows: Sequence[CourseProposal]) -> dict[int, list[date]]:

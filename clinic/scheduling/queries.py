@@ -334,6 +334,7 @@ class DayRow:
     started_at: datetime | None
     revision: int
     staff_id: int | None
+    with_threshold: bool
 
 
 def busy_sites(location_ids: Collection[int], since: date) -> set[int]:
@@ -385,6 +386,7 @@ def day_list(location_id: int, on: date) -> list[DayRow]:
             TreatmentSession.started_at,
             TreatmentSession.revision,
             TreatmentSession.staff_id,
+            TreatmentSession.with_threshold,
         )
         .join(Patient, Patient.id == TreatmentSession.patient_id)
         .outerjoin(Device, Device.id == TreatmentSession.device_id)
@@ -466,6 +468,7 @@ class Visit:
     ends_at: datetime
     state: str
     revision: int
+    with_threshold: bool
 
 
 def visits_of_patient(patient_id: int) -> list[Visit]:
@@ -485,6 +488,7 @@ def visits_of_patient(patient_id: int) -> list[Visit]:
             TreatmentSession.ends_at,
             TreatmentSession.state,
             TreatmentSession.revision,
+            TreatmentSession.with_threshold,
         )
         .outerjoin(Course, Course.id == TreatmentSession.course_id)
         .join(Location, Location.id == TreatmentSession.location_id)

@@ -29,6 +29,7 @@ COLUMNS = (
     "change_id",
     "authorisation_id",
     "self_pay_id",
+    "with_threshold",
 )
 COURSE_COLUMNS = ("state", "ended_at", "planned_sessions", "device_id")
 INSTANTS = frozenset({"starts_at", "ends_at", "device_until", "spaced_until", "confirmed_at", "started_at", "ended_at"})

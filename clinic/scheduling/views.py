@@ -71,6 +71,7 @@ def _asked_before() -> dict[str, Any]:
         "after": str(window[0]) if window[0] else "",
         "before": str(window[1]) if window[1] < 1440 else "",
         "weekdays": list(wish.weekdays),
+        "thresholds": wish.thresholds,
         "zip_code": request.args.get("zip", ""),
     }
 

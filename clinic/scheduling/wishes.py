@@ -30,6 +30,7 @@ DaySpan = tuple[int, int, int]
 class CourseWish:
     """What the desk or another system asks for. Times are minutes of the site's wall clock, weekdays 0 = Monday.
 
+    `thresholds`: sessions in which the motor threshold is found anew are planned with the time that it takes.
     `windows` (by weekday) and `away` come from the intake and bind only where no daily window is given.
     """
 
@@ -40,6 +41,7 @@ class CourseWish:
     daily_window: Span | None = None
     weekdays: tuple[int, ...] = ()
     count: int = 3
+    thresholds: bool = False
     windows: Mapping[int, tuple[Span, ...]] | None = None
     away: tuple[date, ...] = ()
 
@@ -53,6 +55,7 @@ class CourseWish:
             "daily_window": list(self.daily_window) if self.daily_window else None,
             "weekdays": list(self.weekdays),
             "count": self.count,
+            "thresholds": self.thresholds,
         }
 
 
@@ -66,6 +69,7 @@ def wish_from_json(data: Mapping[str, Any]) -> CourseWish:
         daily_window=(data["daily_window"][0], data["daily_window"][1]) if data["daily_window"] else None,
         weekdays=tuple(data["weekdays"]),
         count=data["count"],
+        thresholds=data.get("thresholds", False),
     )
 
 
@@ -110,7 +114,7 @@ def course_request(
     part = part or opening_part(protocol)
     occupancy = state.occupancy
     return CourseRequest(
-        visits=specs(protocol, part.visits),
+        visits=specs(protocol, _timed(protocol, part) if wish.thresholds else part.visits),
         device_kind=protocol.device_kind,
         locations=_prices(wish.location_ids, state),
         windows=week(wish),
@@ -123,6 +127,18 @@ def course_request(
         min_hours=protocol.min_hours,
         first_number=part.visits[0].number,
     )
+
+
+def _timed(protocol: Protocol, part: Part) -> Iterator[ProtocolVisit]:
+    """The visits of a part, longer where the motor threshold is found anew."""
+    for visit, number in zip(part.visits, part.numbers, strict=True):
+        yield longer(protocol, visit) if protocol.finds_threshold(number) else visit
+
+
+def longer(protocol: Protocol, visit: ProtocolVisit) -> ProtocolVisit:
+    """The visit with the minutes that a new motor threshold takes, where the protocol knows them."""
+    anew = protocol.redetermination
+    return visit if anew is None else replace(visit, minutes=max(visit.minutes, anew.minutes))
 
 
 def after_last(request: CourseRequest, last_on: date | None, state: Snapshot) -> CourseRequest:
@@ -195,6 +211,7 @@ class PlannedSession:
     location_id: int
     starts_at: datetime
     ends_at: datetime
+    with_threshold: bool = False  # the motor threshold is found anew
 
     @property
     def minutes(self) -> int:
@@ -211,6 +228,7 @@ class PlannedSession:
             "location_id": self.location_id,
             "starts_at": self.starts_at.isoformat(),
             "ends_at": self.ends_at.isoformat(),
+            "with_threshold": self.with_threshold,
         }
 
 
@@ -235,11 +253,11 @@ def session_numbers(protocol: Protocol) -> list[int]:
 
 
 def sessions_of(
-    plan: CoursePlan, protocol: Protocol, state: Snapshot, part: Part | None = None
+    plan: CoursePlan, protocol: Protocol, state: Snapshot, part: Part | None = None, *, thresholds: bool = False
 ) -> list[PlannedSession]:
     """Every session of a plan: wall time of its site turned into an instant, day by day.
 
-    `part`: what was planned; left out, all from the plan's first visit on as the protocol counts them.
+    `thresholds`: as in the wish. `part`: what was planned; left out, all from the plan's first visit on as the protocol counts them.
     """
     numbers = dict(enumerate(session_numbers(protocol), start=1))
     specs_by_number = {visit.number: visit for visit in protocol.visits}
@@ -253,15 +271,18 @@ def sessions_of(
         site = state.site_of_device[device_id]
         for n, offset in enumerate(spec.offsets):
             starts_at = to_utc(visit.date, visit.start + offset, site.tz)
+            number = numbers[visit.number] + n
+            anew = thresholds and protocol.finds_threshold(number)
             found.append(
                 PlannedSession(
-                    number=numbers[visit.number] + n,
+                    number=number,
                     kind=visit.kind,
                     need=spec.need,
                     device_id=device_id,
                     location_id=site.id,
                     starts_at=starts_at,
-                    ends_at=starts_at + length(protocol, spec),
+                    ends_at=starts_at + length(protocol, longer(protocol, spec) if anew else spec),
+                    with_threshold=anew,
                 )
             )
     return found
