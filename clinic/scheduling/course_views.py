@@ -1,5 +1,6 @@
 """Courses: the list, one course with what can be done about it, and the cancelling of one session."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ from clinic.scheduling import (
 )
 from clinic.scheduling.blueprint import DESK, FLOOR, bp
 from clinic.scheduling.forms import ExtendForm, ReasonForm, ResumeForm
-from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState
+from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
 from clinic.scheduling.planner.visits import next_stage
 from clinic.staff.models import Role
 from clinic.web import access
@@ -88,6 +89,7 @@ def course_page(course_id: int, problem: str = "") -> str:
         history=course_history.of_course(row, sessions),
         mates=_mates(row, site),
         threshold_minutes=_threshold_minutes(row),
+        thresholds=_may_be_longer(row, sessions),
         extend=ExtendForm(kinds=_kinds(row), formdata=None),
         may_extend=may_extend,
         stage=presenter.stage_words(staging.asked(row)) if may_extend and row.protocol in bookable() else None,
@@ -106,6 +108,14 @@ def _threshold_minutes(row: Course) -> int:
     """The slot of a session with a new motor threshold; 0 where the treatment has none."""
     protocol = bookable().get(row.protocol)
     return protocol.redetermination.minutes if protocol is not None and protocol.redetermination is not None else 0
+
+
+def _may_be_longer(row: Course, sessions: Sequence[TreatmentSession]) -> list[TreatmentSession]:
+    """Sessions ahead in which the motor threshold may be found anew."""
+    if not _threshold_minutes(row):
+        return []
+    now = clock.now()
+    return [x for x in sessions if x.state in queries.AHEAD and x.starts_at > now and x.kind != "mapping"]
 
 
 def _why(row: Course, sessions: Any) -> list[str]:
@@ -168,14 +178,15 @@ def extend_course(course_id: int) -> Any:
     return redirect(url_for(".course", course_id=course_id))
 
 
-@bp.post("/staff/sessions/<int:session_id>/threshold")
+@bp.post("/staff/courses/<int:course_id>/threshold")
 @access.staff(*DESK, Role.OPERATOR)
-def plan_threshold(session_id: int) -> Any:
-    """A new motor threshold in this session, or not: it gets the minutes that it takes, where it is."""
-    course_id = queries.course_of(queries.session(session_id)).id
-    wanted = bool(request.form.get("wanted"))
+def plan_threshold(course_id: int) -> Any:
+    """A new motor threshold in one session, or not: it gets the minutes that it takes, where it is."""
+    wanted, chosen = bool(request.form.get("wanted")), request.form.get("session", 0, type=row_id)
+    if chosen not in {row.id for row in queries.sessions(course_id)}:
+        return course_page(course_id, "Choose a session of this course."), 422
     try:
-        minutes = thresholds.plan_threshold(session_id, wanted=wanted, by=current_actor())
+        minutes = thresholds.plan_threshold(chosen, wanted=wanted, by=current_actor())
     except Conflict as refusal:
         return course_page(course_id, refusal.sentence), 409
     what = "The session has time for a new motor threshold" if wanted else "The session has its usual length"

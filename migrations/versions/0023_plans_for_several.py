@@ -41,9 +41,7 @@ def upgrade() -> None:
             "outcome IS NULL OR proposal_id IS NOT NULL", name=op.f("waitlist_plan_lines_outcome_of_a_course_check")
         ),
         sa.ForeignKeyConstraint(["course_id"], ["courses.id"], name=op.f("waitlist_plan_lines_course_id_fkey")),
-        sa.ForeignKeyConstraint(
-            ["entry_id"], ["waitlist_entries.id"], name=op.f("waitlist_plan_lines_entry_id_fkey")
-        ),
+        sa.ForeignKeyConstraint(["entry_id"], ["waitlist_entries.id"], name=op.f("waitlist_plan_lines_entry_id_fkey")),
         sa.ForeignKeyConstraint(["patient_id"], ["patients.id"], name=op.f("waitlist_plan_lines_patient_id_fkey")),
         sa.ForeignKeyConstraint(["plan_id"], ["waitlist_plans.id"], name=op.f("waitlist_plan_lines_plan_id_fkey")),
         sa.ForeignKeyConstraint(

@@ -99,7 +99,7 @@ def test_it_is_seen_by_the_desk_and_told_to_the_patient_without_a_message(
     make_profile()
     row = booked(scene)[1]
     sign_in("front_desk", locations=(scene.site,))
-    done = client.post(f"/staff/sessions/{row.id}/threshold", data={"wanted": "1"})
+    done = client.post(f"/staff/courses/{row.course_id}/threshold", data={"wanted": "1", "session": row.id})
     page = client.get(done.location).text
     assert "new threshold, 30 min" in page
     on = row.local_on.isoformat()
