@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from enum import StrEnum
 from zoneinfo import available_timezones
 
 from sqlalchemy import func, select, update
@@ -32,6 +33,14 @@ MAX_BIRTH_DATE_TRIES = 5
 ASKED_AGAIN = timedelta(minutes=2)  # a second press of the button within this time is the same wish
 MAX_REQUESTS = 5  # links that one person may be sent in an hour because someone asked
 ONE_HOUR = timedelta(hours=1)
+
+
+class LinkWish(StrEnum):
+    """What became of the wish for a link."""
+
+    ASKED = "asked"  # it goes out
+    JUST_ASKED = "just_asked"  # the same one was asked for a moment ago, and goes out
+    ENOUGH = "enough"  # this person was sent as many as anyone gets in an hour: nothing goes out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,21 +252,23 @@ def spend_link(token: str, *, checked_for: int | None = None) -> tuple[AccessLin
         return link, cookie
 
 
-def request_link(patient_id: int, purpose: str = LinkPurpose.SIGN_IN, *, by: Actor, **ids: int | None) -> None:
+def request_link(patient_id: int, purpose: str = LinkPurpose.SIGN_IN, *, by: Actor, **ids: int | None) -> LinkWish:
     """Ask that a fresh link be sent over a channel that we know. Raises Conflict where no channel is known."""
     with transaction() as after_commit:
-        request_link_within_transaction(patient_id, purpose, by=by, after_commit=after_commit, **ids)
+        return request_link_within_transaction(patient_id, purpose, by=by, after_commit=after_commit, **ids)
 
 
 def request_link_within_transaction(
     patient_id: int, purpose: str, *, by: Actor, after_commit: AfterCommit, **ids: int | None
-) -> None:
+) -> LinkWish:
     """`request_link` as a step of another operation; `ids` are those of `models.ABOUT`."""
     patient = queries.lock(patient_id)
     if not queries.known_channels(patient):
         raise Conflict("We have neither an email nor a phone number of this person.")
-    if _request(patient, purpose, by=by, **ids):
+    wish = _request(patient, purpose, by=by, **ids)
+    if wish is LinkWish.ASKED:
         after_commit.append(lambda: jobs.ring(Job.SWEEP_URGENT))
+    return wish
 
 
 def request_links_to(contact: str, *, by: Actor) -> None:
@@ -267,7 +278,7 @@ def request_links_to(contact: str, *, by: Actor) -> None:
             _request(queries.lock(patient.id), LinkPurpose.SIGN_IN, by=by)
             for patient in sorted(queries.reached_at(contact), key=lambda patient: patient.id)
         ]
-        if any(asked):
+        if LinkWish.ASKED in asked:
             after_commit.append(lambda: jobs.ring(Job.SWEEP_URGENT))
 
 
@@ -282,20 +293,20 @@ def request_link_again(token: str, *, by: Actor) -> bool:
     return True
 
 
-def _request(patient: Patient, purpose: str, *, by: Actor, **ids: int | None) -> bool:
+def _request(patient: Patient, purpose: str, *, by: Actor, **ids: int | None) -> LinkWish:
     """Add the wish, unless the same one is a moment old or this person was sent enough. The patient's row is locked."""
     now = clock.now()
     wish = {"purpose": purpose, **dict.fromkeys(ABOUT), **ids}
     same = select(LinkRequest.id).filter_by(patient_id=patient.id, **wish)
     if db.session.scalar(same.where(LinkRequest.requested_at > now - ASKED_AGAIN).limit(1)) is not None:
-        return False
+        return LinkWish.JUST_ASKED
     lately = select(func.count()).where(LinkRequest.patient_id == patient.id, LinkRequest.requested_at > now - ONE_HOUR)
     if (db.session.scalar(lately) or 0) >= MAX_REQUESTS:
-        return False
+        return LinkWish.ENOUGH
     row = LinkRequest(patient_id=patient.id, requested_at=now, **wish)
     db.session.add(row)
     audit.record(row, "requested", by=by, purpose=str(purpose))
-    return True
+    return LinkWish.ASKED
 
 
 def check_birth_date(patient_session_id: int, given: date) -> bool:

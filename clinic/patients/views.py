@@ -288,6 +288,19 @@ def contacts(patient_id: int) -> Any:
     return render_template("patients/contacts.html", form=form, patient=patient), 422 if form.is_submitted() else 200
 
 
+LINK_WORDS = {
+    operations.LinkWish.ASKED: ("A sign-in link is on its way.", "message"),
+    operations.LinkWish.JUST_ASKED: (
+        "A link was asked for a moment ago: that one is on its way, no second one.",
+        "message",
+    ),
+    operations.LinkWish.ENOUGH: (
+        f"No link was sent: {operations.MAX_REQUESTS} were asked for within the hour, and nobody is sent more.",
+        "error",
+    ),
+}
+
+
 @bp.post("/staff/patients/<int:patient_id>/link")
 @access.staff(*EDITORS)
 @limiter.limit("60 per hour")
@@ -295,11 +308,11 @@ def send_link(patient_id: int) -> Any:
     """Send the person a sign-in link over a channel that we know."""
     patient = queries.get_for(current_staff(), patient_id)
     try:
-        operations.request_link(patient.id, by=current_actor())
+        wish = operations.request_link(patient.id, by=current_actor())
     except Conflict as error:
         flash(error.message, "error")
     else:
-        flash("A sign-in link is on its way.")
+        flash(*LINK_WORDS[wish])
     return redirect(url_for(".record", patient_id=patient.id))
 
 

@@ -1,11 +1,13 @@
 """Search and record: who sees whom, and that every reading is written down."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from markupsafe import Markup
 from sqlalchemy import select
 
+from clinic import clock
 from clinic.audit import AuditEvent
 from clinic.patients import chart, queries
 from clinic.patients.models import LinkRequest
@@ -132,6 +134,21 @@ def test_the_desk_sends_a_sign_in_link(post, database, now, sign_in, rings) -> N
     sign_in("front_desk")
     post(f"/staff/patients/{patient.id}/link")
     assert database.session.scalars(select(LinkRequest.patient_id)).all() == [patient.id]
+
+
+def test_the_desk_is_told_when_no_link_goes_out(client, post, database, now, sign_in, rings) -> None:
+    patient = make_patient()
+    sign_in("front_desk")
+    said = []
+    for minute in (0, 1, 10, 20, 30, 40, 50):
+        with clock.frozen(now + timedelta(minutes=minute)):
+            post(f"/staff/patients/{patient.id}/link")
+            said.append(client.get(f"/staff/patients/{patient.id}").text)
+    assert "A sign-in link is on its way." in said[0]
+    assert "no second one" in said[1]
+    assert "A sign-in link is on its way." in said[5]
+    assert "No link was sent: 5 were asked for within the hour" in said[6]
+    assert "is on its way" not in said[6]
 
 
 def test_the_log_lists_who_read_the_record(client, database, now, sign_in) -> None:
