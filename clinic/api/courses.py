@@ -64,6 +64,7 @@ class CourseQuestion(Body):
     daily_window: DailyWindow | None = None
     weekdays: list[Weekday] | None = Field(default=None, max_length=7)
     count: int = Field(default=3, ge=1, le=5)
+    thresholds: bool = False
     hold: bool = False
 
 
@@ -133,6 +134,7 @@ def propose(body: CourseQuestion) -> Any:
         daily_window=_minutes(body.daily_window),
         weekdays=tuple(sorted(set(body.weekdays or ()))),
         count=body.count,
+        thresholds=body.thresholds,
     )
     return offered(operations.propose_courses(body.patient_id, wish, hold=body.hold, by=current_actor()))
 

@@ -147,6 +147,8 @@ def _cost(plan: WaitlistPlan, without: int) -> str:
     if plan.cost == plan.bound:
         return "No plan for these people can do better."
     counted = ", whoever gets no course counted in" if without else ""
+    if not plan.bound:  # nothing is known of what cannot be done better
+        return f"{plan.cost:,} in all, {presenter.PRICE_NOTE}{counted}."
     return (
         f"{plan.cost:,} in all, {presenter.PRICE_NOTE}{counted}. No plan for these people can be below {plan.bound:,}."
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from random import Random
 from threading import Barrier
+from time import sleep
 from typing import Any
 
 import pytest
@@ -21,11 +22,13 @@ from clinic.scheduling import (
     appointments,
     authorising,
     closing,
+    holding,
     making_up,
     operations,
     proving,
     queries,
     replanning,
+    sweeping,
     visits,
 )
 from clinic.scheduling.authorising import NewAuthorisation
@@ -235,4 +238,135 @@ def test_processes_with_warm_states_of_their_own_take_nothing_twice(
         ]
     assert answers.count("booked") >= 1
     assert set(answers) <= {"booked", "refused"}
+    is_sound(committed_app)
+
+
+# -- any operation against any other, in processes --------------------------------------------------------------------
+
+Asked = tuple[Any, ...]  # the name of an operation below, and what it is called with
+LEAD = timedelta(seconds=float(os.environ.get("RACE_LEAD", "20")))  # until every process has started
+
+
+def _book(patient_id: int, proposal_id: Any) -> object:
+    return operations.book_course(patient_id, proposal_id=proposal_id, by=TESTER)
+
+
+def _apply(outage_id: int) -> object:
+    return replanning.apply_outage(outage_id, by=TESTER)
+
+
+def _sweep() -> object:
+    return sweeping.sweep()
+
+
+DO: dict[str, Callable[..., object]] = {"book": _book, "move": _moved, "apply": _apply, "sweep": _sweep}
+
+
+def _asks(settings: Any, asked: list[Asked], at: datetime) -> list[str]:
+    """What one process got: each thread waits for the one moment at which all processes begin."""
+    jobs.ring = lambda *_a, **_k: None  # type: ignore[assignment]
+    app, start = make_app(settings), Barrier(len(asked))
+
+    def run(one: Asked) -> str:
+        with app.app_context():
+            start.wait()
+            sleep(max(0.0, (at - clock.now()).total_seconds()))
+            try:
+                answer = DO[one[0]](*one[1:])
+                return "refused" if isinstance(answer, Conflict) else one[0]
+            except Conflict:
+                return "refused"
+            finally:
+                db.session.remove()
+
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(run, asked))
+    with app.app_context():
+        db.engine.dispose()
+    return answers
+
+
+def in_processes(app: Flask, processes: int, asked: list[Asked], at: datetime | None = None) -> list[str]:
+    """All of it at one moment, spread over processes that know nothing of each other; whatever is no refusal raises."""
+    parts = [part for n in range(processes) if (part := asked[n::processes])]
+    settings = [app.config["SETTINGS"]] * len(parts)
+    with ProcessPoolExecutor(len(parts), mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = pool.map(_asks, settings, parts, [at or clock.now() + LEAD] * len(parts))
+        return [answer for answers in found for answer in answers]
+
+
+def lane(app: Flask, clients: int) -> list[Asked]:
+    """Everybody asks for the one course that is cheapest: the same device at the same times."""
+    return prepared(app, lambda: [("book", x, plan(x)) for x in make_clinic(clients)])  # type: ignore[no-any-return]
+
+
+PROCESSES = [pytest.param(2, 6, id="two"), pytest.param(5, 50, id="five")]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("processes", "clients"), PROCESSES)
+def test_of_many_processes_on_one_lane_one_books(
+    committed_app: Flask, rings: object, processes: int, clients: int
+) -> None:
+    answers = in_processes(committed_app, processes, lane(committed_app, clients))
+    assert (answers.count("book"), answers.count("refused")) == (1, clients - 1)
+    is_sound(committed_app)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("processes", "clients"), PROCESSES)
+def test_moves_in_one_process_race_bookings_in_another(
+    committed_app: Flask, rings: object, processes: int, clients: int
+) -> None:
+    def make() -> list[Asked]:
+        ids = make_clinic(clients)
+        movers = [book(x)[4] for x in ids[: max(2, clients // 10)]]
+        plans = [(x, plan(x)) for x in ids[len(movers) :]]
+        at = datetime.fromisoformat(queries.proposal(plans[0][1]).plan["sessions"][4]["starts_at"])
+        return [*(("move", x, at) for x in movers), *(("book", x, p) for x, p in plans)]
+
+    answers = in_processes(committed_app, processes, prepared(committed_app, make))
+    assert answers.count("book") <= 1
+    assert answers.count("move") + answers.count("book") >= 1
+    is_sound(committed_app)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("processes", "clients"), PROCESSES)
+def test_an_outage_in_one_process_races_bookings_in_another(
+    committed_app: Flask, rings: object, processes: int, clients: int
+) -> None:
+    def make() -> list[Asked]:
+        ids = make_clinic(clients, devices=2, operators=2)
+        row = queries.session(book(ids[0])[3])
+        outage_id = closing.device_down(
+            row.device_id or 0,
+            starts_at=row.starts_at - timedelta(hours=8),
+            ends_at=row.starts_at + timedelta(hours=12),
+            reason="race",
+            by=TESTER,
+        )
+        return [("apply", outage_id), ("apply", outage_id), *(("book", x, plan(x)) for x in ids[1:])]
+
+    answers = in_processes(committed_app, processes, prepared(committed_app, make))
+    assert answers.count("apply") <= 1
+    is_sound(committed_app)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("processes", "clients"), PROCESSES)
+def test_a_hold_that_runs_out_races_its_owner_and_others_in_processes(
+    committed_app: Flask, rings: object, processes: int, clients: int
+) -> None:
+    """The owner says yes, others ask for the place and the sweep passes by in the moment in which the hold ends."""
+
+    def make() -> tuple[list[Asked], datetime]:
+        ids = make_clinic(clients)
+        plans = [plan(x) for x in ids]
+        kept = holding.hold_proposal(plans[0], lives=LEAD, by=TESTER)
+        return [("sweep",), *(("book", x, p) for x, p in zip(ids, plans, strict=True))], kept.expires_at
+
+    asked, ends = prepared(committed_app, make)
+    answers = in_processes(committed_app, processes, asked, ends - timedelta(milliseconds=30))
+    assert answers.count("book") == 1
     is_sound(committed_app)
