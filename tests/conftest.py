@@ -160,10 +160,20 @@ def committed_app(
     """An application on a database of its own, for tests that commit for real (races, faults)."""
     name = f"own_{abs(hash(request.node.nodeid))}"
     app = make_app(replace(settings, database_url=create_database(postgres, name, template_database)))
+    be_patient(app)
     yield app
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+def be_patient(app: Flask) -> None:
+    """Let many threads wait for their turn at few connections, however starved the machine is.
+
+    A worker of the real application has no more threads than connections: its ten seconds are for a database that hangs.
+    """
+    with app.app_context():
+        db.engine.pool._timeout = 300  # type: ignore[attr-defined]
 
 
 @pytest.fixture

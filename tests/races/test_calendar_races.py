@@ -35,7 +35,7 @@ from clinic.scheduling.authorising import NewAuthorisation
 from clinic.scheduling.visits import NewVisit
 from clinic.scheduling.wishes import CourseWish
 from tests.builders import TESTER, make_patient, make_staff
-from tests.conftest import make_app
+from tests.conftest import be_patient, make_app
 from tests.races.test_booking_races import make_clinic
 from tests.races.test_hold_races import together
 
@@ -198,6 +198,7 @@ def _in_a_process(settings: Any, work: list[tuple[int, Any]], seed: int) -> list
     """What one process with threads of its own and a warm state of its own got of what it asked for."""
     jobs.ring = lambda *_a, **_k: None  # type: ignore[assignment]
     app, dice, start = make_app(settings), Random(seed), Barrier(len(work))
+    be_patient(app)
 
     def run(one: tuple[int, Any]) -> str:
         with app.app_context():
@@ -266,6 +267,7 @@ def _asks(settings: Any, asked: list[Asked], at: datetime) -> list[str]:
     """What one process got: each thread waits for the one moment at which all processes begin."""
     jobs.ring = lambda *_a, **_k: None  # type: ignore[assignment]
     app, start = make_app(settings), Barrier(len(asked))
+    be_patient(app)
 
     def run(one: Asked) -> str:
         with app.app_context():
