@@ -178,7 +178,13 @@ def test_pages_of_the_desk(open_page: OpenPage, looks: Any) -> None:
     assert tasks
     assert moves
     assert messages
-    fixed = ["/staff/", "/staff/courses", "/staff/day?site=fullerton", "/staff/day?site=south-pasadena"]
+    fixed = [
+        "/staff/",
+        "/staff/courses",
+        "/staff/waitlist",
+        "/staff/day?site=fullerton",
+        "/staff/day?site=south-pasadena",
+    ]
     on = page.goto("/staff/day?site=fullerton") and page.url.rpartition("/")[2]
     chosen = page.locator("tr[data-s]").first.get_attribute("data-s")
     fixed += [f"/staff/{view}/fullerton/{on}" for view in ("week", "month")]

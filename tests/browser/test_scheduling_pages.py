@@ -14,7 +14,6 @@ from tests.browser.test_pages import faults_of, links, listed, see
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 LOOKS = [(width, scheme) for width in (320, PHONE, DESK) for scheme in ("light", "dark")]
-TWO = [(PHONE, "light"), (DESK, "dark")]
 FAR = "2027-03-18"  # a Thursday on which no other test looks
 
 
@@ -57,13 +56,8 @@ def test_an_outage_is_reported_looked_at_and_taken_back_by_keyboard(open_page: O
     expect(page.locator("main")).to_contain_text("Taken back")
 
 
-@pytest.fixture(params=[TWO, pytest.param(LOOKS, marks=pytest.mark.soak)], ids=["two looks", "every look"])
-def looks(request: pytest.FixtureRequest) -> list[tuple[int, str]]:
-    """Widths and schemes at which each page is seen."""
-    return list(request.param)
-
-
-def test_those_who_wait_are_planned_together_by_keyboard(open_page: OpenPage, looks: Any) -> None:
+@pytest.mark.soak
+def test_those_who_wait_are_planned_together_by_keyboard(open_page: OpenPage) -> None:
     page = open_page(DESK)
     sign_in(page, "desk")
     page.goto("/staff/")
@@ -76,14 +70,14 @@ def test_those_who_wait_are_planned_together_by_keyboard(open_page: OpenPage, lo
         "field => { field.value = '' }"
     )  # the wish is wider
     press(page, "Put on the waiting list")
-    faults = list(faults_of(page, looks))
+    faults = list(faults_of(page, LOOKS))
     page.set_viewport_size({"width": DESK, "height": 900})
     tab_to(page, name="entry")
     page.keyboard.press("Space")
     send(page, "Plan those ticked")
     expect(page.get_by_role("heading", level=1)).to_contain_text("gets a whole course")
     tab_to(page, words="Hold and offer it for four hours")
-    faults += faults_of(page, looks)
+    faults += faults_of(page, LOOKS)
     page.goto("/staff/waitlist")
     press(page, "Take off")
     assert not faults, listed(faults)
