@@ -415,10 +415,15 @@ def test_an_earlier_time_without_a_yes_is_planned_anew(scene: Scene) -> None:
     assert db.session.query(TreatmentSession).filter(TreatmentSession.hold_id.is_not(None)).count() in (0, 1)
 
 
-def test_open_changes_of_a_person_are_those_that_can_be_answered(two: Two) -> None:
-    (change_id,) = replanning.apply_outage(down(two), by=TESTER)
-    assert [x.id for x in answering.open_of_patient(two.scene.patient.id)] == [change_id]
+def test_open_changes_of_a_person_are_those_that_can_be_answered(scene: Scene) -> None:
+    change_id, hit = squeezed(scene)
+    assert [x.id for x in answering.open_of_patient(hit.patient_id)] == [change_id]
     answering.accept_change(change_id, by=TESTER)
+    assert answering.open_of_patient(hit.patient_id) == []
+
+
+def test_another_device_at_the_same_time_is_no_open_change(two: Two) -> None:
+    assert replanning.apply_outage(down(two), by=TESTER)
     assert answering.open_of_patient(two.scene.patient.id) == []
 
 
