@@ -85,10 +85,11 @@ INSERT_COURSE = f"""
     ), {NO_LONGER_WAITS}{{along}}
     INSERT INTO treatment_sessions (id, {SESSION_COLUMNS})
     SELECT s.id, :course_id, :patient_id, 'booked', NULL, 0, s.location_id, s.device_id, s.room_id, s.number, s.kind, s.need,
-        s.starts_at, s.ends_at, s.device_until, s.spaced_until, s.local_on, s.authorisation_id, s.self_pay_id
+        s.starts_at, s.ends_at, s.device_until, s.spaced_until, s.local_on, s.authorisation_id, s.self_pay_id,
+        s.with_threshold
     FROM ROWS FROM ({SESSION_ROWS}, unnest(CAST(:session_ids AS bigint[])))
         AS s (location_id, device_id, room_id, number, kind, need, starts_at, ends_at, device_until, spaced_until,
-              local_on, authorisation_id, self_pay_id, id)
+              local_on, authorisation_id, self_pay_id, with_threshold, id)
     """  # noqa: S608 - the parts are constants of ours
 NEW_IDS = text(
     "SELECT nextval('courses_id_seq') AS course, ARRAY("

@@ -19,7 +19,7 @@ from clinic.protocols.base import Protocol
 from clinic.scheduling import booking, capacity, holding, known, planning, queries, steps, wishes
 from clinic.scheduling.booking import AfterCommit, Booked, NewCourse, WithIt, approval, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
-from clinic.scheduling.models import Course, CourseProposal, CourseState, Hold, HoldPurpose, SessionState
+from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
 from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.reasons import gap_as_json
@@ -244,27 +244,16 @@ def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, 
             raise Expired("This plan is older than 15 minutes. Nothing was booked.")
         new = _new_course(patient_id, proposal_id, found.protocol, found.plan, self_pay_id)
         if found.is_held:
-            booked = Booked(_book_held(new, by=by, after_commit=after_commit), is_new=True)
+            booked = Booked(book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
             booking.write_along(along(booked))
             return booked
         course = booking.book_known_within_transaction(new, found, along=along, by=by, after_commit=after_commit)
         return Booked(course.id, is_new=True, course=course)
 
 
-def _book_held(new: NewCourse, *, by: Actor, after_commit: booking.AfterCommit) -> int:
-    """A plan of somebody for whom places are held: those of this plan, or of another that gives way."""
+def book_within_transaction(new: NewCourse, *, by: Actor, after_commit: AfterCommit) -> int:
+    """The patient is locked. A plan of somebody for whom places are held: those of this plan, or of another that gives way."""
     _, hold = queries.proposal_and_hold(new.proposal_id)
-    course_id = holding.confirm_within_transaction(new, hold, by=by, after_commit=after_commit)
-    if course_id is None:
-        course_id = holding.book_within_transaction(new, by=by, after_commit=after_commit)
-    return course_id
-
-
-def book_within_transaction(
-    row: CourseProposal, hold: Hold | None, *, self_pay_id: int | None = None, by: Actor, after_commit: AfterCommit
-) -> int:
-    """Book a proposal that is in time, in the places that are held if they are; the patient is locked. Raises SlotTaken."""
-    new = new_course(row, self_pay_id)
     course_id = holding.confirm_within_transaction(new, hold, by=by, after_commit=after_commit)
     if course_id is None:
         course_id = holding.book_within_transaction(new, by=by, after_commit=after_commit)

@@ -174,8 +174,8 @@ def book(plan_id: int, entry_ids: Collection[int] | None = None, *, by: Actor) -
     """
 
     def carry(line: WaitlistPlanLine, entry: WaitlistEntry, proposal: CourseProposal, calls: AfterCommit) -> None:
-        _, hold = queries.proposal_and_hold(proposal.id)
-        course_id = operations.book_within_transaction(proposal, hold, by=by, after_commit=calls)
+        new = operations.new_course(proposal)
+        course_id = operations.book_within_transaction(new, by=by, after_commit=calls)
         db.session.flush()
         line.outcome, line.course_id = LineOutcome.BOOKED, course_id
         entry.state, entry.ended_at = WaitState.BOOKED, clock.now()
