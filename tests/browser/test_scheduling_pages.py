@@ -79,7 +79,8 @@ def test_those_who_wait_are_planned_together_by_keyboard(open_page: OpenPage) ->
     tab_to(page, words="Hold and offer it for four hours")
     faults += faults_of(page, LOOKS)
     page.goto("/staff/waitlist")
-    press(page, "Take off")
+    page.get_by_role("button", name="Take off", exact=True).first.click()
+    page.wait_for_load_state()
     assert not faults, listed(faults)
 
 
