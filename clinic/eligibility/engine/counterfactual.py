@@ -228,7 +228,8 @@ def _steps(facts: Facts, rules: RuleSet) -> Change:
     """The steps with the best one raised to the least dose and length."""
     steps = facts.trial.steps or []
     assert facts.min_dose is not None
-    at = max(range(len(steps)), key=lambda each: (steps[each].dose or Span(0, 0), each))
+    # A dose that nobody knows may have been enough; weeks without the drug were not.
+    at = max(range(len(steps)), key=lambda each: (_was_taken(steps[each]), steps[each].dose or Span(0, 0), each))
     before = [step.model_dump(mode="json") for step in steps]
     dose, weeks = steps[at].dose, steps[at].weeks
     step = {
@@ -244,6 +245,10 @@ def _steps(facts: Facts, rules: RuleSet) -> Change:
         trial, weeks, max(rules.min_weeks, weeks.low if weeks else 0)
     )
     return Change("steps", before, after, words, parsed, past)
+
+
+def _was_taken(step: Step) -> bool:
+    return step.dose is None or step.dose.high > 0
 
 
 def _longer(facts: Facts, rules: RuleSet) -> list[Change]:

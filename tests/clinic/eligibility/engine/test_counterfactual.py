@@ -203,6 +203,15 @@ def test_weeks_with_many_decimals_are_rounded_up_so_that_they_suffice(make_recor
     assert turned(make_record, trial, changes), changes
 
 
+def test_the_step_of_unknown_dose_is_asked_for_and_not_the_weeks_without_the_drug(make_record, make_trial):
+    steps = [{"dose": None, "weeks": 8}, {"dose": 0, "weeks": 1}]
+    trial = make_trial(dose_mg_per_day=None, weeks=9, weeks_at_dose=None, steps=steps)
+    found = assess(IntakeRecord.model_validate(make_record(trials=[trial]))).would_count_if[0]
+    change = next(each for each in found["changes"] if each["field"] == "steps")
+    assert change["to"][1]["dose"] == 0
+    assert change["to"][0]["dose"] is not None
+
+
 def test_the_short_way_to_adequate_agrees_with_the_long_one(make_record, make_trial):
     rules, seen = ruleset("default"), set()
     options = {
