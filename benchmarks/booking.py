@@ -104,6 +104,7 @@ def bare_of(course_id: int) -> Bare:
         "dates": [r.local_on for r in rows],
         "authorisation_ids": [r.authorisation_id for r in rows],
         "self_pay_ids": [r.self_pay_id for r in rows],
+        "thresholds": [r.with_threshold for r in rows],
         "patient_id": rows[0].patient_id,
     }
     db.session.remove()

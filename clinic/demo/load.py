@@ -3,13 +3,14 @@
 import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from clinic import clock, jobs
 from clinic.audit import Actor, ActorKind, system
@@ -101,19 +102,38 @@ def load(progress: Progress = lambda *_: None, size: Size = SIZES["small"]) -> i
     """
     if not is_empty():
         raise Conflict("this database holds a clinic already: the demo is for an empty one")
-    clinic = _load_places(progress, max(YEAR, size.days))
-    people = list(_people())
-    for done, person in enumerate(people, 1):
+    with _unhurried_disk():
+        clinic = _load_places(progress, max(YEAR, size.days))
+        people = list(_people())
+        for done, person in enumerate(people, 1):
+            with jobs.silence():
+                _load_person(person, clinic)
+            progress("people", done, len(people))
         with jobs.silence():
-            _load_person(person, clinic)
-        progress("people", done, len(people))
-    with jobs.silence():
-        watched = _load_room(clinic, len(people))
-        calendar.load(
-            calendar.Loaded(clinic.sites, clinic.staff, clinic.people, clinic.actor("desk"), clinic.actor("manager"))
-        )
+            watched = _load_room(clinic, len(people))
+            calendar.load(
+                calendar.Loaded(
+                    clinic.sites, clinic.staff, clinic.people, clinic.actor("desk"), clinic.actor("manager")
+                )
+            )
     care.write_notes(clinic.staff["manager"], clinic.actor("manager"), clock.today(TZ))
     return len(people) + watched + (_add_years(size, clinic, progress) if size.is_bulk else 0)
+
+
+@contextmanager
+def _unhurried_disk() -> Iterator[None]:
+    """Commits wait for no disk; the first one afterwards waits for all of them. Half a demo is of use to nobody."""
+    _wait_for_disk("off")
+    try:
+        yield
+    finally:
+        db.session.rollback()
+        _wait_for_disk("on")
+
+
+def _wait_for_disk(choice: str) -> None:
+    db.session.execute(text("SELECT set_config('synchronous_commit', :choice, false)"), {"choice": choice})
+    db.session.commit()
 
 
 def _add_years(size: Size, clinic: Clinic, progress: Progress) -> int:

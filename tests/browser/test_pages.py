@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import cycle
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import Any
 
@@ -51,24 +51,16 @@ def faults_of(page: Page, looks: Iterable[tuple[int, str]]) -> Iterator[str]:
 
 
 def see(page: Page, addresses: Iterable[str], looks: Any, status: int = 200) -> list[str]:
-    """Open each and answer all faults."""
+    """Open each and answer all faults; in the sample each address is seen at one look, phone and desk in turn."""
     faults = []
-    for address in dict.fromkeys(addresses):
+    one_each = cycle([look] for look in LOOKS) if looks == LOOKS else repeat(looks)
+    for address, looks_here in zip(dict.fromkeys(addresses), one_each, strict=False):
         answer = page.goto(address)
         assert answer
         if answer.status != status:
             faults.append(f"{address}: status {answer.status}")
-        faults += faults_of(page, looks)
+        faults += faults_of(page, looks_here)
     return faults
-
-
-def in_turn(page: Page, addresses: Iterable[str], looks: list[tuple[int, str]]) -> list[str]:
-    """All faults; in the sample each address is seen at one look, phone and desk in turn."""
-    if len(looks) > len(LOOKS):
-        return see(page, addresses, looks)
-    return [
-        fault for address, look in zip(addresses, cycle(looks), strict=False) for fault in see(page, [address], [look])
-    ]
 
 
 def in_spanish(page: Page, addresses: Sequence[str], looks: list[tuple[int, str]]) -> list[str]:
@@ -143,7 +135,7 @@ def test_pages_of_a_patient(stack: Stack, open_page: OpenPage, looks: Any) -> No
     phone.wait_for_url("**/me")
     own = ["/me", "/me/dates", "/surveys", "/me/messages", "/me/tell"]
     rest = ["/me/papers", "/me/consents", "/me/summary", "/me/options", "/me/history"]  # nothing is released
-    faults += see(phone, own, looks) + in_turn(phone, rest, looks) + in_spanish(phone, own + rest, looks)
+    faults += see(phone, own + rest, looks) + in_spanish(phone, own + rest, looks)
     for survey in links(phone, "/surveys", r"/surveys/\d+")[:1]:
         faults += see(phone, [survey, f"{survey}/9", f"{survey}/safety", f"{survey}/more/1", f"{survey}/send"], looks)
     phone.goto(link)
@@ -222,7 +214,7 @@ def test_pages_of_clinicians(open_page: OpenPage, looks: Any) -> None:
     review, missing = lacking(page)
     about = ("scores?instrument=mdq", "intake/versions", "intake/correct", "attachments")
     behind = [f"{review}/packet/{POLICY}", missing[0], rules[0], *(f"{records[0]}/{name}" for name in about)]
-    faults += in_turn(page, behind, looks)
+    faults += see(page, behind, looks)
     if len(looks) > len(LOOKS):
         faults += see(page, [*rules[1:3], f"{records[0]}/scores"], looks)
     assert not faults, listed(faults)
@@ -242,5 +234,5 @@ def test_pages_of_the_manager(open_page: OpenPage, looks: Any) -> None:
     sites = links(page, "/staff/settings", r"/staff/settings/locations/\d+")
     whose = ["/staff/reports/access", "/staff/records/due", "/staff/patients/5/keeping", "/staff/patients/elsewhere"]
     faults = see(page, ["/staff/", "/staff/settings", *sites[:1], "/staff/change", *whose], looks)
-    faults += in_turn(page, ["/staff/settings/policies", f"/staff/settings/policies/{POLICY}"], looks)
+    faults += see(page, ["/staff/settings/policies", f"/staff/settings/policies/{POLICY}"], looks)
     assert not faults, listed(faults)
