@@ -254,7 +254,10 @@ def one_of(column: str, values: Sequence[str]) -> CheckConstraint:
 
 def array(values: Iterable[object]) -> str:
     """An array as PostgreSQL reads it, to be cast to its type: a fifth of what the driver takes to write one."""
-    return f"{{{','.join(map(_element, values))}}}"
+    known = list(values)
+    if known and known.count(known[0]) == len(known):  # most columns of a course
+        return f"{{{','.join([_element(known[0])] * len(known))}}}"
+    return f"{{{','.join(map(_element, known))}}}"
 
 
 def _element(value: object) -> str:
