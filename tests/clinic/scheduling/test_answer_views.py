@@ -148,7 +148,7 @@ def test_who_finds_no_course_goes_on_the_list(desk: FlaskClient, scene: Scene, p
     row = db.session.query(WaitlistEntry).one()
     assert (row.priority, row.wish["daily_window"]) == (2, [480, 510])
     html = desk.get("/staff/waitlist").text
-    assert "1 person waits, none have an offer." in html
+    assert "1 person waits, nobody has an offer." in html
     assert "Urgent" in html
     post(join, values)
     assert "waits for that treatment already" in desk.get("/staff/waitlist").text
