@@ -47,6 +47,7 @@ class Job(StrEnum):
     SWEEP_RECORDS = "records.sweep"
 
 
+LANES = {Job.SEND_URGENT, Job.SEND_NORMAL, Job.SEND_BULK}  # each ring is one more worker at one more batch
 OTHER_QUEUES = {
     Job.SWEEP_URGENT: Queue.URGENT,
     Job.SEND_URGENT: Queue.URGENT,
@@ -100,7 +101,7 @@ def ring(job: Job, **ids: int) -> None:
     if _is_silent:
         return
     celery: Celery = current_app.extensions["celery"]
-    if ids:
+    if ids or job in LANES:
         _send(celery, job, ids)
     else:
         _bell(celery, job)

@@ -47,3 +47,10 @@ def test_many_rings_of_a_moment_are_two(
     _, late, args = timers[0]
     late(*args)
     assert [name for name, _ in sent] == ["reminders.sweep"] * 2
+
+
+def test_each_ring_for_a_lane_is_heard(app: Flask, sent: list[tuple[str, dict[str, object]]]) -> None:
+    with app.app_context():
+        for _ in range(3):
+            jobs.ring(Job.SEND_NORMAL)
+    assert [name for name, _ in sent] == ["reminders.send_normal"] * 3
