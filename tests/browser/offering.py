@@ -12,7 +12,7 @@ from clinic.db import db
 from clinic.reminders import ledger, signed
 from clinic.reminders.models import Message
 from clinic.reminders.signed import Use
-from clinic.scheduling.models import TreatmentSession
+from clinic.scheduling.models import TreatmentSession, WaitlistEntry
 from tests.builders import make_offer
 
 DAYS = (10, 11, 14)
@@ -27,6 +27,7 @@ def main() -> None:
             TreatmentSession.state == "booked",
             TreatmentSession.starts_at > now,
             TreatmentSession.course_id.is_not(None),
+            TreatmentSession.patient_id.not_in(select(WaitlistEntry.patient_id)),
         )
         visit = db.session.scalars(ahead.order_by(TreatmentSession.id.desc()).limit(1)).one()
         offer = make_offer(visit, [now + timedelta(days=days) for days in DAYS], now=now)
