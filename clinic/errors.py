@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def sentence(text: str) -> str:
+    """Words of a refusal as a whole sentence of a page."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 class ClinicError(Exception):
     """Base of every refusal. `code` is stable and public; `details` is machine-readable."""
 
@@ -17,7 +22,7 @@ class ClinicError(Exception):
     @property
     def sentence(self) -> str:
         """The message as a whole sentence of a page."""
-        return f"{self.message[:1].upper()}{self.message[1:].rstrip('.')}."
+        return sentence(self.message)
 
 
 class NotFound(ClinicError):

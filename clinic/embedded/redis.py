@@ -123,18 +123,17 @@ class RedisServer:
         return "\n".join(lines) + "\n"
 
     def _choose_port(self) -> int:
+        if self._port:  # programs that know the address stay valid over a restart: it is that port or none
+            if is_free(self._port):
+                return self._port
+            raise ServerError(f"No free port for Redis on {HOST} (port {self._port}).")
+        with suppress(OSError, ValueError):
+            if (wanted := int((self.folder / "port").read_text())) and is_free(wanted):
+                return wanted
         try:
-            wanted = int((self.folder / "port").read_text())
-        except (OSError, ValueError):
-            wanted = 0
-        # Programs that know the address stay valid over a restart: then it is that port or none.
-        for port in filter(None, (self._port,) if self._port else (wanted,)):
-            if is_free(port):
-                return port
-        if not self._port:
-            with suppress(OSError):
-                return free_port()
-        raise ServerError(f"No free port for Redis on {HOST} (port {self._port or 'any'}).")
+            return free_port()
+        except OSError:
+            raise ServerError(f"No free port for Redis on {HOST} (port any).") from None
 
     def _answers(self) -> bool:
         request = f"AUTH {self._password()}\r\nPING\r\n".encode()

@@ -332,7 +332,7 @@ def _soft_pace(
             raise too_close("after")
         soft += soft_gap(protocol, after.number, on, after.local_on, after.kind)
     for held in around.held:
-        if held.starts_at < place.ends_at and place.starts_at < held.ends_at:
+        if held.overlaps(place.starts_at, place.ends_at):
             raise SlotTaken(
                 "The patient has another appointment then.", taken=[booking.named(place, "patient_is_free")]
             )

@@ -27,8 +27,8 @@ from clinic.scheduling.ledger import Funds, Wanted
 from clinic.scheduling.mirror import Site, Taken, taken
 from clinic.scheduling.models import CourseState, Hold, Mode, SessionState, TreatmentSession
 from clinic.scheduling.planner import Booking
-from clinic.scheduling.planner.rules import RULE_TEXT
-from clinic.scheduling.queries import LockedDevice
+from clinic.scheduling.planner.rules import text_of
+from clinic.scheduling.queries import Held, LockedDevice
 from clinic.scheduling.wishes import PlannedSession
 from clinic.tasks.models import TaskKind
 from clinic.tasks.operations import close_matching_within_transaction
@@ -83,13 +83,9 @@ INSERT_COURSE = f"""
     ), {deltas.RAISE}, event AS (
         {audit.EVENT_ROW}
     ), {NO_LONGER_WAITS}{{along}}
-    INSERT INTO treatment_sessions (id, {SESSION_COLUMNS})
-    SELECT s.id, :course_id, :patient_id, 'booked', NULL, 0, s.location_id, s.device_id, s.room_id, s.number, s.kind, s.need,
-        s.starts_at, s.ends_at, s.device_until, s.spaced_until, s.local_on, s.authorisation_id, s.self_pay_id,
-        s.with_threshold
-    FROM ROWS FROM ({SESSION_ROWS}, unnest(CAST(:session_ids AS bigint[])))
-        AS s (location_id, device_id, room_id, number, kind, need, starts_at, ends_at, device_until, spaced_until,
-              local_on, authorisation_id, self_pay_id, with_threshold, id)
+    INSERT INTO treatment_sessions ({SESSION_COLUMNS}, id)
+    SELECT :course_id, :patient_id, 'booked', NULL, 0, s.*
+    FROM ROWS FROM ({SESSION_ROWS}, unnest(CAST(:session_ids AS bigint[]))) AS s
     """  # noqa: S608 - the parts are constants of ours
 NEW_IDS = text(
     "SELECT nextval('courses_id_seq') AS course, ARRAY("
@@ -455,15 +451,21 @@ def refuse_taken(
     now = clock.now()
     taken = []
     for session in sessions:
-        rule = state.why_not(session.device_id, session.starts_at, session.minutes, session.need)
-        if rule is None and any(h.starts_at < session.ends_at and session.starts_at < h.ends_at for h in held):
-            rule = "patient_is_free"
+        rule = rule_against(session, state, held)
         if rule is None and session.starts_at <= now:
             rule = "start_is_ahead"
         if rule is not None:
             taken.append(named(session, rule))
     if taken:
         raise SlotTaken(TAKEN, taken=taken)
+
+
+def rule_against(session: PlannedSession, state: Snapshot, held: Iterable[Held]) -> str | None:
+    """What takes its place, or its patient at that time; None where it fits."""
+    rule = state.why_not(session.device_id, session.starts_at, session.minutes, session.need)
+    if rule is None and any(one.overlaps(session.starts_at, session.ends_at) for one in held):
+        return "patient_is_free"
+    return rule
 
 
 def named(session: PlannedSession, rule: str) -> dict[str, Any]:
@@ -474,7 +476,7 @@ def named(session: PlannedSession, rule: str) -> dict[str, Any]:
         "starts_at": session.starts_at.astimezone(zone).isoformat(),
         "device": session.device_id,
         "rule": rule,
-        "why": RULE_TEXT.get(rule, rule.replace("_", " ")),
+        "why": text_of(rule),
     }
 
 

@@ -149,11 +149,10 @@ def _show(refusal: ClinicError, form: Any, renamed: dict[str, str]) -> None:
     """A refusal beside the field that it is about, else above the form."""
     field = next(iter(refusal.details.get("fields") or ()), "")
     field = renamed.get(field, field)
-    words = f"{refusal.message[:1].upper()}{refusal.message[1:]}".rstrip(".") + "."
     if field in form:
-        form[field].errors = [*form[field].errors, words]
+        form[field].errors = [*form[field].errors, refusal.sentence]
     else:
-        form.form_errors.append(words)
+        form.form_errors.append(refusal.sentence)
 
 
 @bp.get("/staff/settings/locations/<int:location_id>/devices/<int:device_id>")

@@ -104,7 +104,7 @@ def hold_within_transaction(
 
 def planned(row: CourseProposal) -> list[PlannedSession]:
     """The sessions of a proposal."""
-    return [wishes.session_from_json(data) for data in row.plan["sessions"]]
+    return wishes.sessions_from_json(row.plan)
 
 
 def hold_of(proposal_id: UUID) -> int | None:

@@ -271,7 +271,7 @@ def _new_course(
     return NewCourse(
         patient_id=patient_id,
         protocol=wishes.protocol_of(protocol),
-        sessions=[wishes.session_from_json(data) for data in plan["sessions"]],
+        sessions=wishes.sessions_from_json(plan),
         location_id=plan["location_id"],
         device_id=plan["device_id"],
         anchor_minute=plan["anchor"],

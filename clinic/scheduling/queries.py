@@ -255,6 +255,10 @@ class Held:
     ends_at: datetime
     tz: str
 
+    def overlaps(self, starts_at: datetime, ends_at: datetime) -> bool:
+        """Is the patient busy for a part of that time."""
+        return self.starts_at < ends_at and starts_at < self.ends_at
+
 
 @everyone()
 def held_by_patient(patient_id: int, *, since: datetime | None = None) -> list[Held]:

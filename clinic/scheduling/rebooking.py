@@ -171,7 +171,7 @@ def _put_last(
 
 def _refuse_busy(row: TreatmentSession, starts_at: datetime, ends_at: datetime) -> None:
     for held in queries.held_by_patient(row.patient_id):
-        if held.session_id != row.id and held.starts_at < ends_at and starts_at < held.ends_at:
+        if held.session_id != row.id and held.overlaps(starts_at, ends_at):
             raise SlotTaken("The patient has another appointment then.", taken=[])
 
 

@@ -8,7 +8,7 @@ from clinic.db import db, transaction
 from clinic.errors import AlreadyOver, Conflict, SlotTaken
 from clinic.scheduling import booking, queries, steps, wishes
 from clinic.scheduling.mirror import taken
-from clinic.scheduling.planner.rules import RULE_TEXT
+from clinic.scheduling.planner.rules import text_of
 from clinic.scheduling.wishes import PlannedSession
 
 
@@ -44,15 +44,11 @@ def plan_threshold(session_id: int, *, wanted: bool, by: Actor) -> int:
             wanted,
         )
         locked.free(taken(row))
-        rule = locked.so_far().why_not(place.device_id, place.starts_at, minutes, place.need)
-        held = queries.held_by_patient(row.patient_id)
-        if rule is None and any(
-            one.session_id != row.id and one.starts_at < place.ends_at and place.starts_at < one.ends_at for one in held
-        ):
-            rule = "patient_is_free"
+        held = [one for one in queries.held_by_patient(row.patient_id) if one.session_id != row.id]
+        rule = booking.rule_against(place, locked.so_far(), held)
         if rule is not None:
-            why = RULE_TEXT.get(rule, rule.replace("_", " "))
-            raise SlotTaken(f"there is no room for {minutes} minutes: {why}. Move one of the two first", taken=[])
+            why = f"there is no room for {minutes} minutes: {text_of(rule)}"
+            raise SlotTaken(f"{why}. Move one of the two first", taken=[])
         new = booking.place_of(place, locked)
         before = steps.before([row])
         row.ends_at, row.device_until, row.with_threshold = new.ends_at, new.device_until, wanted

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
-from clinic.errors import AlreadyOver, ClinicError, Conflict, Expired, Invalid, NotFound
+from clinic.errors import AlreadyOver, ClinicError, Conflict, Expired, Invalid, NotFound, sentence
 from clinic.scheduling import booking, capacity, operations, queries, waiting, wishes
 from clinic.scheduling.booking import AfterCommit
 from clinic.scheduling.capacity import Snapshot
@@ -146,8 +146,7 @@ def _binding(made: BatchPlan | None, row: WaitlistEntry) -> str:
         return NOWHERE
     if refusal.rule == "device_has_capability":
         return f"{wishes.protocol_of(row.protocol).name} is not given at the sites of this wish."
-    text = refusal.text
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."[:500]
+    return sentence(refusal.text)[:500]
 
 
 # -- carrying it out ------------------------------------------------------------------------------------------------

@@ -248,7 +248,7 @@ def refuse_taken(one: Taken, patient_id: int, locked: Locked, *, but: TreatmentS
     """Patient, person and room are free, and the floor can do without the person. Raises SlotTaken, Invalid."""
     same = but.id if but is not None else 0
     for held in queries.held_by_patient(patient_id):
-        if held.session_id != same and held.starts_at < one.ends_at and one.starts_at < held.ends_at:
+        if held.session_id != same and held.overlaps(one.starts_at, one.ends_at):
             raise _taken("patient_is_free", "The patient has another appointment then.")
     if one.room_id is not None:
         room = db.session.get(Room, one.room_id)

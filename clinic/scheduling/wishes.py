@@ -232,6 +232,11 @@ class PlannedSession:
         }
 
 
+def sessions_from_json(plan: Mapping[str, Any]) -> list[PlannedSession]:
+    """Every session of a stored plan."""
+    return [session_from_json(data) for data in plan["sessions"]]
+
+
 def session_from_json(data: Mapping[str, Any]) -> PlannedSession:
     """The session that `as_json` kept."""
     return PlannedSession(

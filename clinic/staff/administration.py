@@ -11,18 +11,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flask_security.utils import hash_password
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock, jobs
 from clinic.audit import Actor, ActorKind
-from clinic.db import AfterCommit, broken_constraint, db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound, Refused, Stale
 from clinic.jobs import Job
 from clinic.staff import lockout, password_links, sessions
-from clinic.staff.models import Role, SignInFailure, StaffLocation, StaffRole, StaffUser, StaffUserRole
-from clinic.staff.operations import check_password, create_within_transaction, lock_by_email, role_named
+from clinic.staff.models import STAFF_ROLES, Role, SignInFailure, StaffLocation, StaffRole, StaffUser, StaffUserRole
+from clinic.staff.operations import (
+    create_within_transaction,
+    give_password_within_transaction,
+    lock_by_email,
+    role_named,
+)
 
 MAX_REASON = 500
 LAST = "This is the last account that manages the clinic. Give somebody else the role first."
@@ -41,27 +44,21 @@ class Grant:
 
 def invite(*, email: str, name: str, grant: Grant, skills: Iterable[str] = (), by: Actor) -> int:
     """Make an account without a password and mail its link; answers the id. Raises Invalid, Conflict, Refused."""
-    try:
-        with transaction() as after_commit:
-            scope = _manager(by)
-            _check_grant(grant, scope)
-            user = create_within_transaction(
-                email=email,
-                name=name,
-                password=None,
-                roles=grant.roles,
-                location_ids=grant.location_ids,
-                has_all_sites=grant.all_sites,
-                skills=skills,
-                is_demo=False,
-                by=by,
-            )
-            _mail_link(user, after_commit, by=by)
-            return user.id
-    except IntegrityError as error:
-        if broken_constraint(error) == "staff_users_email_key":
-            raise Conflict(f"{email.strip()} already has an account") from None
-        raise
+    with transaction() as after_commit:
+        _check_grant(grant, _manager(by))
+        user = create_within_transaction(
+            email=email,
+            name=name,
+            password=None,
+            roles=grant.roles,
+            location_ids=grant.location_ids,
+            has_all_sites=grant.all_sites,
+            skills=skills,
+            is_demo=False,
+            by=by,
+        )
+        _mail_link(user, after_commit, by=by)
+        return user.id
 
 
 def change_grant(staff_id: int, grant: Grant, *, seen: str, by: Actor) -> None:
@@ -140,12 +137,7 @@ def set_first_password(token: str, password: str) -> None:
     """Spend a link: its owner has this password from now on. Raises Expired, or Invalid and the link stays good."""
     with transaction():
         user = password_links.spend(token, clock.now())
-        by = Actor(ActorKind.STAFF, str(user.id))
-        check_password(password, user.name, user.email)
-        user.password = hash_password(password)
-        user.fs_uniquifier = secrets.token_hex(32)
-        sessions.end_all_within_transaction(user.id, by=by)
-        audit.record(user, "password_set", by=by, way="link")
+        give_password_within_transaction(user, password, by=Actor(ActorKind.STAFF, str(user.id)), way="link")
 
 
 # -- by whoever runs the system ----------------------------------------------------------------------------------------
@@ -248,8 +240,7 @@ def _lock(staff_id: int, scope: frozenset[int] | None, by: Actor) -> StaffUser:
 
 
 def _check_grant(grant: Grant, scope: frozenset[int] | None) -> None:
-    known = {str(role) for role in Role} - {Role.SERVICE}
-    if not grant.roles or not grant.roles <= known:
+    if not grant.roles or not grant.roles <= STAFF_ROLES:
         raise Invalid("Choose at least one role.", fields=["roles"])
     if not reaches(scope, grant):
         raise Invalid("You hand out only sites that you have yourself.", fields=["sites"])

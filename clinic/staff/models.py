@@ -35,6 +35,9 @@ class Role(StrEnum):
     SERVICE = "service"  # tokens only
 
 
+STAFF_ROLES = frozenset(map(str, Role)) - {str(Role.SERVICE)}  # those that a person may have
+
+
 class StaffRole(Base, RoleMixin):
     """A role as Flask-Security knows it; the rows are the words of `Role`."""
 

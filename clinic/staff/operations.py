@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 from flask_security.utils import hash_password
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import broken_constraint, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.staff import sessions
-from clinic.staff.models import ApiToken, ApiTokenLocation, Role, StaffLocation, StaffRole, StaffUser
+from clinic.staff.models import STAFF_ROLES, ApiToken, ApiTokenLocation, Role, StaffLocation, StaffRole, StaffUser
 from clinic.staff.passwords import faults
 from clinic.staff.queries import hash_token
 
@@ -63,17 +64,16 @@ def create_within_transaction(
     """`create_staff_user` as a step of another operation. No password: its owner sets it by a link."""
     email = email.strip().casefold()
     roles, skills = sorted(set(roles)), sorted(set(skills))
-    known = {str(role) for role in Role} - {Role.SERVICE}
     if "@" not in email or len(email) > 255:
         raise Invalid("the email address has no @, or is too long")
-    if not roles or not set(roles) <= known:
-        raise Invalid(f"roles are {', '.join(sorted(known))}")
+    if not roles or not STAFF_ROLES.issuperset(roles):
+        raise Invalid(f"roles are {', '.join(sorted(STAFF_ROLES))}")
     if not set(skills) <= set(SKILLS):
         raise Invalid(f"skills are {', '.join(SKILLS)}")
     if not name.strip() or len(name.strip()) > 200 or not name.strip().isprintable():
         raise Invalid("a staff member needs a name of one line")
     if not is_demo and password is not None:
-        check_password(password, name, email)
+        _check_password(password, name, email)
     if db.session.scalar(select(StaffUser.id).where(StaffUser.email == email)):
         raise Conflict(f"{email} already has an account")
     user = StaffUser(
@@ -88,7 +88,12 @@ def create_within_transaction(
     )
     user.roles = [role_named(name) for name in roles]
     db.session.add(user)
-    db.session.flush()
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        if broken_constraint(error) == "staff_users_email_key":  # in this very moment
+            raise Conflict(f"{email} already has an account") from None
+        raise
     db.session.add_all(
         StaffLocation(user_id=user.id, location_id=location_id) for location_id in sorted(set(location_ids))
     )
@@ -96,7 +101,7 @@ def create_within_transaction(
     return user
 
 
-def check_password(password: str, name: str, email: str) -> None:
+def _check_password(password: str, name: str, email: str) -> None:
     """Raises Invalid with the first fault."""
     found = faults(password, (name, email))
     if found:
@@ -119,12 +124,16 @@ def set_licences(staff_id: int, states: Iterable[str], *, by: Actor) -> None:
 def set_password(email: str, password: str, *, by: Actor) -> None:
     """Set a new password and sign the person out everywhere. Raises Invalid, NotFound."""
     with transaction():
-        user = lock_by_email(email)
-        check_password(password, user.name, user.email)
-        user.password = hash_password(password)
-        user.fs_uniquifier = secrets.token_hex(32)  # what every signed-in browser holds
-        sessions.end_all_within_transaction(user.id, by=by)
-        audit.record(user, "password_set", by=by)
+        give_password_within_transaction(lock_by_email(email), password, by=by)
+
+
+def give_password_within_transaction(user: StaffUser, password: str, *, by: Actor, **detail: str) -> None:
+    """The account, locked, has this password from now on; signed out everywhere. Raises Invalid."""
+    _check_password(password, user.name, user.email)
+    user.password = hash_password(password)
+    user.fs_uniquifier = secrets.token_hex(32)  # what every signed-in browser holds
+    sessions.end_all_within_transaction(user.id, by=by)
+    audit.record(user, "password_set", by=by, **detail)
 
 
 def wants_morning_mail(staff_id: int) -> bool:

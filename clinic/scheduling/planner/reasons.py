@@ -25,6 +25,7 @@ from clinic.scheduling.planner.rules import (
     Block,
     broken_rules_at,
     first_empty_rule,
+    text_of,
     usable_devices,
     why_not,
 )
@@ -83,8 +84,8 @@ def why_this_time(plan: CoursePlan, request: CourseRequest, occupancy: Occupancy
             continue
         rule = why_not(request, occupancy, spec, (visit.day, plan.home, plan.anchor))
         if rule is not None:
-            text = RULE_TEXT.get(rule, rule.replace("_", " "))
-            notes[visit.number] = f"{day_name(occupancy, visit.day)} at {clock(plan.anchor)} on {plan.home}: {text}"
+            at = f"{day_name(occupancy, visit.day)} at {clock(plan.anchor)} on {plan.home}"
+            notes[visit.number] = f"{at}: {text_of(rule)}"
     return notes
 
 

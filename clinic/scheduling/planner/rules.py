@@ -165,6 +165,11 @@ RULE_TEXT = {
 }
 
 
+def text_of(rule: str) -> str:
+    """The words for a rule; its name where it has none."""
+    return RULE_TEXT.get(rule, rule.replace("_", " "))
+
+
 def possible_starts(block: Block) -> Mask:
     """[device, day, start]: true where no hard rule forbids the start."""
     shape = (len(block.devices), block.last_day - block.first_day, block.count)
@@ -322,5 +327,5 @@ def breaches(request: CourseRequest, occupancy: Occupancy, course: Sequence[Plac
     for k, (visit, at) in enumerate(zip(request.visits, course, strict=False)):
         rule = why_not(request, occupancy, visit, at)
         if rule is not None:
-            found.append(Breach(rule, RULE_TEXT.get(rule, rule.replace("_", " ")), k))
+            found.append(Breach(rule, text_of(rule), k))
     return found
