@@ -15,7 +15,7 @@ from clinic.eligibility.models import Decision
 from clinic.errors import AlreadyOver, Conflict, DecisionRequired, Expired, Invalid, NotFound, SlotTaken
 from clinic.locations.models import Closure, DeviceDowntime, Location
 from clinic.protocols.shapes import bookable
-from clinic.scheduling import appointments, operations, queries
+from clinic.scheduling import appointments, holding, operations, queries
 from clinic.scheduling.models import Course, TreatmentSession
 from clinic.scheduling.operations import AskedSession
 from clinic.scheduling.wishes import CourseWish
@@ -27,6 +27,7 @@ from tests.builders import (
     make_patient,
     make_shifts,
     make_staff,
+    make_visit,
     permit_esketamine,
 )
 from tests.clinic.scheduling.conftest import Scene
@@ -119,6 +120,15 @@ def test_a_taken_course_is_refused_with_fresh_proposals(scene: Scene) -> None:
     assert queries.courses_of(scene.patient.id) == []
     fresh = refusal.value.details["offer"].proposal_ids
     assert operations.book_course(scene.patient.id, proposal_id=fresh[0], by=TESTER).is_new
+
+
+def test_the_patients_own_visit_is_named_where_it_stands_in_the_way(scene: Scene) -> None:
+    mine = first_proposal(scene)
+    third = holding.planned(queries.proposal(mine))[2]
+    make_visit(scene.patient, make_staff("therapist"), scene.site, third.starts_at)
+    with pytest.raises(SlotTaken) as refusal:
+        operations.book_course(scene.patient.id, proposal_id=mine, by=TESTER)
+    assert [(one["number"], one["rule"]) for one in refusal.value.details["taken"]] == [(3, "patient_is_free")]
 
 
 def test_an_expired_proposal_is_refused_with_fresh_ones(scene: Scene, now: datetime) -> None:

@@ -15,7 +15,7 @@ from clinic.reminders.models import Message
 from clinic.scheduling import operations, queries, thresholds, undoing, wishes
 from clinic.scheduling.models import TreatmentSession
 from clinic.scheduling.wishes import CourseWish
-from tests.builders import TESTER, make_course, make_patient, make_profile
+from tests.builders import TESTER, make_course, make_patient, make_profile, make_staff, make_visit
 from tests.clinic.scheduling.conftest import Scene
 
 WISH = CourseWish("itbs_left", earliest_start=date(2026, 11, 24), thresholds=True)
@@ -81,6 +81,14 @@ def test_it_never_runs_into_the_next_patient(scene: Scene) -> None:
     scene.site.schedule_version += 1
     db.session.commit()
     with pytest.raises(SlotTaken, match="no room for 30 minutes"):
+        thresholds.plan_threshold(row.id, wanted=True, by=TESTER)
+    assert minutes(row) == 10
+
+
+def test_it_never_runs_into_the_patients_own_visit(scene: Scene) -> None:
+    row = booked(scene)[4]
+    make_visit(scene.patient, make_staff("therapist"), scene.site, row.ends_at + timedelta(minutes=10))
+    with pytest.raises(SlotTaken, match="the patient has another appointment"):
         thresholds.plan_threshold(row.id, wanted=True, by=TESTER)
     assert minutes(row) == 10
 
