@@ -257,6 +257,11 @@ def array(values: Iterable[object]) -> str:
     known = list(values)
     if known and known.count(known[0]) == len(known):  # most columns of a course
         return f"{{{','.join([_element(known[0])] * len(known))}}}"
+    kinds = {*map(type, known)}
+    if kinds == {datetime}:
+        return '{"' + '","'.join([at.isoformat() for at in known]) + '"}'  # type: ignore[attr-defined]  # told by the kinds
+    if kinds == {int}:
+        return f"{{{','.join(map(str, known))}}}"
     return f"{{{','.join(map(_element, known))}}}"
 
 
@@ -313,20 +318,36 @@ def _has_news(connection: Any) -> bool:
 AfterCommit = list[Callable[[], object]]
 
 
-def together(*asked: tuple[str, Mapping[str, Any]]) -> list[list[Any]]:
+def together(*asked: tuple[str, Mapping[str, Any]], ends: bool = False) -> list[list[Any]]:
     """Statements in one round trip, one after the other, in the session's transaction; answers the rows of each.
 
-    Each sees what the one before it waited for. SQL and values are the driver's own, `%(name)s`. Raises what SQLAlchemy would.
+    Each sees what the one before it waited for. SQL and values are the driver's own, `%(name)s`. ends: the commit goes
+    with them. Raises what SQLAlchemy would.
     """
+    with _one_trip(ends=ends) as driver:
+        cursors = [driver.execute(sql.encode(), values) for sql, values in asked]
+    return [cursor.fetchall() for cursor in cursors]
+
+
+@contextmanager
+def last_write() -> Iterator[None]:
+    """The last statement of a transaction, executed inside and not read, goes out in one round trip with the commit."""
+    db.session.flush()
+    with _one_trip(ends=True):
+        yield
+
+
+@contextmanager
+def _one_trip(*, ends: bool) -> Iterator[psycopg.Connection[Any]]:
     connection = db.session.connection()
     driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
     try:
-        with driver.pipeline():
-            cursors = [driver.execute(sql.encode(), values) for sql, values in asked]
-            return [cursor.fetchall() for cursor in cursors]
+        with driver.pipeline():  # what was sent is answered where it ends
+            yield driver
+            if ends and not connection.in_nested_transaction():  # a savepoint has no commit to send
+                driver.execute(b"COMMIT", prepare=False)
     except psycopg.Error as error:
-        sql, values = asked[0]
-        raise DBAPIError.instance(sql, dict(values), error, psycopg.Error, dialect=connection.dialect) from error
+        raise DBAPIError.instance(None, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
 @contextmanager

@@ -188,6 +188,10 @@ def forget_attempt(error: BaseException | None) -> None:
 class _Application(APIFlask):
     """Pages are plain blueprints: they have no place in the description."""
 
+    def ensure_sync(self, func: Any) -> Any:
+        """Nothing here is asynchronous: each hook of each request need not be looked at for it."""
+        return func
+
     def register_blueprint(self, blueprint: Any, **options: Any) -> None:
         if not hasattr(blueprint, "enable_openapi"):
             blueprint.enable_openapi = False

@@ -72,7 +72,7 @@ def claim(secret: str, roles: Collection[str]) -> Token | None:
         "dead_before": now - DEAD_AFTER,
     }
     with transaction():
-        [rows] = together((CLAIM, values))
+        [rows] = together((CLAIM, values), ends=True)
     if not rows:
         return None
     g.idempotency_id = rows[0][4]

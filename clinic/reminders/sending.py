@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm.attributes import set_committed_value
 
 from clinic import clock
-from clinic.db import UTCDateTime, db, keyring, transaction
+from clinic.db import UTCDateTime, db, keyring, last_write, transaction
 from clinic.patients import queries as patients
 from clinic.patients.models import Channel, Patient
 from clinic.reminders import content, dead, due, finding, ledger, queries, signed, wording
@@ -183,7 +183,8 @@ def _claim_one(message_id: int, came: Outcomes = ()) -> list[Claim]:
             claims, worded = _prepare_all(_take([message_id], now, to_patients=False), {}, now)
         # What is known of others is written last, so that nobody is waited for with those rows in hand.
         if len(worded) == len(came) == 1 and isinstance(came[0][1], Accepted):
-            db.session.execute(_WORDS_AND_SENT, _words_of(worded[0]) | _sent_of(came[0][0].id, came[0][1], now))
+            with last_write():
+                db.session.execute(_WORDS_AND_SENT, _words_of(worded[0]) | _sent_of(came[0][0].id, came[0][1], now))
         else:
             _keep_words(worded)
             if came:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock, jobs
 from clinic.audit import Actor, AuditEvent
-from clinic.db import array, broken_constraint, db
+from clinic.db import array, broken_constraint, db, last_write
 from clinic.eligibility import queries as eligibility
 from clinic.errors import DecisionRequired, NotAuthorised, SlotTaken
 from clinic.locations import queries as locations
@@ -307,7 +307,7 @@ def book_known_within_transaction(
 ) -> BookedCourse:
     """Lock, check and write a plan of which `known` tells what there is; the patient is locked and holds no plan.
 
-    along: what is written with it. Raises SlotTaken, DecisionRequired.
+    It ends the transaction. along: what is written with it. Raises SlotTaken, DecisionRequired.
     """
     decision_id = known.approvals.get(new.protocol.modality)
     if decision_id is None or known.needs_clearance or clearance.is_asked_always(new.protocol):
@@ -318,9 +318,10 @@ def book_known_within_transaction(
     funds = [ledger.OPEN] * len(new.sessions) if is_open else _cover(new, locked)
     course = _course(known.course_id, known.session_ids, new, locked, funds)
     more = along(Booked(course.id, is_new=True, course=course))
-    _write(course, new, decision_id, locked, funds, along=more, by=by, after_commit=after_commit)
     if known.has_task:
         _close_tasks(new.patient_id, by=by)
+    with last_write():
+        _write(course, new, decision_id, locked, funds, along=more, by=by, after_commit=after_commit)
     return course
 
 

@@ -1,13 +1,14 @@
 """Column types and transactions."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, IntegrityError
 
-from clinic.db import Keyring, UTCDateTime, array, blind_is, together, transaction
+from clinic.db import Keyring, UTCDateTime, array, blind_is, broken_constraint, db, last_write, together, transaction
 from clinic.embedded.postgres import PostgresServer
 from clinic.patients.models import Patient
 from tests.builders import make_patient
@@ -82,6 +83,21 @@ def test_statements_together_answer_in_order_and_fail_as_any_other(database: SQL
         assert together((asked, {"n": 3})) == [[(3,)]]
 
 
+def test_the_last_write_takes_the_commit_along_or_leaves_nothing(committed_app: Flask) -> None:
+    with committed_app.app_context():
+        db.session.execute(text("CREATE TABLE said (n integer CONSTRAINT known CHECK (n < 3))"))
+        db.session.commit()
+        for n in (1, 2):
+            with transaction(), last_write():
+                db.session.execute(text("INSERT INTO said VALUES (:n)"), {"n": n})
+        with pytest.raises(IntegrityError) as refused, transaction(), last_write():
+            db.session.execute(text("INSERT INTO said VALUES (0)"))
+            db.session.execute(text("INSERT INTO said VALUES (3)"))
+        assert broken_constraint(refused.value) == "known"
+        with db.engine.connect() as another:
+            assert another.scalars(text("SELECT n FROM said ORDER BY n")).all() == [1, 2]
+
+
 @pytest.mark.parametrize("silent", [True, False], ids=["without a word", "with one"])
 def test_a_connection_whose_server_is_gone_is_not_given_out(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, silent: bool
@@ -104,3 +120,6 @@ def test_an_array_is_read_as_it_was_written(database: SQLAlchemy) -> None:
     said = ['a, "b"', "c\\d", "{e}", "NULL", ""]
     assert database.session.scalar(text("SELECT CAST(:it AS text[])"), {"it": array(said)}) == said
     assert database.session.scalar(text("SELECT CAST(:it AS integer[])"), {"it": array([1, None])}) == [1, None]
+    starts = [datetime(2026, 11, 30, 8, 20, tzinfo=UTC), datetime(2026, 12, 1, 14, 0, 0, 500000, tzinfo=UTC)]
+    read = database.session.scalar(text("SELECT CAST(:it AS timestamptz[])"), {"it": array(starts)})
+    assert read == starts
