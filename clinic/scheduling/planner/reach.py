@@ -48,10 +48,12 @@ class Moves:
         gaps, costs = self.table.gap_costs(visit, self.mode)
         if self.table.request.min_hours is None:
             return [(q * self.width, None) for q in gaps]
-        return [(q * self.width, self._allowed(costs[row] < INF)) for row, q in enumerate(gaps)]
-
-    def _allowed(self, days: Mask) -> int | None:
-        return None if days.all() else _as_bits(np.repeat(days, self.width))
+        days = costs < INF
+        always = days.all(axis=1).tolist()
+        return [
+            (q * self.width, None if always[row] else _as_bits(np.repeat(days[row], self.width)))
+            for row, q in enumerate(gaps)
+        ]
 
 
 class Reach:
