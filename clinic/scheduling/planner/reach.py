@@ -49,7 +49,7 @@ class Moves:
         if self.table.request.min_hours is None:
             return [(q * self.width, None) for q in gaps]
         days = costs < INF
-        always = days.all(axis=1).tolist()
+        always: list[bool] = np.asarray(days.all(axis=1)).tolist()
         return [
             (q * self.width, None if always[row] else _as_bits(np.repeat(days[row], self.width)))
             for row, q in enumerate(gaps)

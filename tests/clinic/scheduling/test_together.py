@@ -202,6 +202,7 @@ def test_a_plan_of_people_of_another_site_does_not_exist(scene: Scene, client: A
     sign_in("front_desk", locations=(there,))
     assert client.get(f"/staff/waitlist/plans/{plan_id}").status_code == 404
     assert client.post(f"/staff/waitlist/plans/{plan_id}/book", data={"entry": [entry_id]}).status_code == 404
+    assert client.post("/staff/waitlist/plans", data={"site": "a\0b"}).status_code == 404
     assert client.get(f"/staff/waitlist?site={scene.site.slug}").status_code == 403
 
 
