@@ -30,7 +30,7 @@ AUTHORIZATION_DAYS = 14  # before an approval runs out
 MISSED_AFTER = timedelta(hours=1)  # a person who is only late is not told that they were missed
 MISSED_LASTS = timedelta(hours=24)
 MISSING_AFTER = timedelta(days=2)  # without an answer
-MISSING_LASTS = timedelta(days=1)
+MISSING_LASTS = timedelta(hours=36)  # put off to the next morning it still goes
 SURVEY_STEPS = (timedelta(0), timedelta(hours=24), timedelta(hours=48))  # the check-in, and two reminders of it
 STAFF_DIGEST_AT, STAFF_DIGEST_UNTIL = time(7), time(12)
 SURVEY_STEP_LASTS = timedelta(hours=24)
@@ -288,11 +288,14 @@ def changed(
 
 
 def survey_due(survey_id: int, due_at: datetime, tz: str, now: datetime) -> Due | None:
-    """The check-in when it is due, and a reminder after one and two days, each out of quiet hours."""
+    """The check-in when it is due, and a reminder after one and two days, each out of quiet hours.
+
+    None in a night that the message would not outlast: the next step takes over.
+    """
     for step in reversed(range(len(SURVEY_STEPS))):
         opens = after_quiet(due_at + SURVEY_STEPS[step], tz)
         ends = opens + SURVEY_STEP_LASTS
-        if opens <= now < ends:
+        if opens <= now and after_quiet(now, tz) < ends:
             purpose = Purpose.SURVEY_OVERDUE if step else Purpose.SURVEY_DUE
             return Due(purpose=purpose, occurrence=survey_key(survey_id, step), not_before=opens, deadline=ends)
     return None
@@ -321,7 +324,7 @@ def documents_missing(key: str, waits_since: datetime, tz: str, now: datetime) -
 def _missing(purpose: Purpose, key: str, waits_since: datetime, tz: str, now: datetime) -> Due | None:
     opens = after_quiet(waits_since + MISSING_AFTER, tz)
     ends = opens + MISSING_LASTS
-    if not opens <= now < ends:
+    if now < opens or after_quiet(now, tz) >= ends:
         return None
     return Due(purpose=purpose, occurrence=key, not_before=opens, deadline=ends)
 

@@ -200,8 +200,8 @@ _PAPERS = f"""
     SELECT x.key, x.patient_id, p.preferred_location_id AS location_id, x.waits_since, p.tz, k.channel
     FROM (
         SELECT 'p:' || (t.subject ->> 'assessment_id') AS key, t.patient_id, min(t.created_at) AS waits_since
-        FROM tasks t WHERE t.created_at > :since AND {PAPERS_MISSING}
-        GROUP BY 1, 2
+        FROM tasks t WHERE {PAPERS_MISSING}
+        GROUP BY 1, 2 HAVING min(t.created_at) > :since
     ) x
     {_CONSENTED.format(patient="x.patient_id")}
     WHERE {_NOT_WRITTEN.format(purpose="'documents_missing'", occurrence="x.key")}

@@ -123,6 +123,33 @@ def test_a_check_in_is_reminded_after_one_and_two_days(hours: int, step: str | N
     assert (found.occurrence if found else None) == step
 
 
+@pytest.mark.parametrize(
+    ("at", "step"), [(utc(11, 24, 4), "v:4.0"), (utc(11, 24, 5), None), (utc(11, 24, 16), "v:4.1")]
+)
+def test_no_check_in_is_written_in_a_night_that_it_would_not_outlast(at: datetime, step: str | None) -> None:
+    found = due.survey_due(4, utc(11, 23, 8), LA, at)  # midnight: each step opens at 8:00, 16:00 UTC
+    assert (found.occurrence if found else None) == step
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_due"), [(57, False), (58, True), (71, True), (82, True), (87, True), (94, False)]
+)
+def test_what_is_missing_is_asked_for_from_the_morning_and_still_on_the_next_one(hours: int, is_due: bool) -> None:
+    left = utc(11, 23, 6)  # 22:00: two days later it is quiet
+    found = due.answers_missing("i:1", left, LA, left + timedelta(hours=hours))
+    assert (found is not None) == is_due
+    assert found is None or (found.not_before, found.deadline) == (
+        left + timedelta(hours=58),
+        left + timedelta(hours=94),
+    )
+
+
+def test_nothing_missing_is_asked_for_in_a_night_that_it_would_not_outlast() -> None:
+    since = utc(11, 24, 4)  # 20:00; the window ends at 8:00
+    assert due.documents_missing("p:1", since, LA, since + timedelta(days=2, hours=25)) is None
+    assert due.documents_missing("p:1", since, LA, since + timedelta(days=2, hours=24)) is not None
+
+
 def called(minutes: int, *, is_urgent: bool = True, failed: tuple[int, ...] = (), people: int = 3) -> list[str]:
     """Who is told, and how often everyone was told before: "0", "1", "2", "0 again 1". A call due after an hour."""
     opened = utc(11, 23, 18)

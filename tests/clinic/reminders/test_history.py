@@ -1,4 +1,4 @@
-"""For any history of book, move, cancel, miss, pause, opt-out and language, what goes out is exactly what a model says.
+"""For any history of book, move, cancel, miss, pause, missing papers, opt-out and language, what goes out is what a model says.
 
 The model below knows the rules from the handbook and nothing of the code: one person, visits, the clock. It is asked at
 every look of the sweep; the real ledger runs beside it on the real database.
@@ -17,18 +17,22 @@ from sqlalchemy import select
 
 from clinic import audit, clock
 from clinic.db import db
+from clinic.intake.attachments import add as add_paper
 from clinic.patients import operations as patients
 from clinic.patients import queries
 from clinic.reminders import ledger, sending
 from clinic.reminders.models import Message
 from clinic.scheduling.models import TreatmentSession
 from clinic.tasks.models import Task
-from tests.builders import TESTER, course_sessions, make_course, make_patient, make_profile
+from tests.builders import TESTER, course_sessions, make_course, make_patient, make_profile, make_task
+from tests.clinic.intake import files
 
 SITE = "America/Los_Angeles"
 STARTS = (date(2026, 10, 28), date(2026, 3, 5), date(2026, 6, 10))  # two of them over a change of the clocks
 ZONES = ("America/Los_Angeles", "America/New_York", "Pacific/Honolulu")
 DAYS = 6
+ENOUGH = 3  # messages a day and channel; what may wait then waits for the next morning
+MAY_WAIT = ("missed_visit", "documents_missing")
 Said = tuple[str, str, frozenset[int]]  # purpose, channel, visits
 
 
@@ -53,6 +57,25 @@ class Visit:
 
 
 @dataclass
+class Hole:
+    """A place in the packet of an assessment that a list or a letter would fill."""
+
+    assessment: int
+    found: datetime
+    task: Any
+    is_closed: bool = False
+
+
+@dataclass
+class Found:
+    """A message, of use until its deadline, and what it is said once about."""
+
+    deadline: datetime
+    said: Said
+    key: tuple[Any, ...] = ()
+
+
+@dataclass
 class Model:
     tz: str
     style: str
@@ -61,23 +84,66 @@ class Model:
     visits: list[Visit]
     done: set[tuple[Any, ...]] = field(default_factory=set)
     sent: dict[tuple[str, date], int] = field(default_factory=dict)
+    holes: list[Hole] = field(default_factory=list)
+    papers: list[datetime] = field(default_factory=list)  # lists and letters that came
+    put_off: list[tuple[datetime, Found]] = field(default_factory=list)
 
     def look(self, now: datetime) -> set[Said]:
-        """What goes out at this look."""
+        """What goes out at this look: the nearest deadline first, and what may wait only where little was said that day."""
         here = now.astimezone(ZoneInfo(self.tz))
         if here.time() >= time(21) or here.time() < time(8):
             return set()
-        said: set[Said] = set()
+        found = list(self._put_off_until(now))
         for channel in [name for name, yes in self.consent.items() if yes]:
-            said |= self._visits(now, channel) | self._news(now, channel) | self._once(now, channel)
+            found += [*self._visits(now, channel), *self._news(now, channel), *self._once(now, channel)]
+            found += self._papers(now, channel)
+        said: set[Said] = set()
+        for one in sorted(found, key=lambda one: one.deadline):
+            purpose, channel, _ = one.said
+            told = self.sent.get((channel, here.date()), 0)
+            if purpose in MAY_WAIT and told >= ENOUGH:
+                self.put_off.append((wall(here.date() + timedelta(days=1), time(8), self.tz), one))
+                continue
+            self.sent[channel, here.date()] = told + 1
+            said.add(one.said)
         return said
+
+    def _put_off_until(self, now: datetime) -> Iterator[Found]:
+        """What is not wanted now is forgotten: it may be wanted anew."""
+        due = [one for at, one in self.put_off if at <= now < one.deadline]
+        self.put_off = [(at, one) for at, one in self.put_off if at > now]
+        for one in due:
+            purpose, channel, _ = one.said
+            is_wanted = purpose != "documents_missing" or self._waits_since(one.key[1])
+            if is_wanted and self.consent[channel]:
+                yield one
+            else:
+                self.done.discard(one.key)
+
+    def _waits_since(self, assessment: int) -> list[datetime]:
+        """Since when each paper of the assessment is missing that is missing still."""
+        holes = [hole for hole in self.holes if hole.assessment == assessment and not hole.is_closed]
+        return sorted(hole.found for hole in holes if not any(came >= hole.found for came in self.papers))
+
+    def _papers(self, now: datetime, channel: str) -> Iterator[Found]:
+        for assessment in {hole.assessment for hole in self.holes}:
+            for since in self._waits_since(assessment)[:1]:
+                opens = self._after_night(since + timedelta(days=2))
+                ends = opens + timedelta(hours=36)
+                if opens <= now < ends:
+                    yield from self._say("documents_missing", channel, frozenset(), (assessment,), ends)
+
+    def _after_night(self, at: datetime) -> datetime:
+        here = at.astimezone(ZoneInfo(self.tz))
+        if time(8) <= here.time() < time(21):
+            return at
+        return wall(here.date() + timedelta(days=here.time() >= time(21)), time(8), self.tz)
 
     def _first(self, number: int) -> bool:
         came = ("booked", "arrived", "completed")
         return all(v.state not in came or v.starts >= self.visits[number].starts for v in self.visits)
 
-    def _visits(self, now: datetime, channel: str) -> set[Said]:
-        said = set()
+    def _visits(self, now: datetime, channel: str) -> Iterator[Found]:
         for number, visit in enumerate(self.visits):
             if not visit.ahead(now):
                 continue
@@ -99,10 +165,9 @@ class Model:
             }
             for purpose, (opens, ends, wanted) in windows.items():
                 if wanted and max(opens, self.booked if not visit.moves else opens) <= now < ends:
-                    said |= self._say(purpose, channel, frozenset({number}), (number, visit.starts), now)
-        return said
+                    yield from self._say(purpose, channel, frozenset({number}), (number, visit.starts), ends)
 
-    def _news(self, now: datetime, channel: str) -> set[Said]:
+    def _news(self, now: datetime, channel: str) -> Iterator[Found]:
         moved, gone = set(), set()
         for number, visit in enumerate(self.visits):
             if now >= visit.starts - timedelta(minutes=15):
@@ -117,8 +182,10 @@ class Model:
             if visit.state == "cancelled" and lately and key not in self.done:
                 self.done.add(key)
                 gone.add(number)
-        said = {("session_moved", channel, frozenset(moved))} if moved else set()
-        return said | ({("session_cancelled", channel, frozenset(gone))} if gone else set())
+        for purpose, visits in (("session_moved", moved), ("session_cancelled", gone)):
+            if visits:
+                soon = min(self.visits[number].starts for number in visits) - timedelta(minutes=15)
+                yield Found(soon, (purpose, channel, frozenset(visits)))
 
     def _original(self, number: int) -> datetime:
         return self.originals[number]
@@ -126,34 +193,34 @@ class Model:
     def __post_init__(self) -> None:
         self.originals = [visit.starts for visit in self.visits]
 
-    def _once(self, now: datetime, channel: str) -> set[Said]:
-        said: set[Said] = set()
+    def _once(self, now: datetime, channel: str) -> Iterator[Found]:
         ahead = [v.starts for v in self.visits if v.ahead(now)]
-        if ahead and self.booked <= now < min(self.booked + timedelta(days=2), min(ahead) - timedelta(minutes=15)):
-            said |= self._say("course_booked", channel, frozenset(), (), now)
+        ends = min([self.booked + timedelta(days=2), *(at - timedelta(minutes=15) for at in ahead)])
+        if ahead and self.booked <= now < ends:
+            yield from self._say("course_booked", channel, frozenset(), (), ends)
         for number, visit in enumerate(self.visits):
             if visit.state == "no_show" and visit.ended:
                 opens = visit.ended + timedelta(hours=1)
-                if opens <= now < opens + timedelta(hours=24):
-                    said |= self._say("missed_visit", channel, frozenset({number}), (number, visit.starts), now)
+                ends = self._after_night(opens) + timedelta(hours=24)
+                if opens <= now < ends:
+                    yield from self._say("missed_visit", channel, frozenset({number}), (number, visit.starts), ends)
         for monday in {self._monday(v.starts) for v in self.visits if v.ahead(now)} if self.style == "digest" else ():
             week = [v.starts for v in self.visits if v.ahead(now) and self._monday(v.starts) == monday]
             opens = wall(monday - timedelta(days=1), time(17), self.tz)
-            if self.booked <= opens <= now < min(week) - timedelta(hours=1):
-                said |= self._say("weekly_digest", channel, frozenset(), (monday,), now)
-        return said
+            ends = min(week) - timedelta(hours=1)
+            if self.booked <= opens <= now < ends:
+                yield from self._say("weekly_digest", channel, frozenset(), (monday,), ends)
 
     def _monday(self, at: datetime) -> date:
         day = at.astimezone(ZoneInfo(SITE)).date()
         return day - timedelta(days=day.weekday())
 
     def _say(
-        self, purpose: str, channel: str, visits: frozenset[int], key: tuple[Any, ...], now: datetime
-    ) -> set[Said]:
-        if (purpose, *key, channel) in self.done:
-            return set()
-        self.done.add((purpose, *key, channel))
-        return {(purpose, channel, visits)}
+        self, purpose: str, channel: str, visits: frozenset[int], key: tuple[Any, ...], ends: datetime
+    ) -> Iterator[Found]:
+        if (purpose, *key, channel) not in self.done:
+            self.done.add((purpose, *key, channel))
+            yield Found(ends, (purpose, channel, visits), (purpose, *key, channel))
 
 
 # -- the real one beside it ---------------------------------------------------------------------------------------------
@@ -215,6 +282,28 @@ class Run:
         elif choice < 0.33:
             language = rng.choice(["en", "es"])
             patients.choose_language(self.patient.id, language, by=TESTER)
+        elif choice < 0.42:
+            self._papers(now)
+
+    def _papers(self, now: datetime) -> None:
+        """One more is found missing, one comes, or the desk closes the task about one."""
+        rng, holes = self.rng, [hole for hole in self.model.holes if not hole.is_closed]
+        choice = rng.random()
+        if choice < 0.6 or not holes:
+            assessment = rng.choice([1, 2])
+            subject = {"hole": f"trials[{len(holes)}]", "policy": "any", "assessment_id": assessment}
+            task = make_task(patient_id=self.patient.id, kind="packet_hole", subject=subject, created_at=now)
+            self.model.holes.append(Hole(assessment, now, task))
+        elif choice < 0.8:
+            kind = rng.choice(["pharmacy_list", "letter", "gene_test"])
+            content = files.png() + str(now).encode()  # the same file twice is one file
+            add_paper(patient_id=self.patient.id, kind=kind, name="list.png", content=content, by=TESTER)
+            self.model.papers += [now] if kind != "gene_test" else []
+        else:
+            hole = rng.choice(holes)
+            hole.is_closed = True
+            hole.task.closed_at, hole.task.outcome = now, "done"
+            db.session.flush()
 
     def _move(self, row: TreatmentSession, visit: Visit, now: datetime) -> None:
         to = visit.starts + timedelta(minutes=self.rng.choice([-60, -30, 30, 60, 24 * 60]))
@@ -251,7 +340,7 @@ class Run:
             self.seen.add(row.id)
             visits = {number_of[row.session_id]} if row.session_id is not None else set()
             if row.state == "sent" and row.body is not None:
-                is_spanish = re.search(r"\b(su|sus|le)\b", row.body.lower()) is not None
+                is_spanish = re.search(r"\b(su|sus|suyo|le)\b", row.body.lower()) is not None
                 assert is_spanish == (self.patient.language == "es")
             said.setdefault((row.purpose, row.channel), set()).update(visits)
         return {(purpose, channel, frozenset(visits)) for (purpose, channel), visits in said.items()}

@@ -13,6 +13,7 @@ from clinic.eligibility.models import PatientAsk
 from clinic.intake import attachments
 from clinic.locations.models import Location
 from clinic.patients import queries as patients
+from clinic.patients.operations import set_consent
 from clinic.reminders import ledger, sending
 from clinic.reminders.models import Message
 from clinic.scheduling.models import Authorisation, ScheduleChange, WaitlistOffer
@@ -140,13 +141,13 @@ def test_a_form_that_was_left_is_reminded_of_unless_another_was_sent(database: A
     assert [row.patient_id for row in sent("answers_missing")] == [left.id]
 
 
-def lacks(patient: Any, assessment_id: int, hole: str = "trials[0]") -> None:
-    with clock.frozen(NOW):
+def lacks(patient: Any, assessment_id: int, hole: str = "trials[0]", at: datetime = NOW) -> None:
+    with clock.frozen(at):
         make_task(
             patient_id=patient.id,
             kind="packet_hole",
             subject={"hole": hole, "policy": "any", "assessment_id": assessment_id},
-            created_at=NOW,
+            created_at=at,
         )
 
 
@@ -161,6 +162,19 @@ def test_a_paper_that_is_missing_is_asked_for_once(database: Any, channel: Any) 
     [row] = sent("documents_missing")
     assert (row.matter, row.sent_at) == (f"p:{assessment_id}", NOW + timedelta(hours=48))
     assert "/me/papers" in str(row.body)
+
+
+def test_one_more_paper_of_an_assessment_does_not_ask_anew_over_a_channel_chosen_since(
+    database: Any, channel: Any
+) -> None:
+    make_profile()
+    patient = make_patient(consents={"sms": False})
+    lacks(patient, assessment_id=1)
+    lacks(patient, 1, "trials[1]", at=NOW + timedelta(days=4))
+    with clock.frozen(NOW + timedelta(days=5)):
+        set_consent(patient.id, "sms", True, by=TESTER, source="desk")
+    sweep_and_send(NOW + timedelta(days=6))
+    assert sent("documents_missing") == []
 
 
 @pytest.mark.parametrize(("kind", "asks"), [("pharmacy_list", 0), ("letter", 0), ("gene_test", 1)])
