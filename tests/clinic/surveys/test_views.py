@@ -166,6 +166,19 @@ def test_the_record_shows_trend_response_and_remission(
     assert "<caption" in part
 
 
+def test_no_change_after_one_session_is_said_as_such(
+    running: Any, make_survey: Make, sign_in: Any, client: Any, at: Any
+) -> None:
+    course = running(1)
+    with at(datetime(2026, 11, 16, 16, tzinfo=UTC)):
+        answered(make_survey(course, milestone=0), 2)
+    answered(make_survey(course), 2)
+    sign_in("prescriber")
+    said = client.get(f"/staff/patients/{course.patient_id}").text
+    assert "<b>16</b> at baseline, <b>16</b> after 1 session: as at baseline." in said
+    assert "16 after 1 session" in client.get(f"/staff/patients/{course.patient_id}/progress").text
+
+
 def test_the_patients_own_page_shows_what_waits_and_the_trend(survey: Survey, phone: Any, make_survey: Make) -> None:
     answered(survey, 1)
     page = phone(survey, LinkPurpose.SIGN_IN).get("/surveys").text
