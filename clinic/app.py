@@ -70,6 +70,7 @@ def _configure(app: Flask, settings: Settings) -> None:
             "pool_size": 8,
             "max_overflow": 8,
             "pool_timeout": 10,
+            "hide_parameters": True,  # of a statement that fails
         },
         SESSION_COOKIE_NAME=cookies.own_name("daybreak_staff", is_https=settings.is_https),
         SESSION_COOKIE_HTTPONLY=True,

@@ -1,11 +1,13 @@
 """The worker's and beat's entry: `celery -A workers.celery_app worker`."""
 
+import logging
 from typing import Any
 
 from celery import Task
-from celery.signals import worker_process_init
+from celery.signals import after_setup_logger, after_setup_task_logger, worker_process_init
 from flask import Flask
 
+from clinic import logs
 from clinic.app import create_app
 from clinic.db import db
 
@@ -25,6 +27,13 @@ class AppTask(Task):  # type: ignore[misc]
 
 celery.Task = AppTask
 celery.set_default()
+
+
+@after_setup_logger.connect
+@after_setup_task_logger.connect
+def _ids_only(logger: logging.Logger, **_: Any) -> None:
+    for handler in logger.handlers:
+        handler.setFormatter(logs.Lines())
 
 
 @worker_process_init.connect

@@ -4,6 +4,8 @@ import gc
 import os
 from typing import Any
 
+from clinic import logs
+
 _host = os.environ.get("CLINIC_HOST") or "127.0.0.1"
 bind = f"{f'[{_host}]' if ':' in _host else _host}:{os.environ.get('CLINIC_PORT') or '8000'}"
 worker_class = "gthread"
@@ -18,6 +20,7 @@ max_requests_jitter = 2_000
 accesslog = None  # addresses hold sign-in and calendar tokens, which belong in no log
 errorlog = "-"
 control_socket_disable = True
+logs.to_standard_error()
 
 
 def pre_fork(_server: Any, _worker: Any) -> None:

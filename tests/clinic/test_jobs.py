@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from kombu import serialization
+from kombu.exceptions import ContentDisallowed
 
 from clinic import jobs
 from clinic.jobs import Job
@@ -23,6 +25,14 @@ def test_an_old_ring_does_not_stand_in_the_way_of_new_ones(
     with app.app_context():
         jobs.ring(Job.SEND_MESSAGE, message_id=7)
     assert sent == [("reminders.send", {"kwargs": {"message_id": 7}, "expires": 30, "queue": "normal"})]
+
+
+@pytest.mark.parametrize("media_type", ["application/x-python-serialize", "application/x-yaml"])
+def test_a_message_that_could_be_code_is_not_read(app: Flask, media_type: str) -> None:
+    accepts = serialization.prepare_accept_content(app.extensions["celery"].conf.accept_content)
+    assert serialization.loads(b"{}", "application/json", "utf-8", accept=accepts) == {}
+    with pytest.raises(ContentDisallowed):
+        serialization.loads(b"{}", media_type, "utf-8", accept=accepts)
 
 
 def test_a_load_in_bulk_rings_nobody(app: Flask, sent: list[tuple[str, dict[str, object]]]) -> None:

@@ -252,6 +252,13 @@ def test_after_ten_minutes_the_password_is_asked_before_what_matters(client, pos
         assert client.get("/staff/mf-recovery-codes").status_code == 200
 
 
+def test_with_an_old_proof_no_table_of_the_clinic_leaves_it(client, sign_in, at, now) -> None:
+    sign_in("manager")
+    assert client.get("/staff/reports/outcomes.csv").mimetype == "text/csv"
+    with at(NOW + timedelta(minutes=11)):
+        assert client.get("/staff/reports/outcomes.csv").location == "/staff/verify?next=/staff/reports/outcomes.csv"
+
+
 # -- second steps -----------------------------------------------------------------------------------------------------------
 
 

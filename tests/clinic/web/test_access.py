@@ -1,13 +1,30 @@
 """The declaration of a route is held against the caller before the view runs."""
 
+import re
+
 import pytest
 
 from clinic.web.access import is_safe_next
+from tests.builders import make_location, make_patient
 
 
 def test_a_view_without_a_declaration_is_refused(app, client, database, monkeypatch) -> None:
     monkeypatch.setitem(app.view_functions, "health.healthz", lambda: "open")
     assert client.get("/healthz").status_code == 403
+
+
+def test_who_is_refused_stands_in_the_log_by_id(client, database, sign_in, caplog) -> None:
+    nurse = sign_in("nurse")
+    assert client.get("/staff/settings").status_code == 403
+    assert f"refused: staff {nurse.id} at " in caplog.text
+    assert nurse.name not in caplog.text
+
+
+def test_a_record_out_of_reach_stands_in_the_log_by_id(client, database, sign_in, caplog) -> None:
+    patient = make_patient(preferred_location_id=make_location().id)
+    nurse = sign_in("nurse", locations=[make_location()])
+    assert client.get(f"/staff/patients/{patient.id}").status_code == 404
+    assert re.search(rf"out of reach: .*{nurse.id}.* patient_id {patient.id}\b", caplog.text)
 
 
 @pytest.mark.parametrize("target", ["/me", "/staff/patients?q=AE", "/"])

@@ -1,5 +1,6 @@
 """A database that is away is a 503 on every page, whoever asks."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from clinic.patients import reading
 from clinic.staff.operations import create_token
+from clinic.web import access
 from tests.builders import TESTER, make_patient, make_profile
 
 
@@ -45,6 +47,19 @@ def test_a_database_that_dies_behind_the_view_is_no_fault_of_ours(app, client, d
     monkeypatch.setattr(reading, "people_of", gone)
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     assert client.get(f"/staff/patients/{patient_id}/keeping").status_code == 503
+
+
+@pytest.mark.parametrize(("path", "view"), [("/guide", "care.guide"), ("/api/v1/openapi.json", "api.openapi")])
+def test_a_fault_shows_a_page_without_details(app, client, database, monkeypatch, caplog, path, view) -> None:
+    def broken() -> None:
+        raise KeyError("patient05@demo.example.org")
+
+    monkeypatch.setitem(app.view_functions, view, access.public(broken))
+    monkeypatch.setattr(app, "testing", False)
+    answer = client.get(path)
+    assert answer.status_code == 500
+    assert not re.search("patient05|KeyError|Traceback", answer.text)
+    assert f"unexpected error on {view}" in caplog.text
 
 
 def test_a_system_is_told_so_by_problem_details(client, database, away) -> None:

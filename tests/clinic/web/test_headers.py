@@ -28,6 +28,10 @@ def test_nothing_about_a_person_is_kept_by_the_browser(client, database, sign_in
     assert client.get("/me").headers["Cache-Control"] == "no-store"
 
 
+def test_a_request_is_not_sent_back_as_it_came(client, database) -> None:
+    assert client.open("/", method="TRACE", headers={"X-Mark": "it came"}).status_code == 405
+
+
 def test_over_https_the_browser_is_told_to_stay_there(client, database) -> None:
     assert "Strict-Transport-Security" not in client.get("/").headers
     told = client.get("/", base_url="https://localhost").headers["Strict-Transport-Security"]

@@ -64,6 +64,15 @@ def test_answers_of_the_gateway(gateway: FakeGateway, status: int, verdict: type
     assert "7145550111" not in str(refused.value)
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_gateway_leads_nowhere_else(gateway: FakeGateway, status: int) -> None:
+    with FakeGateway() as elsewhere:
+        gateway.answers = [(status, {"Location": f"{elsewhere.url}/Messages.json"}, {})]
+        with pytest.raises(ChannelRefused):
+            channel(gateway).send(TEXT)
+        assert elsewhere.requests == []
+
+
 def test_a_busy_gateway_says_how_long(gateway: FakeGateway) -> None:
     gateway.answers = [(429, {"Retry-After": "90"}, {})]
     with pytest.raises(ChannelBusy) as busy:
