@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     headers.init_app(app)
     errors.init_app(app)
     _add_features(app)
-    bodies.bound_depth(app)
+    bodies.bound_json(app)
     _use_own_policies(settings)
     return app
 

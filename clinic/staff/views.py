@@ -1,6 +1,6 @@
 """The account of a staff member: second steps, signed-in browsers, and what is kept while they are signed out."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from flask import Blueprint, current_app, flash, g, jsonify, redirect, render_template, request, url_for
 from flask_login import current_user
@@ -156,11 +156,16 @@ def drop_held() -> Any:
     """It is on the page again."""
     body = request.get_json(silent=True)
     path = body.get("path") if isinstance(body, dict) else None
-    if not isinstance(path, str):
+    if not _is_text(path):
         raise Invalid("Say which page.", fields=["path"])
     sessions.let_go(current_staff().id, path)
     visit.flag_held(sessions.has_held(current_staff().id))
     return "", 204
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """What PostgreSQL keeps: it takes no NUL."""
+    return isinstance(value, str) and "\0" not in value
 
 
 def _held_content(body: Any) -> tuple[str, dict[str, Any]]:
@@ -168,9 +173,9 @@ def _held_content(body: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(body, dict):
         raise Invalid("That is no form.")
     path, action, focus, fields = (body.get(key) for key in ("path", "action", "focus", "fields"))
-    texts = all(isinstance(each, str) for each in (path, action, focus))
+    texts = all(_is_text(each) for each in (path, action, focus))
     pairs = isinstance(fields, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair) for pair in fields
+        isinstance(pair, list) and len(pair) == 2 and all(_is_text(part) for part in pair) for pair in fields
     )
     if not (texts and pairs and str(path).startswith("/staff/")):
         raise Invalid("That is no form.")

@@ -1,9 +1,11 @@
 """What a request may carry: forms, files and, where a page's script or the API says so, JSON."""
 
-from typing import Any
+from typing import IO, Any
 
 from flask import Flask, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, NotFound, UnsupportedMediaType
+from werkzeug.formparser import FormDataParser
 
 from clinic.web.access import Audience, declared
 
@@ -11,8 +13,20 @@ from clinic.web.access import Audience, declared
 TAKES_JSON = frozenset({"staff.hold", "staff.drop_held", "staff.still", "staff.over"})
 
 
+class _Form(FormDataParser):
+    """A form without NUL: PostgreSQL keeps none, no keyboard makes one, and what stands around it is not lost."""
+
+    def parse(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
+    ) -> tuple[IO[bytes], MultiDict[str, str], MultiDict[str, Any]]:
+        stream, form, files = super().parse(stream, mimetype, content_length, options)
+        pairs = [(name.replace("\0", ""), value.replace("\0", "")) for name, value in form.items(multi=True)]
+        return stream, self.cls(pairs), files
+
+
 def init_app(app: Flask) -> None:
     """Refuse what no view expects, before anybody reads it."""
+    app.request_class = type("Request", (app.request_class,), {"form_data_parser_class": _Form})
 
     @app.before_request
     def refuse_nothing_characters() -> None:
@@ -31,14 +45,17 @@ def init_app(app: Flask) -> None:
             raise UnsupportedMediaType
 
 
-def bound_depth(app: Flask) -> None:
-    """Refuse what is nested too deep to be read like any other text that is no JSON. After whoever sets a provider."""
+def bound_json(app: Flask) -> None:
+    """Refuse what is nested too deep, and half of a sign, like any other text that is no JSON. After whoever sets a provider."""
     read = app.json.loads
 
     def loads(s: str | bytes, **kwargs: Any) -> Any:
         try:
-            return read(s, **kwargs)
+            value = read(s, **kwargs)
         except RecursionError:
             raise ValueError("nested too deep") from None
+        if (b"\\u" if isinstance(s, bytes) else "\\u") in s:  # type: ignore[operator]
+            app.json.dumps(value, ensure_ascii=False).encode()  # UnicodeEncodeError is a ValueError
+        return value
 
     app.json.loads = loads  # type: ignore[method-assign]

@@ -11,6 +11,11 @@ from clinic.staff.models import Role
 from clinic.web.access import LIBRARY_ROUTES, Access, Audience, declared
 
 SAMPLES = {"int": 1, "string": "x", "path": "x", "uuid": "00000000-0000-0000-0000-000000000000", "float": 1.0}
+# What a person may do only after proving again who they are; Flask-Security asks at its own pages for second steps.
+ASKED_AGAIN = {
+    "care.outcomes_csv", "people.do", "people.invite", "people.person", "records.erase", "records.lift",
+    "security.mf_recovery_codes", "security.wan_delete", "staff.end_others", "staff.end_session",
+}  # fmt: skip
 # Called by programs, or by a signed address that needs no cookie: bearer token, signature, one-click link.
 NO_FORM_TOKEN = ("/api/", "/hooks/", "/unsubscribe/", "/r/", "/o/")
 
@@ -111,6 +116,11 @@ def test_a_role_that_is_not_named_is_refused(app, client, sign_in) -> None:
             if access.roles and role not in access.roles and client.open(url, method=method).status_code != 403
         ]
     assert opened == []
+
+
+def test_who_proved_it_long_ago_does_so_again_before_what_matters(app) -> None:
+    asked = {rule.endpoint for rule in app.url_map.iter_rules() if (a := declared(app, rule.endpoint)) and a.fresh}
+    assert asked == ASKED_AGAIN
 
 
 def test_development_pages_exist_on_this_machine_only(app, client) -> None:

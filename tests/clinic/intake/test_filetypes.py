@@ -1,6 +1,7 @@
 """What a file is: only what the sniffer and the whole structure agree on."""
 
 import struct
+import tracemalloc
 import zlib
 
 import pytest
@@ -87,3 +88,15 @@ def test_a_picture_that_would_fill_the_memory_is_looked_at_and_never_unpacked() 
     crc = struct.pack(">I", zlib.crc32(b"IHDR" + head))
     bomb = files.png()[:16] + head + crc + files.png()[33:]
     assert filetypes.media_type(bomb) == "image/png"
+
+
+def test_what_unpacks_to_much_is_not_unpacked() -> None:
+    packed = b"IDAT" + zlib.compress(bytes(20_000_000))
+    chunk = struct.pack(">I", len(packed) - 4) + packed + struct.pack(">I", zlib.crc32(packed))
+    bomb = files.png()[:33] + chunk + files.png()[-12:]
+    tracemalloc.start()
+    try:
+        assert filetypes.media_type(bomb) == "image/png"
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

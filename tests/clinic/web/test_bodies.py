@@ -1,6 +1,11 @@
 """What a request may carry."""
 
 import pytest
+from sqlalchemy import select
+
+from clinic.db import db
+from clinic.tasks.models import Task
+from tests.builders import make_patient
 
 
 @pytest.mark.parametrize("body", [b'{"contact": 1}', b"[1]", b"null", b'"x"', b'{"a":' * 5000, b"{"])
@@ -12,6 +17,23 @@ def test_json_that_is_nested_too_deep_is_refused_where_json_is_taken(client, dat
     sign_in("nurse")
     deep = client.post("/staff/held", data=b'{"path":' * 5000, content_type="application/json")
     assert deep.status_code == 422
+
+
+@pytest.mark.parametrize("sign", ["\0", "\ud800"])
+def test_a_page_keeps_no_sign_that_the_database_does_not_take(client, database, sign_in, sign) -> None:
+    sign_in("nurse")
+    form = {"path": "/staff/x", "action": "/staff/x", "focus": "a", "fields": [["a", "b"]]}
+    for wrong in ({"path": f"/staff/{sign}"}, {"fields": [["a", sign]]}, {"fields": [[sign, "b"]]}):
+        assert client.post("/staff/held", json=form | wrong).status_code == 422
+    assert client.post("/staff/held/drop", json={"path": f"/staff/{sign}"}).status_code == 422
+    assert client.post("/staff/held", json=form | {"fields": [["a", "\U0001f600 \\u0000"]]}).status_code == 204
+
+
+def test_a_form_loses_nothing_but_the_sign_that_nobody_types(post, database, sign_in_patient) -> None:
+    sign_in_patient(make_patient())
+    sent = {"topic": "question", "words": "May I\0 drive?", "nonce": "4f1c5d6e\x007a8b9c0d"}
+    assert post("/me/tell", sent).location == "/me"
+    assert db.session.scalars(select(Task.note)).one() == "May I drive?"
 
 
 @pytest.mark.parametrize("url", ["/staff/still", "/staff/over"])
