@@ -55,6 +55,7 @@ def restore_backup(path: Path, url: str, keys: Keyring, *, known: set[str], repl
         if about.get("revision") not in known:
             raise BackupFailed(f"the backup is of a newer Daybreak (schema {about.get('revision')}): update first")
         with psycopg.connect(plain(url), autocommit=True) as connection:
+            _finish_killed(connection)
             _refuse_clinic(connection, replace=replace)
             _set_aside(connection)
             try:
@@ -69,6 +70,15 @@ def restore_backup(path: Path, url: str, keys: Keyring, *, known: set[str], repl
                 raise
             connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(ASIDE)))
     return Restored(found, about, policies)
+
+
+def _finish_killed(connection: psycopg.Connection) -> None:
+    """A restore that was killed on the way left the clinic aside: it comes back first. Raises BackupFailed beside another."""
+    taken = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [ASIDE]).fetchone()
+    if not (taken and taken[0]):
+        raise BackupFailed("another restore works on this database")
+    if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [ASIDE]).fetchone() is not None:
+        _put_back(connection)
 
 
 def is_clinic(connection: psycopg.Connection) -> bool:
@@ -98,7 +108,6 @@ def _refuse_clinic(connection: psycopg.Connection, *, replace: bool) -> None:
 
 def _set_aside(connection: psycopg.Connection) -> None:
     with connection.transaction():
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(ASIDE)))
         connection.execute(sql.SQL("ALTER SCHEMA public RENAME TO {}").format(sql.Identifier(ASIDE)))
         connection.execute("CREATE SCHEMA public")
 

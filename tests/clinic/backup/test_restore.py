@@ -145,6 +145,24 @@ def test_a_restore_that_fails_puts_back_what_was_there(source, backup, keys, mon
     assert all_rows(source) == before
 
 
+def test_a_restore_that_was_killed_leaves_the_clinic_to_come_back(source, backup, keys, committed_app) -> None:
+    with committed_app.app_context():
+        db.engine.dispose()
+    before = all_rows(source)
+    with psycopg.connect(plain(source), autocommit=True) as connection:
+        restoring._set_aside(connection)  # and no more: the machine stopped
+    with pytest.raises(BackupFailed, match="holds a clinic already"):
+        restore_backup(backup, source, keys, known=KNOWN, replace=False)
+    assert all_rows(source) == before
+
+
+def test_two_restores_at_once_do_not_meet(source, backup, empty, keys) -> None:
+    with psycopg.connect(plain(empty), autocommit=True) as first:
+        restoring._finish_killed(first)
+        with pytest.raises(BackupFailed, match="another restore"):
+            restore_backup(backup, empty, keys, known=KNOWN, replace=False)
+
+
 def test_the_comparison_sees_one_character(source, backup, empty, keys, monkeypatch) -> None:
     pour = restoring._pour
 
