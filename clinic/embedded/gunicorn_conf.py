@@ -21,6 +21,8 @@ accesslog = None  # addresses hold sign-in and calendar tokens, which belong in 
 errorlog = "-"
 control_socket_disable = True
 logs.to_standard_error()
+# No page waits for the database without end: a statement that takes this long is a 503. libpq reads it at each connection.
+os.environ.setdefault("PGOPTIONS", "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s")
 
 
 def pre_fork(_server: Any, _worker: Any) -> None:

@@ -1,13 +1,17 @@
 """A database that is away is a 503 on every page, whoever asks."""
 
 import re
+import runpy
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from clinic.backup.making import plain
+from clinic.db import db
 from clinic.patients import reading
 from clinic.staff.operations import create_token
 from clinic.web import access
@@ -36,6 +40,21 @@ def test_a_signed_in_browser_is_told_so_and_asked_nothing(client, database, sign
     answer = client.get(path)
     assert answer.status_code == 503
     assert "Try again in a minute" in answer.text
+
+
+def test_a_page_does_not_wait_for_the_database_without_end(app, client, database, settings, monkeypatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "")  # so that it is put back
+    monkeypatch.delenv("PGOPTIONS")
+    runpy.run_path("clinic/embedded/gunicorn_conf.py")
+    with psycopg.connect(plain(settings.database_url)) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("30s",)
+
+    def endless() -> None:
+        db.session.execute(text("SET LOCAL statement_timeout = 20"))
+        db.session.execute(text("SELECT pg_sleep(60)"))
+
+    monkeypatch.setitem(app.view_functions, "care.guide", access.public(endless))
+    assert client.get("/guide").status_code == 503
 
 
 def test_a_database_that_dies_behind_the_view_is_no_fault_of_ours(app, client, database, sign_in, monkeypatch) -> None:
