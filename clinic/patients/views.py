@@ -19,7 +19,7 @@ from clinic.staff.queries import staff_names
 from clinic.web import access, context, cookies, i18n
 from clinic.web.access import PatientCaller, current_actor, current_patient, current_staff, is_safe_next
 from clinic.web.arguments import row_id
-from clinic.web.limits import limiter
+from clinic.web.limits import even, limiter
 
 EDITORS = (Role.FRONT_DESK, Role.NURSE, Role.PRESCRIBER, Role.MANAGER)
 LOG_READERS = (Role.PRESCRIBER, Role.MANAGER)
@@ -114,11 +114,12 @@ def fresh_link(token: str) -> Any:
 @access.public
 @limiter.limit("20 per hour", methods=["POST"])
 def ask_link() -> Any:
-    """Ask for a fresh link by email or phone. The answer is the same whether we know the address or not."""
+    """Ask for a fresh link by email or phone. The answer and its time are the same whether we know the address or not."""
     form = AskLinkForm()
     if not form.validate_on_submit():
         return render_template("patients/ask_link.html", form=form), 422 if form.is_submitted() else 200
-    operations.request_links_to(form.contact.data or "", by=system("link page"))
+    with even():
+        operations.request_links_to(form.contact.data or "", by=system("link page"))
     return render_template("patients/link_sent.html", asked=True)
 
 

@@ -1,6 +1,7 @@
 """Links: looking never spends, spending opens the patient's own session, old ones offer a fresh one."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
@@ -10,6 +11,7 @@ from clinic.audit import AuditEvent
 from clinic.patients import links, operations
 from clinic.patients.models import AccessLink, LinkPurpose, LinkRequest, PatientSession
 from clinic.patients.signin import COOKIE
+from clinic.web import limits
 from tests.builders import TESTER, make_patient
 
 
@@ -99,6 +101,16 @@ def test_asking_answers_the_same_whether_the_address_is_known_or_not(post, datab
     assert known.status_code == unknown.status_code == 200
     assert known.text == unknown.text
     assert requests(database) == [(patient.id, "sign_in")]
+
+
+def test_asking_takes_as_long_whether_the_address_is_known_or_not(app, post, database, monkeypatch) -> None:
+    make_patient(email="ada@example.org")
+    ticks, slept = iter([0.0, 0.3, 0.0, 0.1]), []
+    monkeypatch.setattr(app, "testing", False)
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: next(ticks), sleep=slept.append))
+    for contact in ("ada@example.org", "nobody@example.org"):
+        assert post("/link", {"contact": contact}).status_code == 200
+    assert slept == [pytest.approx(limits.EVEN - 0.3), pytest.approx(limits.EVEN - 0.1)]
 
 
 def test_a_phone_number_is_found_however_it_is_written(post, database, now, rings) -> None:
