@@ -51,3 +51,9 @@ def test_every_setting_can_be_given_to_the_clinic():
 def test_the_image_does_not_run_as_root():
     users = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("USER ")]
     assert users == ["USER 10001:10001"]
+
+
+def test_the_image_is_made_of_named_folders_and_holds_no_repository():
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert lines[0] == "*"
+    assert not [line for line in lines if ".git" in line]
