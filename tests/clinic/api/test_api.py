@@ -353,6 +353,8 @@ def test_a_bad_body_is_a_problem_and_never_a_fault(call: Call, path: str, body: 
         ("/patients", {**PATIENT, "given_name": "A\x00"}),
         ("/patients", {**PATIENT, "birth_date": "2999-01-01"}),
         ("/patients", {**PATIENT, "language": "xx"}),
+        ("/patients", {**PATIENT, "record_number": "D-1"}),
+        ("/patients", {**PATIENT, "preferred_nam": "Ana"}),
         ("/course-proposals", {"patient_id": 1, "protocol": "none"}),
         ("/course-proposals", {"patient_id": 1, "protocol": "itbs_left", "earliest_start": "9999-12-31"}),
         (

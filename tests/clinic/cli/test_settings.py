@@ -43,6 +43,8 @@ def test_a_clock_start_without_an_instant_is_refused(monkeypatch, tmp_path, star
     [
         ({"CLINIC_SECRET_KEYS": "", "CLINIC_DATA_KEYS": ""}, "CLINIC_SECRET_KEYS"),
         ({"CLINIC_TRUSTED_PROXIES": ""}, "CLINIC_TRUSTED_PROXIES"),
+        ({"CLINIC_PUBLIC_URL": "http://clinic.example.org"}, "CLINIC_PUBLIC_URL with https"),
+        ({"CLINIC_PUBLIC_URL": ""}, "CLINIC_PUBLIC_URL with https"),
         ({"CLINIC_CLOCK_START": "2026-11-23T10:00:00-08:00"}, "test clock"),
         ({"CLINIC_CLOCK_OFFSET": "60"}, "test clock"),
     ],
