@@ -141,7 +141,9 @@ def report() -> Any:
 
 
 def _midnight(day: Any, tz: str, *, days: int = 0) -> datetime | None:
-    return datetime.combine(day + timedelta(days=days), time(), tzinfo=ZoneInfo(tz)) if day else None
+    if day is None or not 1900 <= day.year <= 9000:  # nothing lies beyond: no limit
+        return None
+    return datetime.combine(day + timedelta(days=days), time(), tzinfo=ZoneInfo(tz))
 
 
 def _to_look_at(task: Task) -> Target | None:

@@ -122,6 +122,16 @@ class Redetermination(_Part):
     verified: Text
 
 
+class Before(_Part):
+    """A visit that is made elsewhere before a course, so many days before its first session or more."""
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    name: Text
+    minutes: Annotated[int, Field(ge=5, le=480)]
+    lead_days: Annotated[int, Field(ge=1, le=60)]
+    verified: Text
+
+
 class Protocol(_Part):
     """A protocol that the scheduler can book. A device gives it if its capabilities hold `gives`.
 
@@ -143,6 +153,7 @@ class Protocol(_Part):
     later: tuple[Stage, ...] = ()
     breaks: Breaks | None = None
     redetermination: Redetermination | None = None
+    before: tuple[Before, ...] = ()
     follows: bool = False
     base: str | None = None
     shape: str | None = None
@@ -178,6 +189,11 @@ class Protocol(_Part):
     def gives(self) -> str:
         """The key under which a device gives this treatment."""
         return self.base or self.key
+
+    @property
+    def lead_days(self) -> int:
+        """Days that have to lie between today and the first session, for what is done before it."""
+        return max((one.lead_days for one in self.before), default=0)
 
     @property
     def edition(self) -> str:

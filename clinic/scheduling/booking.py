@@ -20,7 +20,7 @@ from clinic.errors import DecisionRequired, NotAuthorised, SlotTaken
 from clinic.locations import queries as locations
 from clinic.patients.sites import everyone
 from clinic.protocols.base import Protocol
-from clinic.scheduling import capacity, clearance, deltas, ledger, queries, wishes
+from clinic.scheduling import capacity, clearance, deltas, ledger, preparing, queries, wishes
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.known import Known
 from clinic.scheduling.ledger import Funds, Wanted
@@ -320,6 +320,7 @@ def book_known_within_transaction(
     more = along(Booked(course.id, is_new=True, course=course))
     if known.has_task:
         _close_tasks(new.patient_id, by=by)
+    _prepare(course.id, new, by=by)
     with last_write():
         _write(course, new, decision_id, locked, funds, along=more, by=by, after_commit=after_commit)
     return course
@@ -335,6 +336,7 @@ def book_locked_within_transaction(
     course = _course(ids.course, ids.sessions, new, locked, funds)
     _write(course, new, decision_id, locked, funds, along=None, by=by, after_commit=after_commit)
     _close_tasks(new.patient_id, by=by)
+    _prepare(course.id, new, by=by)
     return course.id
 
 
@@ -428,6 +430,13 @@ def finish_course(course_id: int, new: NewCourse, *, by: Actor) -> None:
     """What follows from the booking of what was held, in its transaction."""
     db.session.add(booked_event(course_id, new, by=by))
     _close_tasks(new.patient_id, by=by)
+    _prepare(course_id, new, by=by)
+
+
+def _prepare(course_id: int, new: NewCourse, *, by: Actor) -> None:
+    if new.protocol.before:
+        starts = (one.starts_at for one in new.sessions)
+        preparing.open_within_transaction(course_id, new.patient_id, new.location_id, new.protocol, starts, by=by)
 
 
 def _close_tasks(patient_id: int, *, by: Actor) -> None:

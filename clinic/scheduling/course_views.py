@@ -18,6 +18,7 @@ from clinic.scheduling import (
     ledger,
     making_up,
     operations,
+    preparing,
     presenter,
     queries,
     staging,
@@ -90,6 +91,7 @@ def course_page(course_id: int, problem: str = "") -> str:
         mates=_mates(row, site),
         threshold_minutes=_threshold_minutes(row),
         thresholds=_may_be_longer(row, sessions),
+        before=_before(row, sessions),
         extend=ExtendForm(kinds=_kinds(row), formdata=None),
         may_extend=may_extend,
         stage=presenter.stage_words(staging.asked(row)) if may_extend and row.protocol in bookable() else None,
@@ -108,6 +110,13 @@ def _threshold_minutes(row: Course) -> int:
     """The slot of a session with a new motor threshold; 0 where the treatment has none."""
     protocol = bookable().get(row.protocol)
     return protocol.redetermination.minutes if protocol is not None and protocol.redetermination is not None else 0
+
+
+def _before(row: Course, sessions: Sequence[TreatmentSession]) -> list[preparing.Preparation]:
+    """What has to be done before the first session, while it lies ahead."""
+    protocol = bookable().get(row.protocol)
+    ahead = [x.local_on for x in sessions if x.number == 1 and x.state in queries.AHEAD and x.starts_at > clock.now()]
+    return preparing.of_course(row.id, protocol, ahead[0]) if protocol is not None and ahead else []
 
 
 def _may_be_longer(row: Course, sessions: Sequence[TreatmentSession]) -> list[TreatmentSession]:

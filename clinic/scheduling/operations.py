@@ -16,7 +16,7 @@ from clinic.intake import queries as intake
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, holding, known, planning, queries, steps, wishes
+from clinic.scheduling import booking, capacity, holding, known, planning, preparing, queries, steps, wishes
 from clinic.scheduling.booking import AfterCommit, Booked, NewCourse, WithIt, approval, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
@@ -321,7 +321,8 @@ def _from_sessions(patient_id: int, protocol_key: str, asked: Sequence[AskedSess
                 each.starts_at + wishes.length(protocol, visit),
             )
         )
-    request = wishes.course_request(replace(wish, location_ids=tuple(state.sites)), protocol, state, [])
+    any_day = replace(wish, location_ids=tuple(state.sites), earliest_start=clock.now().date() - timedelta(days=1))
+    request = wishes.course_request(any_day, protocol, state, [])
     _refuse_illegal(request, state, protocol, planned)
     own = [s for s in planned if wishes.visit_of(protocol, s.number).consistent] or planned
     home, _ = Counter(s.device_id for s in own).most_common(1)[0]
@@ -390,6 +391,8 @@ def _end(course: Course, state: CourseState, *, by: Actor, after_commit: AfterCo
     found, found_course = steps.before(rows), steps.course_before(course)
     course.state = state
     course.ended_at = None if state == CourseState.PAUSED else clock.now()
+    if state != CourseState.PAUSED:
+        preparing.close_within_transaction(course.id, course.protocol, by=by)
     if not rows:
         return 0
     locked = booking.lock_places(

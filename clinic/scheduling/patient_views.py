@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -14,7 +15,8 @@ from clinic.errors import AlreadyOver, Conflict, Invalid, NotFound
 from clinic.locations import queries as locations
 from clinic.patients import chart
 from clinic.patients.models import LinkPurpose
-from clinic.scheduling import presenter, queries, rebooking, wishes
+from clinic.protocols.shapes import bookable
+from clinic.scheduling import preparing, presenter, queries, rebooking, wishes
 from clinic.scheduling.blueprint import bp
 from clinic.scheduling.models import SessionState, TreatmentSession
 from clinic.web import access, charts, context
@@ -40,6 +42,7 @@ def dates() -> Any:
         now=now,
         path=_path(visits, now),
         why=_why(patient_id, coming),
+        before=_before(patient_id, coming, now),
         missed=SessionState.NO_SHOW,
         confirmed=SessionState.CONFIRMED,
         tabs=chart.tabs("scheduling.dates"),
@@ -57,6 +60,17 @@ def _why(patient_id: int | None, coming: Sequence[queries.Visit]) -> list[str]:
     window = wishes.wish_from_json(plan.request).daily_window if plan is not None else None
     tz = sessions[0].tz
     return presenter.why_for_patient(row.anchor_minute, window, sessions, tz, lambda at: context.clock12(at, tz))
+
+
+def _before(patient_id: int | None, coming: Sequence[queries.Visit], now: datetime) -> list[preparing.Preparation]:
+    """What has to be done before a course that has not begun, while it is not done."""
+    first = next((v for v in coming if v.course_id is not None and v.number == 1 and v.starts_at > now), None)
+    row = next((x for x in queries.courses_of(patient_id or 0) if first is not None and x.id == first.course_id), None)
+    protocol = bookable().get(row.protocol) if row is not None else None
+    if first is None or row is None or protocol is None:
+        return []
+    on = first.starts_at.astimezone(ZoneInfo(first.tz)).date()
+    return [one for one in preparing.of_course(row.id, protocol, on) if one.outcome is None]
 
 
 def _path(visits: Sequence[queries.Visit], now: datetime) -> charts.CoursePath | None:

@@ -15,7 +15,7 @@ from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.locations.presenter import miles
 from clinic.locations.zips import Point
-from clinic.scheduling import queries
+from clinic.scheduling import preparing, queries, wishes
 from clinic.scheduling.models import CourseProposal, CourseState, SessionState, TreatmentSession, VisitKind
 from clinic.scheduling.moving import is_news
 from clinic.scheduling.planning import Place
@@ -140,6 +140,7 @@ def compare(
     closed = _closed(rows)
     table = [
         _line("First session", [day_words(x) for x in starts], [x.toordinal() for x in starts]),
+        *_before_lines(seen),
         _line("Last session", [day_words(x) for x in ends], [x.toordinal() for x in ends]),
         {"label": "At a glance", "note": f"the line is {clock24(usual[0][0])}", "cells": _strips(seen, usual[0][0])},
         _line("Usual time", [_usual(s, u) for s, u in zip(seen, usual, strict=True)], [-u[1] for u in usual]),
@@ -178,6 +179,12 @@ def compare(
         "number": rows.index(chosen) + 1,
         "notes": [f"Session {number}: {text}" for number, text in chosen.plan["notes"].items()],
     }
+
+
+def _before_lines(seen: Sequence[_Seen]) -> list[dict[str, Any]]:
+    """What the protocol asks for before the first session, and by when."""
+    each = [preparing.of_plan(wishes.protocol_of(s.row.protocol), s.times[0].date()) for s in seen]
+    return [_line(same[0].words, [f"by {day_words(one.by)}" for one in same]) for same in zip(*each, strict=True)]
 
 
 def _line(label: str, texts: Sequence[str], values: Sequence[float] | None = None) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _question(
         protocol,
         state.occupancy,
         windows=windows,
-        release=state.occupancy.day_of(today),
+        release=state.occupancy.day_of(today) + protocol.lead_days,
         busy=wishes.in_the_past(state),
         turnover=wishes.SLOT_TURNOVER,
     )

@@ -11,7 +11,7 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import AlreadyOver, Conflict, Expired, NotFound, SlotTaken
-from clinic.scheduling import booking, queries, visits
+from clinic.scheduling import booking, preparing, queries, visits
 from clinic.scheduling.appointments import PLACE_TEXT
 from clinic.scheduling.booking import Locked
 from clinic.scheduling.mirror import Taken, taken
@@ -90,6 +90,7 @@ def undo(step_id: int, *, by: Actor) -> str:
         if course is not None and step.course is not None:
             for name, value in step.course["before"].items():
                 setattr(course, name, _from_json(name, value))
+            preparing.reopen_within_transaction(course.id, course.protocol, by=by)
         db.session.flush()
         _refuse_made_up(rows)
         step.undone_at = clock.now()

@@ -212,7 +212,13 @@ def _to_move(task: Task) -> Target | None:
     return Target(url_for("scheduling.move_session", session_id=session_id), "Move") if session_id else None
 
 
+def _to_prepare(task: Task) -> Target | None:
+    course_id = task.subject.get("course_id")
+    return Target(url_for("scheduling.course", course_id=course_id), "Look") if course_id else None
+
+
 TARGETS[TaskKind.BOOK_COURSE] = _to_book
+TARGETS[TaskKind.PREPARE_COURSE] = _to_prepare
 TARGETS[TaskKind.CANNOT_COME] = _to_move
 
 

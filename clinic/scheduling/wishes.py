@@ -111,6 +111,7 @@ def course_request(
     wish: CourseWish, protocol: Protocol, state: Snapshot, busy: Sequence[DaySpan], part: Part | None = None
 ) -> CourseRequest:
     """The planner's question for what is booked when a course begins, or for the given part of one."""
+    is_opening = part is None
     part = part or opening_part(protocol)
     occupancy = state.occupancy
     return CourseRequest(
@@ -119,7 +120,7 @@ def course_request(
         locations=_prices(wish.location_ids, state),
         windows=week(wish),
         given_on=protocol.given_on,
-        release=first_day(wish, state),
+        release=first_day(wish, state, lead=protocol.lead_days if is_opening else 0),
         latest_start=occupancy.day_of(wish.latest_start) if wish.latest_start else 10**6,
         away=frozenset(occupancy.day_of(day) for day in wish.away),
         busy=tuple(busy),
@@ -150,9 +151,10 @@ def after_last(request: CourseRequest, last_on: date | None, state: Snapshot) ->
     return request if request.release - day > gap[1] else replace(request, previous_day=day)
 
 
-def first_day(wish: CourseWish, state: Snapshot) -> int:
-    """The first day that is asked for, or today."""
-    return max(_today(state), state.occupancy.day_of(wish.earliest_start) if wish.earliest_start else 0)
+def first_day(wish: CourseWish, state: Snapshot, *, lead: int = 0) -> int:
+    """The first day that is asked for; else today, and the days that what comes before the course takes."""
+    today = _today(state)
+    return today + lead if wish.earliest_start is None else max(today, state.occupancy.day_of(wish.earliest_start))
 
 
 def _today(state: Snapshot) -> int:

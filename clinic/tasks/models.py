@@ -35,6 +35,7 @@ class TaskKind(StrEnum):
     RUNNING_LATE = "running_late"
     MESSAGES_STUCK = "messages_stuck"  # messages that are due do not go out
     RECORD_OPENED = "record_opened"  # someone opened a record of another site: a manager looks at it
+    PREPARE_COURSE = "prepare_course"  # what the protocol asks for before the first session
 
 
 class TaskLevel(StrEnum):

@@ -148,6 +148,15 @@ def _must_be_open(task: Task) -> None:
         raise Conflict("this task is done already")
 
 
+def reopen_keyed_within_transaction(dedupe_keys: list[str], *, outcome: str, by: Actor) -> None:
+    """Open again what was closed under these keys with this outcome, because what closed it was taken back."""
+    statement = select(Task).where(Task.dedupe_key.in_(dedupe_keys), Task.closed_at.is_not(None))
+    for task in db.session.scalars(statement.order_by(Task.id).with_for_update()):
+        if task.outcome == outcome:
+            task.closed_at = task.outcome = None
+            audit.record(task, "reopened", by=by)
+
+
 def _close(task: Task, outcome: str, *, by: Actor) -> None:
     task.closed_at = clock.now()
     task.outcome = outcome

@@ -28,6 +28,7 @@ STATES = {
     TaskKind.RUNNING_LATE: ("due", "clock"),
     TaskKind.MESSAGES_STUCK: ("stop", "warn"),
     TaskKind.RECORD_OPENED: ("due", "warn"),
+    TaskKind.PREPARE_COURSE: ("due", "cal"),
 }
 TEXTS = {
     TaskKind.REVIEW_INTAKE: "A history was sent and waits for a prescriber.",
@@ -38,6 +39,7 @@ TEXTS = {
     TaskKind.SURVEY_OVERDUE: "No answer to the check-in so far.",
     TaskKind.CLINICAL_REVIEW: "Waits for a clinician.",
     TaskKind.RUNNING_LATE: "The patient wrote: I am late.",
+    TaskKind.PREPARE_COURSE: "The protocol asks for a visit elsewhere before the first session. The course says which and by when.",
     TaskKind.RECORD_OPENED: "Someone opened this record from another site, with a reason. Look at what was done.",
     TaskKind.MESSAGES_STUCK: "Messages that are due do not go out. Call those whose visit is near.",
     TaskKind.SAFETY_FORM: "The form of a watched visit has to go out.",

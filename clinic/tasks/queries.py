@@ -31,6 +31,7 @@ WORDS = {
     TaskKind.UNCLEAR_REPLY: "A text came in",
     TaskKind.RUNNING_LATE: "Running late",
     TaskKind.MESSAGES_STUCK: "Messages stand still",
+    TaskKind.PREPARE_COURSE: "Arrange before a course",
     TaskKind.RECORD_OPENED: "Record opened from another site",
 }
 _RANK = case({TaskLevel.URGENT: 0, TaskLevel.SAME_DAY: 1, TaskLevel.LIT: 2}, value=Task.level, else_=3)

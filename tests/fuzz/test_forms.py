@@ -113,6 +113,7 @@ def test_a_hundred_thousand_leave_a_whole_clinic(committed_app, rings) -> None:
         load()
         fuzzer = fuzz(committed_app, REQUESTS, SEED, at_once=50)
         print(f"{sum(fuzzer.statuses.values())} requests, {dict(fuzzer.statuses)}, slowest {fuzzer.slowest}")
+        print(*fuzzer.problems, sep="\n")
         assert "\n".join(fuzzer.problems) == ""
         assert broken_rules() == set()
         while sealing.seal():

@@ -43,6 +43,8 @@ def test_it_is_narrowed_by_person_record_and_day(client, seen) -> None:
     other = make_staff("nurse")
     query = {"who": nurse.id, "record": patient.record_number, "since": "2026-11-23", "until": "2026-11-23"}
     assert "Nora Nurse</th>" in client.get("/staff/reports/access", query_string=query).text
+    ever = {"since": "0001-01-01", "until": "9999-12-31"}
+    assert "Nora Nurse</th>" in client.get("/staff/reports/access", query_string=query | ever).text
     assert "Nora Nurse</th>" not in client.get("/staff/reports/access", query_string=query | {"who": other.id}).text
 
 

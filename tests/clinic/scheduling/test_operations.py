@@ -310,7 +310,7 @@ def test_a_maintenance_visit_keeps_its_weeks_after_the_last_session(scene: Scene
 def test_an_accelerated_day_that_was_broken_off_is_resumed_as_a_shorter_one(scene: Scene) -> None:
     scene.device.protocols = ["saint_snt"]
     queries.db.session.flush()
-    sessions = queries.sessions(book(scene, CourseWish("saint_snt", daily_window=(480, 1080))))
+    sessions = queries.sessions(book(scene, CourseWish("saint_snt", date(2026, 11, 24), daily_window=(480, 1080))))
     with clock.frozen(sessions[25].starts_at):
         for row in sessions[:25]:
             appointments.complete_session(row.id, by=TESTER)
