@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 
 from benchmarks.worlds import Took, timed
 from clinic.db import db
-from clinic.scheduling import booking, queries
+from clinic.scheduling import queries, writing
 from clinic.scheduling.models import TreatmentSession
 from clinic.scheduling.wishes import CourseWish
 from tests.builders import make_decision, make_patient
@@ -74,7 +74,7 @@ class Bare:
         }
         with db.engine.begin() as connection:
             made = int(connection.scalar(text(BARE_COURSE), {"id": self.course_id}))
-            connection.execute(booking.INSERT_SESSIONS, {**values, "course_id": made})
+            connection.execute(writing.INSERT_SESSIONS, {**values, "course_id": made})
         return made
 
     def timed(self) -> Took:

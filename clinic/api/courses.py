@@ -15,10 +15,10 @@ from clinic.api.places import site
 from clinic.errors import Conflict, Expired, Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.scheduling import holding, ledger, making_up, operations, queries
-from clinic.scheduling.booking import Along, Booked, BookedCourse
 from clinic.scheduling.models import Course, CourseProposal
 from clinic.scheduling.operations import AskedSession, Offer
 from clinic.scheduling.wishes import CourseWish
+from clinic.scheduling.writing import Along, Booked, BookedCourse
 from clinic.staff.models import Role
 from clinic.web.access import current_actor, token
 from clinic.web.errors import problem

@@ -17,7 +17,7 @@ from clinic import clock
 from clinic.api.models import IdempotencyKey
 from clinic.db import EncryptedJSON, array, db, together, transaction
 from clinic.errors import Conflict, Invalid
-from clinic.scheduling.booking import Along
+from clinic.scheduling.writing import Along
 from clinic.staff import queries as staff
 from clinic.staff.queries import Token
 from clinic.web.errors import problem

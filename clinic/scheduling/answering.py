@@ -11,7 +11,7 @@ from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import AlreadyOver, Expired, NotFound, SlotTaken
 from clinic.patients.sites import everyone
-from clinic.scheduling import booking, holding, moving, queries, repairing
+from clinic.scheduling import booking, holding, locking, moving, queries, repairing
 from clinic.scheduling.mirror import Taken, taken
 from clinic.scheduling.models import (
     ChangeState,
@@ -70,7 +70,7 @@ def accept_change(change_id: int, *, by: Actor) -> None:
         _end_empty_holds(change, holding.BOOKED)
         _answered(change, ChangeState.ACCEPTED, by=by)
         db.session.flush()
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
 
 
 def decline_change(change_id: int, *, by: Actor) -> ChangeState:
@@ -203,7 +203,7 @@ def _written(change_id: int, lines: list[dict[str, Any]] | None, otherwise: Chan
             moving.refuse_taken(moves, locked)
             moving.write(change, moves, locked, by=by)
             _end_empty_holds(change, holding.LET_GO)
-            booking.raise_versions(locked, after_commit)
+            locking.raise_versions(locked, after_commit)
         return ChangeState(change.state)
 
 
@@ -227,10 +227,10 @@ def _rows(change: ScheduleChange) -> Sequence[TreatmentSession]:
     ).all()
 
 
-def _lock_rows(rows: Sequence[TreatmentSession]) -> booking.Locked:
+def _lock_rows(rows: Sequence[TreatmentSession]) -> locking.Locked:
     """Lock what the sessions have; afterwards they are as they are."""
     until = max((row.starts_at for row in rows), default=clock.now())
-    locked = booking.lock_places(
+    locked = locking.lock_places(
         {row.device_id for row in rows if row.device_id is not None},
         {row.location_id for row in rows},
         until.date(),

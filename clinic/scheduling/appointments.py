@@ -8,15 +8,28 @@ from typing import Any
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import AlreadyOver, Conflict, Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.locations.models import Device
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, clearance, ledger, overriding, planning, queries, steps, visits, wishes
-from clinic.scheduling.booking import AfterCommit, Locked
+from clinic.scheduling import (
+    booking,
+    capacity,
+    clearance,
+    ledger,
+    locking,
+    overriding,
+    planning,
+    queries,
+    steps,
+    visits,
+    wishes,
+    writing,
+)
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.ledger import Wanted
+from clinic.scheduling.locking import Locked
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, Mode, SessionState, TreatmentSession
 from clinic.scheduling.overriding import Soft
@@ -59,7 +72,7 @@ def _change(
     row = queries.lock_session(session_id)
     if row.state not in allowed:
         raise AlreadyOver(f"this session is {row.state.replace('_', ' ')}", state=row.state)
-    locked = booking.lock_row(row)
+    locked = locking.lock_row(row)
     course = queries.course(row.course_id) if row.course_id is not None else None
     old, old_course = steps.before([row]), steps.course_before(course) if course is not None else {}
     yield row, locked
@@ -68,7 +81,7 @@ def _change(
     is_changed = course is not None and steps.course_before(course) != old_course
     steps.remember(action, old, [row], course=(course, old_course) if course and is_changed else None, by=by)
     db.session.flush()
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
 
 
 def confirm_session(session_id: int, *, by: Actor) -> None:
@@ -220,7 +233,7 @@ def _move(
         return
     device = giving_device(device_id, protocol)
     refuse_distant(starts_at)
-    locked = booking.lock_places(
+    locked = locking.lock_places(
         {x for x in (row.device_id, device_id) if x is not None},
         {row.location_id, device.location_id},
         max(row.starts_at, starts_at).date(),
@@ -245,12 +258,12 @@ def _move(
     steps.remember("moved", found, [row], by=by)
     db.session.flush()
     overriding.record(row, soft, reason, by=by)
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
 
 
 def put(row: TreatmentSession, place: PlannedSession, protocol: Protocol, locked: Locked) -> None:
     """Write a place into a row."""
-    one = booking.place_of(place, locked)
+    one = writing.place_of(place, locked)
     row.location_id, row.device_id, row.room_id = one.location_id, one.device_id, one.room_id
     row.starts_at, row.ends_at, row.device_until = one.starts_at, one.ends_at, one.device_until
     row.spaced_until = place.starts_at + wishes.spacing(protocol, row.number)

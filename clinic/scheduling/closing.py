@@ -7,11 +7,11 @@ from sqlalchemy import delete, func, select
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
 from clinic.locations import queries as locations
 from clinic.locations.models import Closure, Device, DeviceDowntime, StaffAbsence
-from clinic.scheduling import booking, holding, outages, queries, replanning
+from clinic.scheduling import holding, locking, outages, queries, replanning
 from clinic.scheduling.models import (
     ChangeKind,
     Outage,
@@ -37,7 +37,7 @@ def device_down(
         device = queries.devices({device_id}).get(device_id)
         if device is None or device.retired_at is not None:
             raise NotFound("no such device")
-        locked = booking.lock_places({device_id}, {device.location_id}, ends_at.date())
+        locked = locking.lock_places({device_id}, {device.location_id}, ends_at.date())
         down = DeviceDowntime(device_id=device_id, starts_at=starts_at, ends_at=ends_at, reason=reason.strip())
         db.session.add(down)
         db.session.flush()
@@ -54,7 +54,7 @@ def person_away(staff_id: int, *, starts_at: datetime, ends_at: datetime, reason
     with transaction() as after_commit:
         person = staff.get(staff_id)
         sites = queries.sites_of_person(staff_id)
-        locked = booking.lock_places((), sites, ends_at.date(), staff_ids={staff_id})
+        locked = locking.lock_places((), sites, ends_at.date(), staff_ids={staff_id})
         absence = StaffAbsence(user_id=person.id, starts_at=starts_at, ends_at=ends_at, reason=reason.strip())
         db.session.add(absence)
         db.session.flush()
@@ -76,7 +76,7 @@ def site_closed(location_id: int, *, first: date, last: date, reason: str, by: A
     starts_at, ends_at = to_utc(first, 0, tz), to_utc(last + timedelta(days=1), 0, tz)
     _refuse_span(starts_at, ends_at, reason)
     with transaction() as after_commit:
-        locked = booking.lock_places((), {location_id}, ends_at.date())
+        locked = locking.lock_places((), {location_id}, ends_at.date())
         known = {row.on_date for row in locations.closures(location_id, first, last)}
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
         new = [
@@ -123,7 +123,7 @@ def move_device(device_id: int, location_id: int, *, from_at: datetime, reason: 
             raise NotFound("no such device")
         if device.location_id == location_id:
             raise Invalid("the device stands at this site already", fields=["location"])
-        locked = booking.lock_places({device_id}, {location_id}, from_at.date())
+        locked = locking.lock_places({device_id}, {location_id}, from_at.date())
         taken = select(Device.id).where(Device.location_id == location_id, Device.name == device.name)
         if db.session.scalar(taken) is not None:
             raise Conflict(f"there is a device {device.name} at that site already")
@@ -141,7 +141,7 @@ def move_device(device_id: int, location_id: int, *, from_at: datetime, reason: 
             db.session.add(DeviceDowntime(device_id=new.id, starts_at=now, ends_at=from_at, reason="not there yet"))
         audit.record(new, "created", by=by, moved_from=device_id)
         locked.facts_changed = True
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
         new_id = new.id
     return retire_device(device_id, from_at=from_at, reason=reason, by=by), new_id
 
@@ -170,12 +170,12 @@ def _opened(kind: ChangeKind, starts_at: datetime, ends_at: datetime, reason: st
     )
 
 
-def _known(row: Outage, locked: booking.Locked, after_commit: booking.AfterCommit, *, by: Actor) -> None:
+def _known(row: Outage, locked: locking.Locked, after_commit: AfterCommit, *, by: Actor) -> None:
     """From now on nothing new is booked there; plans that hold places there can no longer be kept."""
     db.session.add(row)
     audit.record(row, "opened", by=by, kind=row.kind)
     locked.facts_changed = True
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
     ids = outages.holds_in(row)
     after_commit.append(lambda: [holding.let_go(hold_id, by=by) for hold_id in ids])
 
@@ -189,7 +189,7 @@ def withdraw_outage(outage_id: int, *, by: Actor) -> None:
         row = outages.still_open(outage_id, lock=True)
         if row.kind == ChangeKind.CAPACITY:
             raise Conflict("Set the hours or the rota back in the settings of the site, then plan once more.")
-        locked = booking.lock_places((), outages.sites(row), row.ends_at.date())
+        locked = locking.lock_places((), outages.sites(row), row.ends_at.date())
         for model, ids in (
             (DeviceDowntime, [row.downtime_id]),
             (StaffAbsence, [row.absence_id]),
@@ -199,7 +199,7 @@ def withdraw_outage(outage_id: int, *, by: Actor) -> None:
         row.state = OutageState.WITHDRAWN
         audit.record(row, "withdrawn", by=by)
         locked.facts_changed = True
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
 
 
 def end_outage(outage_id: int, *, by: Actor) -> None:
@@ -212,7 +212,7 @@ def end_outage(outage_id: int, *, by: Actor) -> None:
         goes_on = row.state == OutageState.APPLIED and row.starts_at < now < row.ends_at
         if not goes_on or row.kind == ChangeKind.CAPACITY:
             raise Conflict("only an outage that was applied and goes on can end early")
-        locked = booking.lock_places((), outages.sites(row), row.ends_at.date())
+        locked = locking.lock_places((), outages.sites(row), row.ends_at.date())
         if row.downtime_id is not None:
             db.session.get_one(DeviceDowntime, row.downtime_id).ends_at = now
         if row.absence_id is not None:
@@ -224,4 +224,4 @@ def end_outage(outage_id: int, *, by: Actor) -> None:
         row.ends_at = now
         audit.record(row, "ended", by=by)
         locked.facts_changed = True
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)

@@ -20,7 +20,7 @@ from clinic.locations.operations import NewShift
 from clinic.patients.sites import everyone
 from clinic.protocols.base import catalogue
 from clinic.protocols.shapes import bookable
-from clinic.scheduling import booking, closing, fitting, holding, queries, replanning
+from clinic.scheduling import closing, fitting, holding, locking, queries, replanning
 from clinic.scheduling.models import HOLDS_PLACE, Course, Hold, TreatmentSession
 from clinic.staff import queries as staff
 
@@ -105,7 +105,7 @@ def offer_protocols(device_id: int, keys: Collection[str], *, by: Actor) -> None
         known = catalogue()
         if not keys or any(key not in known or known[key].device_kind != device.kind for key in keys):
             raise Invalid("Choose at least one treatment that such a device can give.", fields=["protocols"])
-        locked = booking.lock_places({device_id}, {device.location_id}, clock.now().date())
+        locked = locking.lock_places({device_id}, {device.location_id}, clock.now().date())
         booked = _booked(device_id)
         for key in sorted(set(device.protocols) - set(keys)):
             if booked.get(key):
@@ -115,7 +115,7 @@ def offer_protocols(device_id: int, keys: Collection[str], *, by: Actor) -> None
         device.protocols = sorted(keys)
         audit.record(device, "protocols_changed", by=by, protocols=",".join(sorted(keys)))
         locked.facts_changed = True
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
 
 
 @everyone()

@@ -1,7 +1,7 @@
 """Places kept for somebody who chooses: a hold excludes everybody else until it is booked, let go, or runs out.
 
 A hold is rows in the state `held` under the constraints of every appointment. It never outlives its time: whoever locks
-a location lets go what ran out there, and the arrays do not count it (`booking.lock_places`, `capacity.Snapshot`).
+a location lets go what ran out there, and the arrays do not count it (`locking.lock_places`, `capacity.Snapshot`).
 """
 
 from collections.abc import Collection, Sequence
@@ -13,13 +13,14 @@ from sqlalchemy import select, text
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import AlreadyOver, Expired, NotFound
-from clinic.scheduling import booking, ledger, queries, wishes
-from clinic.scheduling.booking import AfterCommit, Locked, NewCourse
+from clinic.scheduling import booking, ledger, locking, queries, wishes, writing
+from clinic.scheduling.locking import Locked
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import CourseProposal, Hold, HoldPurpose, SessionState, TreatmentSession
 from clinic.scheduling.wishes import PlannedSession
+from clinic.scheduling.writing import NewCourse
 
 HOLD_LIVES = timedelta(minutes=10)
 BOOKED, LET_GO, EXPIRED = "booked", "let_go", "expired"  # outcomes
@@ -44,7 +45,7 @@ CONFIRM_COURSE = text(
         UPDATE course_proposals SET course_id = course.id FROM course WHERE course_proposals.id = :proposal_id
     ), hold AS (
         UPDATE holds SET ended_at = :created_at, outcome = 'booked' WHERE id = :hold_id
-    ), {booking.NO_LONGER_WAITS}, sessions AS (
+    ), {writing.NO_LONGER_WAITS}, sessions AS (
         UPDATE treatment_sessions SET state = 'booked', hold_id = NULL, course_id = course.id FROM course
         WHERE treatment_sessions.hold_id = :hold_id
     )
@@ -96,9 +97,9 @@ def hold_within_transaction(
     db.session.flush()
     booking.refuse_taken(row.patient_id, locked.so_far(), sessions)
     locked.fresh_until = hold.expires_at
-    booking.hold_sessions(hold.id, row.patient_id, protocol, sessions, locked)
+    writing.hold_sessions(hold.id, row.patient_id, protocol, sessions, locked)
     audit.record(hold, "held", by=by, purpose=str(purpose), places=len(sessions))
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
     return Kept(hold.id, hold.expires_at)
 
 
@@ -139,7 +140,7 @@ def rows_of(holds: Collection[Hold]) -> Sequence[TreatmentSession]:
 
 def _lock(sessions: Sequence[PlannedSession], old: Collection[Hold], patient_id: int) -> Locked:
     rows = rows_of(old)
-    return booking.lock_places(
+    return locking.lock_places(
         {s.device_id for s in sessions} | {row.device_id for row in rows if row.device_id is not None},
         {s.location_id for s in sessions} | {row.location_id for row in rows},
         max([s.starts_at for s in sessions] + [row.starts_at for row in rows]).date(),
@@ -175,14 +176,14 @@ def end_within_transaction(hold: Hold, outcome: str, *, after_commit: AfterCommi
     """Lock what is left of a hold and free it; the patient is locked already."""
     rows = rows_of([hold])
     if rows:
-        locked = booking.lock_places(
+        locked = locking.lock_places(
             {row.device_id for row in rows if row.device_id is not None},
             {row.location_id for row in rows},
             rows[-1].starts_at.date(),
             patient_ids={hold.patient_id},
         )
         let_go_within_transaction([hold], outcome, locked)
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
     hold.ended_at, hold.outcome = clock.now(), outcome
 
 
@@ -226,12 +227,12 @@ def confirm_within_transaction(
     if hold is None or hold.expires_at <= clock.now():
         return None
     decision_id = booking.approval(new.patient_id, new.protocol, {one.location_id for one in new.sessions})
-    locked = booking.lock_sessions(new.sessions, patient_ids={new.patient_id})
+    locked = locking.lock_sessions(new.sessions, patient_ids={new.patient_id})
     if hold.expires_at <= clock.now() or len(rows_of([hold])) < len(new.sessions):
         return None
-    wants = booking.wanted(new.protocol, new.sessions, locked)
+    wants = writing.wanted(new.protocol, new.sessions, locked)
     funds = ledger.cover(new.patient_id, new.protocol, wants, self_pay_id=new.self_pay_id)
-    values = booking.course_values(new, decision_id)
+    values = writing.course_values(new, decision_id)
     course_id: int = db.session.execute(CONFIRM_COURSE, {**values, "hold_id": hold.id}).scalar_one()
     if any(one != ledger.OPEN for one in funds):
         columns = {
@@ -242,5 +243,5 @@ def confirm_within_transaction(
         db.session.execute(FUND_SESSIONS, {**columns, "course_id": course_id})
     db.session.expire_all()
     booking.finish_course(course_id, new, by=by)
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
     return course_id

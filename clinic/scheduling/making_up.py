@@ -7,12 +7,23 @@ from typing import Any
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import Conflict, Invalid, Refused, SlotTaken
 from clinic.intake import queries as intake
 from clinic.protocols.base import Protocol
-from clinic.scheduling import appointments, booking, capacity, overriding, planner, planning, queries, steps, wishes
-from clinic.scheduling.booking import AfterCommit
+from clinic.scheduling import (
+    appointments,
+    booking,
+    capacity,
+    locking,
+    overriding,
+    planner,
+    planning,
+    queries,
+    steps,
+    wishes,
+    writing,
+)
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
 from clinic.scheduling.planner import CoursePlan, CourseRequest, PlannedVisit, RunningCourse, best_course
@@ -204,7 +215,7 @@ def _add(
     visit = wishes.visit_of(protocol, number, last.kind)
     ends_at = starts_at + wishes.length(protocol, visit)
     place = PlannedSession(number, visit.kind, visit.need, device_id, device.location_id, starts_at, ends_at)
-    locked = booking.lock_sessions([place], patient_ids={course.patient_id})
+    locked = locking.lock_sessions([place], patient_ids={course.patient_id})
     appointments.refuse_place(locked.state, place)
     if starts_at < last.spaced_until:
         raise appointments.too_close("before")
@@ -212,9 +223,9 @@ def _add(
     soft = appointments.soft_gap(protocol, number, last.local_on, on, last.kind)
     overriding.settle(soft, reason, by=by)
     booking.refuse_taken(course.patient_id, locked.state, [place])
-    booking.insert_sessions(course.id, course.patient_id, protocol, [place], locked, self_pay_id=self_pay_id)
+    writing.insert_sessions(course.id, course.patient_id, protocol, [place], locked, self_pay_id=self_pay_id)
     audit.record(course, "made_up", by=by, starts_at=starts_at.isoformat())
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
     added = max(queries.sessions(course_id), key=lambda row: row.id)
     overriding.record(added, soft, reason, by=by)
     steps.remember("made_up", {}, [added], by=by)
@@ -340,14 +351,14 @@ def _extend(
     if course.planned_sessions != more.planned or course.state not in (*BOOKABLE, CourseState.COMPLETED):
         raise Conflict("this course was changed meanwhile. Look at it again.")
     sessions = wishes.sessions_of(plan, more.protocol, more.state, more.part)
-    locked = booking.lock_sessions(sessions, patient_ids={course.patient_id})
+    locked = locking.lock_sessions(sessions, patient_ids={course.patient_id})
     booking.refuse_taken(course.patient_id, locked.state, sessions)
-    booking.insert_sessions(course.id, course.patient_id, more.protocol, sessions, locked, self_pay_id=self_pay_id)
+    writing.insert_sessions(course.id, course.patient_id, more.protocol, sessions, locked, self_pay_id=self_pay_id)
     course.planned_sessions += len(sessions)
     if course.state == CourseState.COMPLETED:
         course.state, course.ended_at = CourseState.RUNNING, None
     audit.record(course, "extended", by=by, reason=reason.strip(), sessions=len(sessions), kind=more.kind)
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
     return [row.id for row in queries.sessions(course_id) if row.number > more.planned]
 
 
@@ -386,7 +397,7 @@ def swap_device(course_id: int, device_id: int, *, from_on: date | None = None, 
 def _swap(
     rows: Sequence[TreatmentSession], device_id: int, protocol: Protocol, by: Actor, after_commit: AfterCommit
 ) -> None:
-    locked = booking.lock_places(
+    locked = locking.lock_places(
         {device_id, *(row.device_id for row in rows if row.device_id is not None)},
         {row.location_id for row in rows},
         rows[-1].starts_at.date(),
@@ -416,4 +427,4 @@ def _swap(
         audit.record(row, "moved", by=by, **old, to_at=row.starts_at.isoformat(), revision=row.revision)
     steps.remember("device_swapped", found, rows, by=by)
     db.session.flush()
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)

@@ -15,9 +15,9 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db
 from clinic.errors import SlotTaken
-from clinic.scheduling import booking, ledger, queries, wishes
-from clinic.scheduling.booking import Locked
+from clinic.scheduling import booking, ledger, locking, queries, wishes, writing
 from clinic.scheduling.ledger import Wanted
+from clinic.scheduling.locking import Locked
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import (
     HOLDS_PLACE,
@@ -98,7 +98,7 @@ def planned(rows: Mapping[int, TreatmentSession], lines: Iterable[Mapping[str, A
 def lock(moves: Sequence[To]) -> Locked:
     """Lock every place, old and new; the patients are locked already."""
     rows, places = [to.row for to in moves], [to.place for to in moves if to.place is not None]
-    return booking.lock_places(
+    return locking.lock_places(
         {row.device_id for row in rows if row.device_id is not None} | {place.device_id for place in places},
         {row.location_id for row in rows} | {place.location_id for place in places},
         max([row.starts_at for row in rows] + [place.starts_at for place in places]).date(),
@@ -122,7 +122,7 @@ def refuse_taken(moves: Sequence[To], locked: Locked) -> None:
         if rule is not None:
             lost.append(booking.named(place, rule))
         else:
-            locked.take(booking.place_of(place, locked))
+            locked.take(writing.place_of(place, locked))
     if lost:
         raise SlotTaken("Places of this plan were taken meanwhile.", taken=lost)
 
@@ -172,7 +172,7 @@ def give_back(ids: Sequence[int]) -> None:
 def _columns(
     placed: Sequence[tuple[To, PlannedSession]], change: ScheduleChange, hold: Hold | None, locked: Locked
 ) -> dict[str, Any]:
-    places = [booking.place_of(place, locked) for _, place in placed]
+    places = [writing.place_of(place, locked) for _, place in placed]
     protocol = wishes.protocol_of(queries.course_of(placed[0][0].row).protocol)
     waits = [to.needs_yes for to, _ in placed]
     zones = [locked.state.site_of_device[place.device_id].tz for _, place in placed]

@@ -10,14 +10,26 @@ from uuid import UUID, uuid4
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import AlreadyOver, Conflict, Expired, Invalid, SlotTaken
 from clinic.intake import queries as intake
 from clinic.locations import queries as locations
 from clinic.patients import queries as patients
 from clinic.protocols.base import Protocol
-from clinic.scheduling import booking, capacity, holding, known, planning, preparing, queries, steps, wishes
-from clinic.scheduling.booking import AfterCommit, Booked, NewCourse, WithIt, approval, overlaps_translated
+from clinic.scheduling import (
+    booking,
+    capacity,
+    holding,
+    known,
+    locking,
+    planning,
+    preparing,
+    queries,
+    steps,
+    wishes,
+    writing,
+)
+from clinic.scheduling.booking import approval, overlaps_translated
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import Course, CourseProposal, CourseState, HoldPurpose, SessionState
 from clinic.scheduling.planner import CoursePlan, CourseRequest, NoCourse, best_course
@@ -25,6 +37,7 @@ from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.reasons import gap_as_json
 from clinic.scheduling.planner.visits import Part, opening_part, rest_of
 from clinic.scheduling.wishes import CourseWish, PlannedSession
+from clinic.scheduling.writing import Booked, NewCourse, WithIt
 
 PROPOSAL_LIVES = timedelta(minutes=15)
 MOST_TRIES = 3  # a course that is resumed has no one to choose for it: when a time is lost, plan again
@@ -227,7 +240,7 @@ def book_course(
         with overlaps_translated(), transaction() as after_commit:
             queries.lock_patient(patient_id)
             booked = Booked(holding.book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
-            booking.write_along(along(booked))
+            writing.write_along(along(booked))
             return booked
     except (SlotTaken, Expired) as refusal:
         asked = _wish_of(proposal_id) if proposal_id is not None else wish
@@ -245,7 +258,7 @@ def _book_proposal(patient_id: int, proposal_id: UUID, self_pay_id: int | None, 
         new = _new_course(patient_id, proposal_id, found.protocol, found.plan, self_pay_id)
         if found.is_held:
             booked = Booked(book_within_transaction(new, by=by, after_commit=after_commit), is_new=True)
-            booking.write_along(along(booked))
+            writing.write_along(along(booked))
             return booked
         course = booking.book_known_within_transaction(new, found, along=along, by=by, after_commit=after_commit)
         return Booked(course.id, is_new=True, course=course)
@@ -395,7 +408,7 @@ def _end(course: Course, state: CourseState, *, by: Actor, after_commit: AfterCo
         preparing.close_within_transaction(course.id, course.protocol, by=by)
     if not rows:
         return 0
-    locked = booking.lock_places(
+    locked = locking.lock_places(
         {row.device_id for row in rows if row.device_id is not None},
         {row.location_id for row in rows},
         rows[-1].starts_at.date(),
@@ -404,7 +417,7 @@ def _end(course: Course, state: CourseState, *, by: Actor, after_commit: AfterCo
     freed = booking.free_sessions(rows, SessionState.CANCELLED, locked)
     steps.remember(f"course_{state}", found, rows, course=(course, found_course), by=by)
     db.session.flush()
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
     return freed
 
 
@@ -484,10 +497,10 @@ def _resume(course_id: int, rest: _Rest, plan: CoursePlan, self_pay_id: int | No
         course = queries.lock_course(course_id)
         if course.state != CourseState.PAUSED:
             raise Conflict(f"this course is {course.state}")
-        locked = booking.lock_sessions(sessions, patient_ids={course.patient_id})
+        locked = locking.lock_sessions(sessions, patient_ids={course.patient_id})
         booking.refuse_taken(course.patient_id, locked.state, sessions)
-        booking.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked, self_pay_id=self_pay_id)
+        writing.insert_sessions(course.id, course.patient_id, rest.protocol, sessions, locked, self_pay_id=self_pay_id)
         course.state = CourseState.RUNNING if sessions[0].number > 1 else CourseState.BOOKED
         audit.record(course, "resumed", by=by, sessions=len(sessions), review=rest.review or None)
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
         return Resumed(len(sessions), rest.review)

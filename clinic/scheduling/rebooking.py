@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import AlreadyOver, Conflict, Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.protocols.base import Protocol
-from clinic.scheduling import appointments, booking, making_up, queries, steps, visits, wishes
+from clinic.scheduling import appointments, booking, locking, making_up, queries, steps, visits, wishes
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.models import HOLDS_PLACE, Course, CourseState, SessionState, TreatmentSession
 from clinic.scheduling.planner.calendar import from_utc
@@ -136,7 +136,7 @@ def _put_last(
     others: list[TreatmentSession],
     choice: Choice,
     by: Actor,
-    after_commit: booking.AfterCommit,
+    after_commit: AfterCommit,
 ) -> None:
     device = appointments.giving_device(choice.device_id or 0, protocol)
     appointments.refuse_distant(choice.starts_at)
@@ -144,7 +144,7 @@ def _put_last(
     visit = wishes.visit_of(protocol, number, last.kind)
     ends_at = choice.starts_at + wishes.length(protocol, visit)
     place = PlannedSession(number, visit.kind, visit.need, device.id, device.location_id, choice.starts_at, ends_at)
-    locked = booking.lock_places(
+    locked = locking.lock_places(
         {device.id, *(x for x in (row.device_id,) if x is not None)},
         {row.location_id, device.location_id},
         max(choice.starts_at, row.starts_at).date(),
@@ -166,7 +166,7 @@ def _put_last(
     audit.record(row, "moved", by=by, from_at=old, to_at=row.starts_at.isoformat(), revision=row.revision)
     steps.remember("moved", found, [row, *(x for x in others if x.number != found[x.id]["number"])], by=by)
     db.session.flush()
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
 
 
 def _refuse_busy(row: TreatmentSession, starts_at: datetime, ends_at: datetime) -> None:

@@ -16,7 +16,7 @@ from clinic.db import db, transaction
 from clinic.errors import SlotTaken, Stale
 from clinic.locations.models import Device
 from clinic.patients.sites import everyone
-from clinic.scheduling import booking, moving, outages, overriding, queries, repairing
+from clinic.scheduling import booking, locking, moving, outages, overriding, queries, repairing
 from clinic.scheduling.mirror import day_spans
 from clinic.scheduling.models import (
     ChangeKind,
@@ -144,7 +144,7 @@ def apply_outage(outage_id: int, *, revision: int | None = None, reason: str = "
                 raise SlotTaken("This preview was made anew.", taken=[])
             overriding.settle([_soft(one) for one in row.preview["breaches"]], reason, by=by)
             moves = _moves(row.preview)
-            locked = moving.lock(moves) if moves else booking.lock_places((), (), row.ends_at.date())
+            locked = moving.lock(moves) if moves else locking.lock_places((), (), row.ends_at.date())
             moving.refuse_taken(moves, locked)
             changes = _write(row, moves, locked, by=by)
             _record_breaches(row.preview["breaches"], moves, reason, by=by)
@@ -153,7 +153,7 @@ def apply_outage(outage_id: int, *, revision: int | None = None, reason: str = "
             _retire(row)
             audit.record(row, "applied", by=by, reason=reason or None, people=len(changes))
             if moves:
-                booking.raise_versions(locked, after_commit)
+                locking.raise_versions(locked, after_commit)
             return changes
     except SlotTaken as refusal:
         fresh = preview_outage(outage_id)
@@ -192,7 +192,7 @@ def _moves(preview: Mapping[str, Any]) -> list[To]:
     return moving.planned(rows, lines)
 
 
-def _write(row: Outage, moves: Sequence[To], locked: booking.Locked, *, by: Actor) -> list[int]:
+def _write(row: Outage, moves: Sequence[To], locked: locking.Locked, *, by: Actor) -> list[int]:
     moving.give_back([to.row.id for to in moves])
     groups: dict[int, list[To]] = {}
     for to in moves:

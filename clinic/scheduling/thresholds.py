@@ -6,7 +6,7 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import AlreadyOver, Conflict, SlotTaken
-from clinic.scheduling import booking, queries, steps, wishes
+from clinic.scheduling import booking, locking, queries, steps, wishes, writing
 from clinic.scheduling.mirror import taken
 from clinic.scheduling.planner.rules import text_of
 from clinic.scheduling.wishes import PlannedSession
@@ -32,7 +32,7 @@ def plan_threshold(session_id: int, *, wanted: bool, by: Actor) -> int:
         minutes = int(length / timedelta(minutes=1))
         if row.with_threshold == wanted:
             return minutes
-        locked = booking.lock_row(row)
+        locked = locking.lock_row(row)
         place = PlannedSession(
             row.number,
             row.kind,
@@ -49,7 +49,7 @@ def plan_threshold(session_id: int, *, wanted: bool, by: Actor) -> int:
         if rule is not None:
             why = f"there is no room for {minutes} minutes: {text_of(rule)}"
             raise SlotTaken(f"{why}. Move one of the two first", taken=[])
-        new = booking.place_of(place, locked)
+        new = writing.place_of(place, locked)
         before = steps.before([row])
         row.ends_at, row.device_until, row.with_threshold = new.ends_at, new.device_until, wanted
         row.spaced_until = max(row.spaced_until, new.ends_at) if protocol.min_hours is None else row.spaced_until
@@ -66,5 +66,5 @@ def plan_threshold(session_id: int, *, wanted: bool, by: Actor) -> int:
             revision=row.revision,
         )
         db.session.flush()
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
         return minutes

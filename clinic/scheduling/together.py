@@ -11,10 +11,9 @@ from sqlalchemy import delete, select
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import AlreadyOver, ClinicError, Conflict, Expired, Invalid, NotFound, sentence
 from clinic.scheduling import booking, capacity, operations, queries, waiting, wishes
-from clinic.scheduling.booking import AfterCommit
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.models import (
     CourseProposal,

@@ -11,9 +11,9 @@ from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import db, transaction
 from clinic.errors import AlreadyOver, Conflict, Expired, NotFound, SlotTaken
-from clinic.scheduling import booking, preparing, queries, visits
+from clinic.scheduling import booking, locking, preparing, queries, visits
 from clinic.scheduling.appointments import PLACE_TEXT
-from clinic.scheduling.booking import Locked
+from clinic.scheduling.locking import Locked
 from clinic.scheduling.mirror import Taken, taken
 from clinic.scheduling.models import HOLDS_PLACE, Course, ScheduleStep, SessionState, TreatmentSession
 from clinic.scheduling.steps import COLUMNS, INSTANTS
@@ -96,7 +96,7 @@ def undo(step_id: int, *, by: Actor) -> str:
         step.undone_at = clock.now()
         audit.record_event("schedule_steps", step.id, "undone", by=by, action_undone=step.action, rows=len(rows))
         db.session.flush()
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
         return step.action
 
 
@@ -143,7 +143,7 @@ def _lock(rows: Sequence[TreatmentSession], step: ScheduleStep) -> Locked:
     every: list[Mapping[str, Any]] = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
     every += [old for row in rows if (old := _before_of(step, row)) is not None]
     people = {one["staff_id"] for one in every if one["staff_id"] is not None}
-    return booking.lock_places(
+    return locking.lock_places(
         {one["device_id"] for one in every if one["device_id"] is not None},
         {one["location_id"] for one in every}.union(*(queries.sites_of_person(x) for x in sorted(people))),
         max(one["starts_at"] for one in every).date(),

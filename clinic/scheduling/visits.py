@@ -13,14 +13,14 @@ from sqlalchemy import false, or_, select
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import db, transaction
+from clinic.db import AfterCommit, db, transaction
 from clinic.errors import Invalid, SlotTaken
 from clinic.locations import queries as locations
 from clinic.locations.models import Location, Room, StaffAbsence, StaffShift
 from clinic.patients import queries as patients
 from clinic.patients.sites import everyone
-from clinic.scheduling import booking, capacity, overriding, queries, steps, wishes
-from clinic.scheduling.booking import AfterCommit, Locked
+from clinic.scheduling import booking, capacity, locking, overriding, queries, steps, wishes
+from clinic.scheduling.locking import Locked
 from clinic.scheduling.mirror import Taken, minute_of, taken
 from clinic.scheduling.models import (
     HOLDS_PLACE,
@@ -153,7 +153,7 @@ def book_visit(new: NewVisit, *, reason: str = "", by: Actor) -> int:
             state=SessionState.BOOKED,
             revision=0,
         )
-        locked = booking.lock_row(row)
+        locked = locking.lock_row(row)
         refuse_taken(taken(row), new.patient_id, locked, but=None)
         soft = soft_rules(row, person)
         overriding.settle(soft, reason, by=by)
@@ -162,7 +162,7 @@ def book_visit(new: NewVisit, *, reason: str = "", by: Actor) -> int:
         audit.record(row, "booked", by=by, kind=new.kind, staff_id=person.id)
         overriding.record(row, soft, reason, by=by)
         steps.remember("booked", {}, [row], by=by)
-        booking.raise_versions(locked, after_commit)
+        locking.raise_versions(locked, after_commit)
         return row.id
 
 
@@ -208,7 +208,7 @@ def move_within_transaction(
         raise Invalid("a visit by video needs no room", fields=["room"])
     person, before = _person(to.staff_id), taken(row)
     both = {row.staff_id or 0, to.staff_id}
-    locked = booking.lock_places(
+    locked = locking.lock_places(
         (),
         {row.location_id}.union(*(queries.sites_of_person(x) for x in sorted(both))),
         max(row.starts_at, to.starts_at).date(),
@@ -238,7 +238,7 @@ def move_within_transaction(
     steps.remember("moved", found, [row], by=by)
     db.session.flush()
     overriding.record(row, soft, reason, by=by)
-    booking.raise_versions(locked, after_commit)
+    locking.raise_versions(locked, after_commit)
 
 
 # -- physical rules -------------------------------------------------------------------------------------------------

@@ -13,12 +13,11 @@ from sqlalchemy.exc import IntegrityError
 
 from clinic import audit, clock
 from clinic.audit import Actor
-from clinic.db import broken_constraint, db, transaction
+from clinic.db import AfterCommit, broken_constraint, db, transaction
 from clinic.errors import AlreadyOver, Conflict, Expired, Invalid, NotFound, SlotTaken
 from clinic.patients import queries as patients
 from clinic.patients.sites import everyone
 from clinic.scheduling import booking, capacity, holding, operations, queries, wishes
-from clinic.scheduling.booking import AfterCommit
 from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.mirror import Taken
 from clinic.scheduling.models import (
