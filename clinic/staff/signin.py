@@ -24,8 +24,11 @@ from clinic.staff import lockout, queries, sessions
 from clinic.staff.models import Passkey, StaffRole, StaffUser
 from clinic.staff.passwords import MIN_LENGTH, Passwords
 from clinic.staff.signin_forms import (
+    DONE,
+    REFUSED,
     CodeForm,
     Codes,
+    NewPasswordForm,
     PasskeyForm,
     PasskeyRules,
     PasswordAgainForm,
@@ -89,6 +92,8 @@ def init_app(app: Flask) -> None:
         SECURITY_CSRF_IGNORE_UNAUTH_ENDPOINTS=False,
         SECURITY_REDIRECT_VALIDATE_MODE=["regex"],
         SECURITY_I18N_DOMAIN="flask_security",
+        **{f"SECURITY_MSG_{name}": (words, "error") for name, words in REFUSED.items()},
+        **{f"SECURITY_MSG_{name}": (words, "success") for name, words in DONE.items()},
     )
     Security(
         app,
@@ -96,6 +101,7 @@ def init_app(app: Flask) -> None:
         register_blueprint=True,
         login_form=SignInForm,
         verify_form=PasswordAgainForm,
+        change_password_form=NewPasswordForm,
         two_factor_verify_code_form=CodeForm,
         mf_recovery_form=RecoveryForm,
         wan_signin_response_form=PasskeyForm,

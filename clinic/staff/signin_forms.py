@@ -6,7 +6,7 @@ from typing import Any
 from flask import g, request
 from flask_login import current_user
 from flask_security import WebauthnUtil
-from flask_security.forms import LoginForm, TwoFactorVerifyCodeForm, VerifyForm
+from flask_security.forms import ChangePasswordForm, LoginForm, TwoFactorVerifyCodeForm, VerifyForm
 from flask_security.recovery_codes import MfRecoveryForm
 from flask_security.totp import Totp
 from flask_security.webauthn import WebAuthnSigninResponseForm
@@ -40,10 +40,36 @@ def failed(email: str) -> None:
     db.session.commit()
 
 
+# What Flask-Security says to people, in our words: by the name of its setting.
+REFUSED = {
+    "GENERIC_AUTHN_FAILED": "That email and that password do not go together. Check both and try again.",
+    "EMAIL_NOT_PROVIDED": "Write your email.",
+    "PASSWORD_NOT_PROVIDED": "Write your password.",
+    "INVALID_PASSWORD": "That is not your password.",
+    "RETYPE_PASSWORD_MISMATCH": "The two new passwords differ.",
+    "PASSWORD_IS_THE_SAME": "Choose one that is not your present password.",
+    "TWO_FACTOR_INVALID_TOKEN": "That code does not fit. Take the one that the app shows now; each works once.",
+    "INVALID_RECOVERY_CODE": "That recovery code does not fit, or was used before.",
+    "WEBAUTHN_NAME_REQUIRED": "Give the passkey a name.",
+    "WEBAUTHN_NAME_INUSE": "You have a passkey named %(name)s already.",
+}
+DONE = {
+    "PASSWORD_CHANGE": "Your password is changed. Your other browsers are signed out.",
+    "TWO_FACTOR_CHANGE_METHOD_SUCCESSFUL": "Codes of your authenticator app are on.",
+    "TWO_FACTOR_DISABLED": "Codes of an authenticator app are off.",
+    "WEBAUTHN_REGISTER_SUCCESSFUL": "The passkey %(name)s is added.",
+    "WEBAUTHN_CREDENTIAL_DELETED": "The passkey %(name)s is removed.",
+}
+
+
 class SignInForm(LoginForm):  # type: ignore[misc]
     """Email and password. There is no "stay signed in": a session ends when nobody is there."""
 
     remember = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email.label.text = "Email"
 
     def validate(self, **kwargs: Any) -> bool:
         """As Flask-Security does, after the wait and before the count."""
@@ -75,8 +101,22 @@ class PasswordAgainForm(VerifyForm):  # type: ignore[misc]
         return False
 
 
+class NewPasswordForm(ChangePasswordForm):  # type: ignore[misc]
+    """The present password, and a new one twice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.password.label.text = "Present password"
+        self.new_password.label.text = "New password"
+        self.new_password_confirm.label.text = "New password once more"
+
+
 class CodeForm(TwoFactorVerifyCodeForm):  # type: ignore[misc]
     """Six digits of an app."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.code.label.text = "Code"
 
     def validate(self, **kwargs: Any) -> bool:
         """Six digits can be guessed, so tries are counted."""
@@ -85,6 +125,10 @@ class CodeForm(TwoFactorVerifyCodeForm):  # type: ignore[misc]
 
 class RecoveryForm(MfRecoveryForm):  # type: ignore[misc]
     """One of the codes that were written down."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.code.label.text = "Recovery code"
 
     def validate(self, **kwargs: Any) -> bool:
         """Counted too; written as people write them."""

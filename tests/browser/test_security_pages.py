@@ -34,7 +34,7 @@ def test_account_and_second_steps(open_page: OpenPage) -> None:
     page.get_by_label("Email").fill("nobody@demo.example.org")
     page.get_by_label("Password", exact=True).fill("not this one")
     page.keyboard.press("Enter")
-    expect(page.locator("main")).to_contain_text("Authentication failed")
+    expect(page.locator("main")).to_contain_text("do not go together")
     faults += faults_of(page, LOOKS)
     faults += see(page, ["/staff/wan-signin"], LOOKS)
     sign_in(page, "therapist")

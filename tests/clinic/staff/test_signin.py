@@ -52,6 +52,8 @@ def test_a_wrong_password_says_the_same_as_a_wrong_email(post, nurse, email) -> 
     answer = post("/staff/login", {"email": email, "password": "not the password"})
     assert answer.status_code in (200, 400, 422)
     assert "Sign-in did not work" in answer.text
+    assert "That email and that password do not go together." in answer.text
+    assert ">Email<" in answer.text
 
 
 def test_someone_who_left_cannot_sign_in(post, database, nurse) -> None:
