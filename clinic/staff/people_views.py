@@ -25,7 +25,7 @@ from clinic.staff.signin import needs_second_step
 from clinic.staff.views import role_words
 from clinic.web import access
 from clinic.web.access import current_actor, current_staff
-from clinic.web.arguments import row_id
+from clinic.web.arguments import small_row_id
 from clinic.web.limits import limiter
 
 STATE_KINDS = {State.INVITED: "due", State.OPEN: "good", State.LOCKED: "stop", State.CLOSED: "unsure"}
@@ -40,7 +40,7 @@ def listing() -> Any:
     form = FilterForm(request.args)
     ok = form.validate()
     text, state = (form.q.data or "").strip(), form.state.data or None
-    found, count = directory.page(_scope(), text=text, state=state, after=request.args.get("after", type=row_id))
+    found, count = directory.page(_scope(), text=text, state=state, after=request.args.get("after", type=small_row_id))
     shown = found[: directory.PAGE]
     chosen: dict[str, Any] = {name: value for name, value in (("q", text), ("state", state)) if value}
     return render_template(
