@@ -363,7 +363,7 @@ def _record_page(session_id: int, problem: str = "", status: int = 200, **given:
         event_words=rules.EVENTS,
         earlier=list(reversed(earlier)),
         names=staff_names([x for x in (found.cleared_by, found.finished_by) if x] if found else []),
-        is_here=row.state in (SessionState.ARRIVED, SessionState.COMPLETED),
+        is_here=row.state == SessionState.ARRIVED,
         problem=problem,
     )
     return page, status

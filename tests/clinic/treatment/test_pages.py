@@ -177,6 +177,19 @@ def test_a_session_is_recorded_by_its_page(operator: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "title"),
+    [("completed", "Done, and nothing recorded"), ("no_show", "Missed"), ("cancelled", "Cancelled")],
+)
+def test_a_session_that_is_over_does_not_ask_whether_it_is_safe_to_start(operator: Any, state: str, title: str) -> None:
+    operator.session.state, operator.session.ended_at = state, NOW
+    db.session.commit()
+    page = operator.client.get(operator.address).text
+    assert f"<h1>{title}</h1>" in page
+    assert "Start the session" not in page
+    assert "Not given today" not in page
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"sleep_hours": ""}, "Ask how long the person slept."),
