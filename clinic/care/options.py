@@ -420,14 +420,14 @@ def quotes() -> dict[str, Quote]:
         ),
         "how_often_tablets": _(
             "The first medicine brings remission for about a third of people, a large US trial found. "
-            "The article speaks of 35 to 43 of 100 for whom tablets work, which mixes response and remission."
+            "An article for patients speaks of 35 to 43 of 100 for whom tablets work, which mixes response and remission."
         ),
         "later_steps": _("The same trial found that each later medicine helps fewer people than the one before."),
         "tablets_effect": _(
             "How big is the effect of tablets? Experts use a number, the effect size. For tablets it is about 0.30. That is small."
         ),
         "ketamine_effect": _(
-            "The article gives 1.48 for ketamine treatments. We did not find where that comes from. "
+            "An article for patients gives 1.48 for ketamine treatments. We did not find where that comes from. "
             "It was not measured in the same way as the 0.30, so the two cannot be held against each other."
         ),
         "trials_69": _(
@@ -439,15 +439,15 @@ def quotes() -> dict[str, Quote]:
             "Another review, of 22 comparisons, found an effect of 0.42."
         ),
         "cbt_effect": _(
-            "The article gives 1.58 for CBT added to a medicine. We did not find where that comes from, and it is far from other "
+            "An article for patients gives 1.58 for CBT added to a medicine. We did not find where that comes from, and it is far from other "
             "studies. We do not use it."
         ),
         "tms_help": _(
-            "The articles say that TMS helps 40 to 60 of 100 people and that about a third reach remission. "
+            "Two articles for patients say that TMS helps 40 to 60 of 100 people and that about a third reach remission. "
             "Everyday care gives figures like these. Trials with a dummy treatment give lower ones."
         ),
         "ect_help": _(
-            "The article says that ECT helps 70 to 80 of 100 people. That fits people who are very unwell; others do less well."
+            "An article for patients says that ECT helps 70 to 80 of 100 people. That fits people who are very unwell; others do less well."
         ),
     }
     return {

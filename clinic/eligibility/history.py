@@ -78,10 +78,14 @@ def facts_of(record: Mapping[str, Any], rules: RuleSet) -> list[Facts]:
     return together.without_cross_taper([read(trial, setting, rules) for trial in checked.trials or ()], rules)
 
 
-def draw(facts: Sequence[Facts], today: date) -> list[Drawn]:
-    """A row for each trial, in order. An add-on is drawn on the medicine that it was added to, as well as by itself."""
+def draw(facts: Sequence[Facts], today: date, added: Mapping[int, int] | None = None) -> list[Drawn]:
+    """A row for each trial, in order. An add-on is drawn on the medicine that it was added to, as well as by itself.
+
+    `added`: rows that by their dates were added to another one, with the row of that one.
+    """
     whens = [when(each.trial, min(today, each.as_of) if each.as_of else today) for each in facts]
-    bases = [_base_of(index, facts, whens) for index in range(len(facts))]
+    known = {index: base for index, base in (added or {}).items() if whens[index] is not None}
+    bases = [known.get(index, _base_of(index, facts, whens)) for index in range(len(facts))]
     return [
         Drawn(
             segments=tuple(_segments(each, whens[index], today)),

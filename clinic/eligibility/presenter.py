@@ -14,6 +14,7 @@ from clinic.eligibility.engine.trials import Facts
 from clinic.eligibility.forms import PATHWAY_WORDS
 from clinic.eligibility.history import Evidence
 from clinic.eligibility.models import Assessment, RuleKind
+from clinic.eligibility.sources import Citation, cite
 from clinic.eligibility.verification import PolicyState, Standing
 from clinic.web.charts import Timeline, timeline
 
@@ -81,7 +82,7 @@ class TrialRow:
     evidence_url: str
     why: tuple[str, ...]
     would_count_if: str
-    sources: tuple[str, ...]
+    sources: tuple[Citation, ...]
     facts: tuple[Evidence, ...] = ()
     detail: str = ""
     scores: str = ""
@@ -114,7 +115,7 @@ def review(
     )
     facts = history.facts_of(record, rules)
     given = record.get("trials") or []
-    drawn = history.draw(facts, today) if len(facts) == len(given) else []
+    drawn = history.draw(facts, today, _added(result)) if len(facts) == len(given) else []
     rows = [
         _trial(
             number,
@@ -139,6 +140,12 @@ def review(
         trials=tuple(rows),
         asked=tuple(history.asked_of_all(rules)) if is_current and any(row.facts for row in rows) else (),
     )
+
+
+def _added(result: Mapping[str, Any]) -> dict[int, int]:
+    """Rows that the dates show as added to another one, with the row of that one."""
+    pairs = [pair for pair in result.get("combinations") or () if pair.get("added") is not None]
+    return {pair["added"]: sum(pair["trials"]) - pair["added"] for pair in pairs}
 
 
 def is_current(rules: Sequence[Sequence[str]]) -> bool:
@@ -329,7 +336,7 @@ def _trial(
     taken_as = history.steps(shown[0]) if shown else ""
     at_once = f"{words.span(dose)} mg" if dose is not None else "no dose"
     added = [f"with {each.label} added" for each in shown[1].add_ons] if shown else []
-    sources = tuple(source_words(source) for source in judged["sources"])
+    sources = tuple(cite(source) for source in judged["sources"])
     return TrialRow(
         name=name,
         note=words.drug_class(judged["drug_class"]),
@@ -345,17 +352,10 @@ def _trial(
         why=tuple(reason["text"] for reason in judged["why"]),
         would_count_if=(judged.get("would_count_if") or {}).get("text", ""),
         sources=sources,
-        facts=tuple(history.evidence(shown[0], sources[0] if sources else "")) if shown and rules else (),
+        facts=tuple(history.evidence(shown[0], sources[0].text if sources else "")) if shown and rules else (),
         detail="; ".join(part for part in (written, taken_as, *added) if part),
         scores=f"{words.span(better)}% better" if better is not None else "",
     )
-
-
-def source_words(source: Mapping[str, Any]) -> str:
-    """A source with how sure it is, in one line."""
-    sure = [str(source[key]) for key in ("verified", "confidence") if source.get(key)]
-    name = str(source.get("title") or source["source"])
-    return f"{name} ({'; '.join(sure)})" if sure else name
 
 
 def asks(result: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]:

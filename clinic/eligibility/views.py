@@ -20,6 +20,7 @@ from clinic.eligibility import (
     presenter,
     queries,
     rule_versions,
+    sources,
     summary,
     verification,
     words,
@@ -399,6 +400,8 @@ def _page(assessment_id: int, forms: Forms, problem: str = "", *, against: int |
         words=words,
         panels=panels.panels_for(row, caller.roles),
         rules=[tuple(each) for each in row.rules],
+        cite=sources.cite,
+        rule_pages={key: url_for(".rule", kind=kind, key=key, version=version) for kind, key, version in row.rules},
         now=clock.now(),
     )
     if request.method == "GET":

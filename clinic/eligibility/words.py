@@ -81,7 +81,7 @@ DOCUMENTS = {
 }
 
 _SHORT = re.compile(
-    r"\b(ssri|snri|ndri|tca|maoi|sari|tms|ect|vns|dbs|mri|icp|cns|avm|mdd|fda|cbt|dbt|ipt|mert|saint)\b"
+    r"\b(ssri|snri|ndri|tca|maoi|sari|trd|iv|rems|tms|ect|vns|dbs|mri|icp|cns|avm|mdd|fda|cbt|dbt|ipt|mert|saint)\b"
 )
 _SEVERITY = re.compile(r"^Severity (.+) asked for\.")
 _LONG_WEEKS = re.compile(r"\d+\.\d{2,}(?= weeks)")  # days as sevenths

@@ -160,10 +160,10 @@ def section(patient_id: int) -> Markup:
     )
 
 
-def _own_scores(record: dict[str, Any]) -> list[tuple[str, Any, str, str]]:
+def _own_scores(record: dict[str, Any]) -> list[tuple[str, Any, str, date | None]]:
     """Name, total, band and date of the questionnaires that the person filled in."""
     found = []
-    on = record.get("as_of") or ""
+    on = date.fromisoformat(record["as_of"]) if record.get("as_of") else None
     if record.get("phq9"):
         said = instruments.score("phq9", record["phq9"])
         if said["total"] is not None:

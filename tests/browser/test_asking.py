@@ -7,9 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from clinic.intake import pages as intake_pages
-from tests.browser.conftest import DESK, PHONE, OpenPage, follow, person_on, say_birth_date, sign_in
-from tests.browser.intake import say_no
+from tests.browser.conftest import DESK, PHONE, OpenPage, person_on, sign_in
 from tests.browser.stack import Stack, link_in
+from tests.browser.test_intake import answer_by_keyboard, press_on
+from tests.browser.test_keyboard import send, tab_to
 from tests.browser.test_pages import ALL_LOOKS, LOOKS, POLICY, faults_of, lacking, links, listed, see
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
@@ -19,6 +20,14 @@ def press(page: Page, name: str) -> None:
     page.set_viewport_size({"width": DESK, "height": 900})
     page.get_by_role("button", name=name, exact=True).click()
     page.wait_for_load_state()
+
+
+def type_birth_date(page: Page, month: str, day: str, year: str) -> None:
+    """As `say_birth_date`, without a pointer."""
+    for name, text in (("month", month), ("day", day), ("year", year)):
+        tab_to(page, name=name)
+        page.keyboard.type(text)
+    send(page, "Continue")
 
 
 def review_to_ask_from(desk: Page) -> str:
@@ -40,6 +49,7 @@ def review_to_ask_from(desk: Page) -> str:
 def test_questions_go_out_and_their_answers_come_back(
     stack: Stack, open_page: OpenPage, looks: Any, language: str
 ) -> None:
+    """The person answers by keyboard alone, from the birth date to the last page."""
     desk, phone = open_page(DESK), open_page(PHONE)
     sign_in(desk, "prescriber")
     record = review_to_ask_from(desk)
@@ -48,8 +58,9 @@ def test_questions_go_out_and_their_answers_come_back(
     expect(desk.get_by_text("Waiting for the patient")).to_be_visible()
     desk.goto(record)
     email, born = person_on(desk)
-    follow(phone, link_in(str(stack.mail(email, "", letters))))
-    say_birth_date(phone, *born)
+    phone.goto(link_in(str(stack.mail(email, "", letters))))
+    send(phone, phone.locator("main form .btn").first.inner_text())
+    type_birth_date(phone, *born)
     phone.wait_for_url("**/questions/*/1")
     form = phone.url.rpartition("/")[0]
     faults = see(phone, [f"{form}/1?lang={language}", f"{form}/later", f"{form}/safety"], looks)
@@ -57,10 +68,8 @@ def test_questions_go_out_and_their_answers_come_back(
     while "/done" not in phone.url:
         faults += faults_of(phone, looks) if looks is ALL_LOOKS else []
         phone.set_viewport_size({"width": PHONE, "height": 844})
-        say_no(phone)
-        before = phone.url
-        phone.locator(".dock .btn.grow").click()
-        phone.wait_for_url(lambda address, before=before: address != before)
+        answer_by_keyboard(phone, {})
+        press_on(phone)
     faults += faults_of(phone, looks)
     phone.goto("/me?lang=en")
     desk.goto(record.replace("/patients/", "/eligibility/of/"))

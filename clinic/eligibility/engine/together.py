@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -91,22 +91,27 @@ def _offset_of_run(facts: Facts) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """Two antidepressants at dose at the same time for as long as a trial; `once` where neither was adequate alone."""
+    """Two antidepressants at dose at the same time for as long as a trial; `once` where neither was adequate alone.
+
+    `added`: the row of another class that came to its dose while the other one was held, an augmentation by the dates.
+    """
 
     trials: tuple[int, int]
     weeks: Span
     since: date
     until: date
     once: bool | None
+    added: int | None = None
 
     @property
     def text(self) -> str:
         said = f"Taken together for {span_text(self.weeks)} weeks, from {self.since} to {self.until}"
+        kind = "combination trial" if self.added is None else "augmentation trial with a second antidepressant"
         if self.once:
-            return f"{said}: one combination trial, neither was adequate alone."
+            return f"{said}: one {kind}, neither was adequate alone."
         if self.once is None:
-            return f"{said}, as far as the dates tell: it may be one combination trial. A clinician looks."
-        return f"{said}, a combination trial; one was adequate alone, and each counts."
+            return f"{said}, as far as the dates tell: it may be one {kind}. A clinician looks."
+        return f"{said}: one {kind}; one was adequate alone, and each counts."
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -115,6 +120,7 @@ class Combination:
             "until": self.until.isoformat(),
             "weeks": self.weeks.to_json(),
             "counts_once": self.once,
+            "added": self.added,
             "text": self.text,
             "source": COMBINATION,
         }
@@ -155,8 +161,19 @@ def combinations(rows: Sequence[Weighed], min_weeks: float) -> list[Combination]
             overlap = _overlap(first, second)
             if overlap.high < needed:
                 continue
-            pairs.append(_combination((one.index, other.index), first, second, overlap, needed))
+            pair = _combination((one.index, other.index), first, second, overlap, needed)
+            pairs.append(replace(pair, added=_added((one, first), (other, second))))
     return pairs
+
+
+def _added(one: tuple[Weighed, Stretch], other: tuple[Weighed, Stretch]) -> int | None:
+    """The row that for sure came to its dose after the other, where the two are of different classes."""
+    drugs = (one[0].facts.drug, other[0].facts.drug)
+    if drugs[0] is None or drugs[1] is None or drugs[0].drug_class == drugs[1].drug_class:
+        return None
+    if one[1].start.high < other[1].start.low:
+        return other[0].index
+    return one[0].index if other[1].start.high < one[1].start.low else None
 
 
 def _combination(pair: tuple[int, int], first: Stretch, second: Stretch, overlap: Span, needed: float) -> Combination:

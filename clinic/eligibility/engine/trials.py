@@ -305,7 +305,7 @@ def read(trial: Trial, setting: Setting, rules: RuleSet) -> Facts:
     max_dose = drug.usual_max if drug else None
     cap = _label_cap(drug, setting)
     if cap is not None:
-        min_dose, max_dose = min(cap, min_dose or cap), min(cap, max_dose or cap)
+        min_dose = max_dose = cap  # where the label caps the dose, the cap is the adequate one
     by_level = bool(trial.level_therapeutic) and drug is not None and drug.id in drugs.level_windows()
     by_date = _weeks_by_date(trial, as_of)
     total = _meet(trial.weeks or ANY, by_date)

@@ -108,6 +108,16 @@ def test_the_sure_overlap_wins_over_the_possible_one() -> None:
     assert [len(row.add_ons) for row in drawn(vague, base, added)] == [0, 1, 0]
 
 
+def test_a_trial_that_was_added_by_its_dates_is_drawn_on_the_other_one() -> None:
+    base = failed_trial("sertraline", 100, weeks=16, started_on="2026-01-01", stopped_on="2026-04-23")
+    later = failed_trial("bupropion", 300, weeks=8, started_on="2026-02-26", stopped_on="2026-04-23")
+    undated = failed_trial("fluoxetine", 40, weeks=8)
+    facts = history.facts_of(eligible_record(trials=[base, later, undated], as_of="2026-11-23"), RULES)
+    rows = history.draw(facts, TODAY, {1: 0, 2: 0})
+    assert [[each.label for each in row.add_ons] for row in rows] == [["bupropion 300 mg"], [], []]
+    assert "with bupropion 300 mg added" in history.label(facts[0], rows[0])
+
+
 @pytest.mark.parametrize(
     ("outcome", "reason", "ending"),
     [

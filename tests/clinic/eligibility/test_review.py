@@ -116,8 +116,19 @@ def test_a_long_case_takes_no_more_queries_than_a_short_one(
 def test_fact_threshold_source_and_how_sure_stand_side_by_side(client: FlaskClient, sign_in: Any) -> None:
     sign_in("prescriber")
     page = plain(page_of(client, sent()))
-    for words in ("150 mg per day", "at least 50 mg per day", "antidepressants.sertraline (seen; high)"):
+    for words in ("150 mg per day", "at least 50 mg per day", "Table of medicines: sertraline; seen; high confidence"):
         assert words in page
+
+
+def test_each_source_leads_to_its_place_in_the_rules_that_were_used(client: FlaskClient, sign_in: Any) -> None:
+    sign_in("prescriber")
+    page = page_of(client, sent(safety={"seizure_history": True}))
+    places = set(re.findall(r'href="(/staff/eligibility/rules/[^"#]+)#([^"]+)"', page))
+    assert {"definitions_of_trd", "antidepressants.sertraline", "tms_screen.seizure_history"} <= {
+        one for _, one in places
+    }
+    rules = {address: client.get(address).text for address, _ in places}
+    assert [one for address, one in places if rules[address].count(f'id="{one}"') != 1] == []
 
 
 def test_payers_stand_in_a_table_of_their_own(client: FlaskClient, sign_in: Any) -> None:

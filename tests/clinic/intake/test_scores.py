@@ -176,7 +176,7 @@ def test_scores_stand_beside_the_depression_score_on_the_record(sent, client, si
     sign_in("therapist")
     page = client.get(f"/staff/patients/{sent.id}").get_data(as_text=True)
     assert "Insomnia Severity Index" in page
-    assert "2026-11-20" in page
+    assert "Nov 20, 2026" in page
 
 
 @pytest.mark.parametrize("role", ["front_desk", "operator", "manager"])

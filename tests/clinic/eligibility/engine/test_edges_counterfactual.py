@@ -319,6 +319,11 @@ def test_more_than_three_facts_or_what_stands_is_no_small_change(run, make_trial
     assert row["would_count_if"] is None
 
 
+def test_a_dose_beside_steps_that_contradict_it_is_the_one_fact(run, make_trial):
+    row = make_trial(**STEPS | {"dose_mg_per_day": 25, "steps": [{"dose": 100, "weeks": 8}]})
+    assert found(run, row)["changes"] == [change("dose_mg_per_day", 25, 50)]
+
+
 def test_three_facts_are_still_told(run, make_trial):
     shown = found(run, make_trial(adherence=None, outcome=None, role=None))
     assert len(shown["changes"]) == 3

@@ -381,6 +381,26 @@ def test_what_the_ketamine_screen_takes_over():
     assert stroke.source.endswith("unstable_cardiac_aneurysm_raised_icp_recent_stroke: recalled")
 
 
+def test_what_only_informs_is_no_precaution_whatever_its_level():
+    rows = {name: {each.code: each.kind for each in conditions(name)} for name in PATHWAYS}
+    assert rows["tms"]["prior_tms"] == "info"
+    assert (rows["esketamine"]["age_65"], rows["esketamine"]["cognition"]) == ("info", "info")
+    assert (rows["esketamine"]["bp_pre_dose"], rows["tms"]["sleep_loss"]) == ("precaution", "precaution")
+
+
+def test_the_confidence_of_a_row_stands_in_its_source():
+    rows = {each.code: each.source for each in conditions("tms")}
+    assert rows["sleep_loss"] == "safety_screens.tms_screen.sleep_loss: rossi_2021; recalled, confidence medium"
+    assert rows["fainting"] == "safety_screens.tms_screen.fainting: tass; recalled"
+
+
+def test_a_question_under_another_name_counts_for_a_treatment_that_does_not_list_it(run, make_record):
+    """The TMS screen asks for a disease of the brain under a name of its own."""
+    safety = make_record()["safety"] | {"stroke_or_brain_lesion": None, "brain_disease": True}
+    codes = [each.code for each in run(safety=safety).pathways["iv_ketamine"].findings]
+    assert "stroke_or_brain_lesion" in codes
+
+
 def test_a_row_of_a_screen_in_words():
     rows = {name: {each.code: each for each in conditions(name)} for name in PATHWAYS}
     metal = rows["tms"]["metal_head"]

@@ -108,6 +108,7 @@ def test_a_combination_as_it_is_shown(run, make_trial):
             "until": "2026-02-26",
             "weeks": 8,
             "counts_once": True,
+            "added": None,
             "text": text,
             "source": "trial_adequacy.counting_rules.combination: recalled",
         }

@@ -413,6 +413,15 @@ def test_more_trials_than_the_rule_set_asks_for(turn, own, make_trial):
     assert [field for field, _, _ in found[1]] == ["trials[2].adherence", "trials[3].adherence"]
 
 
+def test_a_payer_too_is_told_the_fewest_changes_first(turn, own, make_trial):
+    own({"min_failed_antidepressant_trials": 2, "trial_min_weeks": 6})
+    hard = make_trial("bupropion", dose_mg_per_day=300, adherence=None, outcome=None)
+    easy = make_trial("venlafaxine", dose_mg_per_day=150, adherence=None)
+    assert turn("own", trials=[make_trial(), hard, easy])[1] == [("trials[2].adherence", None, "good")]
+    late = make_trial("mirtazapine", dose_mg_per_day=30, adherence=None)
+    assert turn("own", trials=[make_trial(), easy, late])[1] == [("trials[1].adherence", None, "good")]
+
+
 def test_a_trial_and_an_answer_of_a_payer(turn, own, make_record, make_trial):
     own({"min_failed_antidepressant_trials": 2, "trial_min_weeks": 6}, ["seizure_disorder"])
     rows = two(make_trial, second={"adherence": None})

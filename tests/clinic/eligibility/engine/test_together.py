@@ -34,6 +34,26 @@ def test_the_first_keeps_its_own_trial_where_it_was_adequate_alone_before(run, m
     assert result.to_json()["combinations"][0]["counts_once"] is False
 
 
+@pytest.mark.parametrize(
+    ("drug", "since", "kind", "added"),
+    [
+        ("venlafaxine", "2026-02-26", "augmentation trial with a second antidepressant", 1),
+        ("fluoxetine", "2026-02-26", "combination trial", None),  # one class
+        ("venlafaxine", "2026-01-01", "combination trial", None),  # on one day
+    ],
+)
+def test_a_second_one_of_another_class_that_came_later_is_shown_as_an_augmentation(
+    run, make_trial, drug, since, kind, added
+):
+    first = dated(make_trial, "sertraline", "2026-01-01", "2026-04-23", weeks_at_dose=16)
+    weeks = 8 if since == "2026-02-26" else 16
+    second = dated(make_trial, drug, since, "2026-04-23", weeks_at_dose=weeks, dose_mg_per_day=150)
+    for rows, place in (([first, second], added), ([second, first], None if added is None else 0)):
+        (pair,) = run(trials=rows).to_json()["combinations"]
+        assert pair["added"] == place
+        assert f": one {kind}" in pair["text"]
+
+
 def test_five_weeks_alone_before_are_not_enough_for_a_trial_of_its_own(run, make_trial):
     first = dated(make_trial, "sertraline", "2026-01-01", "2026-04-02", weeks_at_dose=13)
     second = dated(make_trial, "venlafaxine", "2026-02-05", "2026-04-02", weeks_at_dose=8, dose_mg_per_day=150)
