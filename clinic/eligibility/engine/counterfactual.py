@@ -240,10 +240,8 @@ def _steps(facts: Facts, rules: RuleSet) -> Change:
     parsed = [*steps[:at], Step.model_validate(step), *steps[at + 1 :]]
     unit = dose_unit(facts.drug)
     words = f"at least {amount(facts.min_dose)} {unit} was held for {weeks_text(rules.min_weeks)}"
-    trial = facts.trial
-    past = _is_past(trial, dose, max(facts.min_dose, dose.low if dose else 0)) or _is_past(
-        trial, weeks, max(rules.min_weeks, weeks.low if weeks else 0)
-    )
+    stated = ((dose, facts.min_dose), (weeks, rules.min_weeks))
+    past = any(_is_past(facts.trial, span, max(least, span.low)) for span, least in stated if span)
     return Change("steps", before, after, words, parsed, past)
 
 

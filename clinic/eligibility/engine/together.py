@@ -10,7 +10,7 @@ from typing import Any
 from clinic.eligibility.engine import knowledge, logic
 from clinic.eligibility.engine.record import Span, partial_date, tidy
 from clinic.eligibility.engine.rules import RuleSet
-from clinic.eligibility.engine.trials import Facts, Verdict, Weighed, span_text, weeks_text
+from clinic.eligibility.engine.trials import Facts, Verdict, Weighed, span_text, span_weeks, weeks_text
 
 WEEK = 7
 _SAME = 1e-9
@@ -455,7 +455,7 @@ def _judge(facts: Facts, held: Span, needed: float, alone: bool) -> tuple[Verdic
     if enough is False:
         return "inadequate_dose", f"Below the least dose of {tidy(facts.min_dose or 0)}."
     if held.high < needed - _SAME:
-        return "inadequate_duration", f"{span_text(held)} weeks, {weeks_text(needed)} asked for."
+        return "inadequate_duration", f"{span_weeks(held)}, {weeks_text(needed)} asked for."
     if facts.adherence in ("partial", "poor"):
         return "inadequate_adherence", f"Taken as prescribed only in part: {facts.adherence}."
     missing = _unsaid(facts, enough, held.low >= needed - _SAME)

@@ -390,6 +390,10 @@ def weeks_text(weeks: float) -> str:
     return f"{amount(weeks)} week" if tidy(weeks) == 1 else f"{amount(weeks)} weeks"
 
 
+def span_weeks(span: Span) -> str:
+    return weeks_text(span.low) if span.low == span.high else f"{span_text(span)} weeks"
+
+
 def _not_counted(facts: Facts, any_episode: bool) -> list[tuple[str, Why]]:
     found = []
     trial, drug = facts.trial, facts.drug
@@ -435,7 +439,7 @@ def _duration_fault(facts: Facts, min_weeks: float) -> Why | None:
         return None
     short = min_weeks - facts.at_dose.high
     where = "in all" if facts.trial.weeks_at_dose is None and not facts.trial.steps else "at this dose"
-    text = f"{span_text(facts.at_dose)} weeks {where} is {weeks_text(short)} short of {weeks_text(min_weeks)}."
+    text = f"{span_weeks(facts.at_dose)} {where} is {weeks_text(short)} short of {weeks_text(min_weeks)}."
     if facts.at_dose.low == 0 and facts.at_dose.high > 0:
         text = (
             f"At most {weeks_text(facts.at_dose.high)} {where}, {weeks_text(short)} short of {weeks_text(min_weeks)}."

@@ -324,6 +324,12 @@ def test_a_dose_beside_steps_that_contradict_it_is_the_one_fact(run, make_trial)
     assert found(run, row)["changes"] == [change("dose_mg_per_day", 25, 50)]
 
 
+def test_the_step_that_is_raised_is_one_whose_dose_is_known(run, make_trial):
+    steps = [{"dose": None, "weeks": 8}, {"dose": [0, 0.5], "weeks": 8}]
+    (raised,) = found(run, make_trial(**STEPS | {"steps": steps}))["changes"]
+    assert raised["to"] == [steps[0], {"dose": 50, "weeks": 8}]
+
+
 def test_three_facts_are_still_told(run, make_trial):
     shown = found(run, make_trial(adherence=None, outcome=None, role=None))
     assert len(shown["changes"]) == 3

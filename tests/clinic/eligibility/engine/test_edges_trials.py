@@ -53,6 +53,12 @@ def whys(run, trial, **record):
             {"shortfall_weeks": 2},
         ),
         (
+            {"weeks_at_dose": 1},
+            "inadequate_duration",
+            "1 week at this dose is 5 weeks short of 6 weeks.",
+            {"shortfall_weeks": 5},
+        ),
+        (
             {"weeks_at_dose": [3, 5]},
             "inadequate_duration",
             "3 to 5 weeks at this dose is 1 week short of 6 weeks.",
