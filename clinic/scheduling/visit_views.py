@@ -83,7 +83,7 @@ def new_visit(patient_id: int) -> Any:
     """What is wanted and on which day, then the times at which it can be; a press on one books it."""
     patient = patients.get(patient_id)
     form = VisitForm(request.args, location_ids=current_staff().location_ids)
-    if not request.args:
+    if not _is_asked(form):
         _usual(form, patient)
         return _new(patient, form)
     if not form.validate():
@@ -110,6 +110,11 @@ def new_visit(patient_id: int) -> Any:
     target = url_for(".day", slug=site.slug, on=queries.local_date(starts_at, site.tz).isoformat(), s=visit_id)
     said = f"{patient.initials}: {_at(starts_at, site.tz)} is booked. The patient is told by message."
     return done(said, target, _undo(visit_id, target))
+
+
+def _is_asked(form: FlaskForm) -> bool:
+    """Is anything of the form in the address? Where to go afterwards may stand in it alone."""
+    return any(name in form for name in request.args)
 
 
 def _usual(form: VisitForm, patient: Patient) -> None:
@@ -158,7 +163,7 @@ def move_visit(session_id: int) -> Any:
     form = PlaceForm(request.args, location_ids={site.id})
     if row.staff_id not in dict(form.staff.choices):
         form.staff.choices.append((row.staff_id, staff.get(row.staff_id or 0).name))
-    if not request.args:
+    if not _is_asked(form):
         form.staff.data, form.room.data, form.on.data = row.staff_id, row.room_id or 0, row.local_on
     elif not form.validate():
         return _move(row, site, form, asked=False), 422

@@ -116,6 +116,7 @@ def test_a_visit_is_moved_called_off_and_taken_back(
     visit = make_visit(scene.patient, doctor, scene.site, NINE)
     db.session.commit()
     assert "Move the consult" in desk.get(f"/staff/visits/{visit.id}/move").text
+    assert desk.get(f"/staff/visits/{visit.id}/move?next=/staff/day").status_code == 200  # as the day board links to it
     url = f"/staff/visits/{visit.id}/move?staff={doctor.id}&room={room.id}&on=2026-11-25"
     assert post(url, {"time": "10:00"}).status_code == 302
     row = queries.session(visit.id)
