@@ -1,18 +1,30 @@
 """One real clinic, one real Chromium, and browsers that notice every complaint of a page."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from tests.browser import seen
 from tests.browser.stack import Stack, link_in
 
 START = datetime.fromisoformat("2027-03-01T10:00:00-08:00")  # a Monday; the clocks change within the course
 PHONE, DESK = 390, 1280
 PASSWORD = "daybreak-demo"
 OpenPage = Callable[..., Page]
+SAMPLES = ("two looks", "one look")  # of a long run
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Function) -> Generator[None, object, object]:
+    """A run that is whole looked at every page that it promises."""
+    seen.looked_at.clear()
+    result = yield
+    if not any(sample in item.name for sample in SAMPLES):
+        assert seen.missed(item.originalname, seen.looked_at) == set(), "promised in tests/browser/seen.py"
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import DESK, PHONE, OpenPage, follow, running_record, say_birth_date, sent_link, sign_in
 from tests.browser.stack import Stack
 from tests.browser.test_keyboard import send, tab_to
-from tests.browser.test_pages import faults_of, links, listed, see
+from tests.browser.test_pages import faults_of, links, listed, offered, see
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 LOOKS = [(width, scheme) for width in (320, PHONE, DESK) for scheme in ("light", "dark")]
@@ -136,6 +136,7 @@ def test_a_visit_from_the_wish_to_the_reason(open_page: OpenPage) -> None:
     page.get_by_label("Day", exact=True).fill(FAR)
     page.get_by_role("button", name="Show free times").click()
     page.wait_for_url(f"**on={FAR}")
+    asked = page.url
     faults += faults_of(page, LOOKS)
     page.locator("#time").fill("23:00")
     page.get_by_role("button", name="Take this time").click()
@@ -143,6 +144,33 @@ def test_a_visit_from_the_wish_to_the_reason(open_page: OpenPage) -> None:
     faults += faults_of(page, LOOKS)
     wrong = page.url.replace("minutes=30", "minutes=7")
     faults += see(page, [wrong], LOOKS, 422)
+    page.goto(asked)
+    page.locator("section[aria-labelledby=times] form button").first.click()
+    page.wait_for_url("**/staff/day/**")
+    visit = links(page, page.url, r"/staff/visits/\d+/move.*")[0]
+    faults += see(page, [visit], LOOKS)
+    assert not faults, listed(faults)
+
+
+@pytest.mark.soak
+def test_new_times_and_a_course_that_came_free(stack: Stack, open_page: OpenPage) -> None:
+    """Both wait for the person's answer, and are over once it is given."""
+    _, record, *own = offered(stack)
+    desk, phone = open_page(DESK), open_page(PHONE)
+    sign_in(desk, "desk")
+    desk.goto(record)
+    link, born = sent_link(stack, desk, "")
+    follow(phone, link)
+    say_birth_date(phone, *born)
+    phone.wait_for_url("**/me")
+    faults = [fault for lang in ("en", "es") for fault in see(phone, [f"/me?lang={lang}", *own], LOOKS)]
+    phone.goto("/me?lang=en")
+    for page in own:
+        phone.goto(page)
+        phone.locator("main form button").last.click()
+        phone.wait_for_load_state()
+        faults += faults_of(phone, LOOKS)
+        faults += see(phone, [page], LOOKS)
     assert not faults, listed(faults)
 
 

@@ -3,11 +3,23 @@
 import re
 
 import pytest
+from passlib.totp import TOTP
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESK, PHONE, OpenPage, follow, running_record, say_birth_date, sent_link, sign_in
+from tests.browser.conftest import (
+    DESK,
+    PASSWORD,
+    PHONE,
+    OpenPage,
+    follow,
+    running_record,
+    say_birth_date,
+    sent_link,
+    sign_in,
+)
 from tests.browser.stack import Stack
 from tests.browser.test_pages import faults_of, links, listed, see
+from tests.browser.test_signin import hold_passkeys, sign_out
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 LOOKS = [(width, scheme) for width in (320, PHONE, DESK) for scheme in ("light", "dark")]
@@ -42,6 +54,62 @@ def test_account_and_second_steps(open_page: OpenPage) -> None:
     page.goto("/staff/mf-recovery-codes")
     page.locator("main form button").first.click()
     faults += faults_of(page, LOOKS)
+    assert not faults, listed(faults)
+
+
+@pytest.mark.soak
+def test_a_code_from_an_app_or_a_recovery_code(stack: Stack, open_page: OpenPage) -> None:
+    """A second step is set up, asked for, failed, replaced by a recovery code, and switched off again."""
+    page = open_page(DESK, base_url=stack.url.replace("127.0.0.1", "localhost"))
+    hold_passkeys(page)
+    sign_in(page, "therapist")
+    page.goto("/staff/tf-setup")
+    page.get_by_role("button", name="Go on").click()
+    app = TOTP(key=page.locator("b.id").inner_text().replace("-", ""))
+    faults = list(faults_of(page, LOOKS))
+    page.get_by_label(re.compile("code", re.IGNORECASE)).fill(app.generate().token)
+    page.get_by_role("button", name="Switch it on").click()
+    expect(page.locator("main")).to_contain_text("On: authenticator app")
+    faults += faults_of(page, LOOKS)
+    page.goto("/staff/wan-register")
+    page.get_by_label(re.compile("name", re.IGNORECASE)).first.fill("Blue key")
+    page.get_by_label("After my password, as the second step").check()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("region", name="Passkeys").locator("b")).to_be_visible()
+    page.goto("/staff/mf-recovery-codes")
+    page.get_by_role("button", name="Make new codes").click()
+    code = page.locator("code.id").first.inner_text()
+    faults += faults_of(page, LOOKS)
+
+    sign_out(page)
+    page.get_by_label("Email").fill("therapist@demo.example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/staff/tf-select"))
+    faults += faults_of(page, LOOKS)
+    page.get_by_label("A code from my authenticator app").check()
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_url(re.compile(r"/staff/tf-validate"))
+    faults += faults_of(page, LOOKS)
+    page.get_by_label(re.compile("code", re.IGNORECASE)).fill("000000")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#errors")).to_be_visible()
+    faults += faults_of(page, LOOKS)
+    page.get_by_role("link", name="Use a recovery code").click()
+    faults += faults_of(page, LOOKS)
+    for said in ("not-a-code", code):
+        page.get_by_label(re.compile("code", re.IGNORECASE)).fill(said)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_load_state()
+        faults += faults_of(page, LOOKS)
+    page.goto("/staff/tf-setup")
+    faults += faults_of(page, LOOKS)
+    page.get_by_label("Switch the second step off").check()
+    page.get_by_role("button", name="Go on").click()
+    page.goto("/staff/account")
+    expect(page.locator("main")).to_contain_text("No authenticator app")
+    page.get_by_role("button", name="Remove Blue key").click()
+    expect(page.get_by_role("region", name="Passkeys").locator("b")).to_have_count(0)
     assert not faults, listed(faults)
 
 

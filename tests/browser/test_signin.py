@@ -17,6 +17,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 def here(stack: Stack, open_page: OpenPage) -> Page:
     """A browser that holds passkeys; they need a name in place of an address of numbers."""
     page = open_page(DESK, base_url=stack.url.replace("127.0.0.1", "localhost"))
+    hold_passkeys(page)
+    return page
+
+
+def hold_passkeys(page: Page) -> None:
+    """The device of this browser keeps passkeys, and its person touches it at once."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
@@ -24,7 +30,6 @@ def here(stack: Stack, open_page: OpenPage) -> Page:
         "WebAuthn.addVirtualAuthenticator",
         {"options": options | {"isUserVerified": True, "automaticPresenceSimulation": True}},
     )
-    return page
 
 
 def sign_out(page: Page) -> None:
