@@ -154,7 +154,7 @@ def test_a_session_from_its_checks_to_the_hold_that_is_lifted(open_page: OpenPag
 
     sign_in(prescriber, "prescriber")
     prescriber.goto(record)
-    number = re.search(r"D-\d+", prescriber.locator("main").inner_text())
+    number = re.search(r"D-\d+", prescriber.locator(".crumbs").inner_text())
     assert number
     lift = links(prescriber, f"/staff/patients?q={number[0]}", r"/staff/holds/\d+/lift")
     faults += see(prescriber, [record, *lift], ALL_LOOKS)
