@@ -44,6 +44,7 @@ class Rows:
 
     def _known(self, model: type[Base]) -> Any:
         if model in (Course, TreatmentSession):
+            self.id_of(Assessment)  # by the engine: a course rests on a decision, and that on one
             device = builders.make_device(self.site)
             course = builders.make_course(self.patient, [clock.now() + timedelta(days=3)], device=device)
             self.made[Course] = course

@@ -62,7 +62,7 @@ def test_early_non_response_is_told_at_session_15_with_its_rule(
     if flagged:
         assert "16 at baseline, 16 after 15 sessions (0 percent lower)" in notes[0]
         assert "Rule: less than 25 percent lower at session 15" in notes[0]
-        assert "response_definitions of instruments.yaml" in notes[0]
+        assert "Definitions of response, version 1.0" in notes[0]
         assert tasks()[0].for_role == "prescriber"
 
 
