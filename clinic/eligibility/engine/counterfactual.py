@@ -185,9 +185,11 @@ def _answers(facts: Facts, rules: RuleSet) -> list[Change]:
     for name, value, is_open, words in rows:
         if not is_open:
             continue
-        if name == "in_current_episode" and trial.in_current_episode and trial.weeks_well_after is not None:
-            before = trial.weeks_well_after.to_json()
-            found.append(Change("weeks_well_after", before, 0, "there was no time well after it", Span(0, 0)))
+        if name == "in_current_episode" and trial.in_current_episode:  # stated; what contradicts it is in the way
+            well = trial.weeks_well_after
+            if well is not None and well.high >= rules.new_episode_after_weeks_well:
+                words = "there was no time well after it"
+                found.append(Change("weeks_well_after", well.to_json(), 0, words, Span(0, 0)))
         else:
             found.append(Change(name, getattr(trial, name), value, words, value))
     return found
@@ -199,15 +201,16 @@ def _taken_as_prescribed(facts: Facts, rules: RuleSet) -> list[Change]:
     trial, found = facts.trial, []
     missed, stated = trial.missed_doses_per_week, trial.adherence
     most = math.floor(7 * (100 - rules.adherence_min_percent)) / 100
-    said_good = stated == "good"
-    if missed is not None and missed.high > most + _SAME:
+    said_good, said_bad = stated == "good", stated in ("partial", "poor")
+    # Doses that may be few enough decide nothing beside what is stated: that alone has to be otherwise.
+    if missed is not None and missed.high > most + _SAME and (missed.low > most + _SAME or not said_bad):
         after = missed.low if missed.low <= most else 0
         doses = "dose a week was" if after == 1 else "doses a week were"
         words = f"no more than {amount(after)} {doses} missed" if after else "no doses were missed"
         is_past = _is_past(trial, missed, after)
         found.append(Change("missed_doses_per_week", _plain(missed), tidy(after), words, _exactly(after), is_past))
-    if not said_good and (missed is None or missed.high <= most + _SAME or stated in ("partial", "poor")):
-        is_past = stated in ("partial", "poor") and trial.stopped_reason != "ongoing"
+    if not said_good and (missed is None or missed.high <= most + _SAME or said_bad):
+        is_past = said_bad and trial.stopped_reason != "ongoing"
         found.append(Change("adherence", stated, "good", "it was taken as prescribed", "good", is_past))
     return found
 

@@ -239,3 +239,15 @@ def turned(make_record, trial, changes):
     changed = apply(Trial.model_validate(trial), changes).model_dump(mode="json")
     result = assess(IntakeRecord.model_validate(make_record(trials=[changed])))
     return result.trials[0].verdict == "adequate"
+
+
+def test_doses_that_may_be_few_enough_are_no_change_beside_what_is_stated(run, make_trial):
+    trial = make_trial(adherence="partial", missed_doses_per_week=[0, 2])
+    would = run(trials=[trial]).would_count_if[0]
+    assert [change["field"] for change in would["changes"]] == ["adherence"]
+
+
+def test_nothing_is_changed_to_what_it_is(run, make_trial):
+    trial = make_trial(started_on="2025-11-01", stopped_on="2015", weeks_at_dose=None, weeks_well_after=0)
+    would = run(trials=[trial]).would_count_if[0]
+    assert [change["field"] for change in would["changes"]] == ["weeks_at_dose", "stopped_on"]
