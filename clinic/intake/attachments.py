@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import undefer
 
 from clinic import audit, clock
@@ -185,21 +185,54 @@ def restore(intake: Intake, attachment_id: int, *, by: Actor) -> str:
 def _mark(intake: Intake, attachment_id: int, *, is_removed: bool, by: Actor) -> str:
     with transaction():
         queries.must_be_open(queries.lock(intake.id))
-        mine = _of(intake.id, intake.patient_id)
-        row = db.session.scalar(select(Attachment).where(mine, Attachment.id == attachment_id).with_for_update())
-        if row is None:
-            raise NotFound("no such file")
-        if (row.removed_at is not None) != is_removed:
-            if not is_removed:
-                _must_have_room(mine)
-            row.removed_at = clock.now() if is_removed else None
-            audit.record(row, "removed" if is_removed else "restored", by=by)
-        return row.name
+        return _mark_one(_of(intake.id, intake.patient_id), attachment_id, is_removed=is_removed, by=by)
+
+
+def take_off(patient_id: int, attachment_id: int, *, is_own: bool, by: Actor) -> str:
+    """Take a file off a patient's list, also after the form was sent, and answer its name; `put_back` undoes it.
+
+    `is_own`: only of those that the person added. It is kept, and nobody opens it any more. Raises NotFound.
+    """
+    with transaction():
+        patients.lock(patient_id)
+        return _mark_one(_of_record(patient_id, is_own), attachment_id, is_removed=True, by=by)
+
+
+def put_back(patient_id: int, attachment_id: int, *, is_own: bool, by: Actor) -> str:
+    """Undo `take_off`. Raises NotFound, TooMany."""
+    with transaction():
+        patients.lock(patient_id)
+        return _mark_one(_of_record(patient_id, is_own), attachment_id, is_removed=False, by=by)
+
+
+def _of_record(patient_id: int, is_own: bool) -> Any:
+    own = [Attachment.added_by.is_(None)] if is_own else []
+    return and_(_of(None, patient_id), *own)
+
+
+def _mark_one(mine: Any, attachment_id: int, *, is_removed: bool, by: Actor) -> str:
+    row = db.session.scalar(select(Attachment).where(mine, Attachment.id == attachment_id).with_for_update())
+    if row is None:
+        raise NotFound("no such file")
+    if (row.removed_at is not None) != is_removed:
+        if not is_removed:
+            _must_have_room(_of(row.intake_id, row.patient_id))
+        row.removed_at = clock.now() if is_removed else None
+        audit.record(row, "removed" if is_removed else "restored", by=by)
+    return row.name
 
 
 def removed_name(intake: Intake, attachment_id: int) -> str:
     """The name of a file that was taken off this form's list; empty for any other."""
-    mine = _of(intake.id, intake.patient_id)
+    return _removed_name(_of(intake.id, intake.patient_id), attachment_id)
+
+
+def taken_off_name(patient_id: int, attachment_id: int, *, is_own: bool) -> str:
+    """The same of a patient's list."""
+    return _removed_name(_of_record(patient_id, is_own), attachment_id)
+
+
+def _removed_name(mine: Any, attachment_id: int) -> str:
     query = select(Attachment.name).where(mine, Attachment.id == attachment_id, Attachment.removed_at.is_not(None))
     return db.session.scalar(query) or ""
 

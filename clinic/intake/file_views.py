@@ -20,6 +20,7 @@ from clinic.patients.models import LinkPurpose
 from clinic.staff.models import Role
 from clinic.web import access, context
 from clinic.web.access import current_actor, current_patient, current_staff
+from clinic.web.arguments import row_id
 from clinic.web.limits import limiter
 
 MAX_BODY = 25 * MEGABYTE  # of one send: two files of the largest size, and the form around them
@@ -184,6 +185,8 @@ def papers() -> Any:
     patient_id = current_patient().patient_id
     assert patient_id is not None
     errors: list[str] = []
+    if request.method == "POST" and (answer := _taken_off(patient_id, is_own=True)):
+        return answer
     if request.method == "POST":
         chosen = [file for file in request.files.getlist("file") if file.filename]
         errors = [problem for file in chosen if (problem := _add(file, patient_id=patient_id))]
@@ -195,8 +198,11 @@ def papers() -> Any:
             return jsonify(errors=errors, url=url_for(".papers")), 422 if errors else 200
         if not errors:
             return redirect(url_for(".papers"))
+    gone = request.args.get("removed", 0, type=row_id)
     page = render_template(
         "intake/my_papers.html",
+        gone=gone,
+        gone_name=attachments.taken_off_name(patient_id, gone, is_own=True) if gone else "",
         files=[file for file in attachments.of_patient(patient_id) if file.added_by is None],
         has_room=attachments.count_of(patient_id) < MAX_FILES,
         kinds=list(kind_words().items()),
@@ -209,6 +215,23 @@ def papers() -> Any:
         tabs=chart.tabs(""),
     )
     return page, 422 if errors else 200
+
+
+def _taken_off(patient_id: int, *, is_own: bool) -> Any | None:
+    """One file taken off the list or put back, where that was asked for; back to the list, which offers to undo it."""
+    here = url_for(request.endpoint or "", **(request.view_args or {}))
+    if number := request.form.get("take_off", 0, type=row_id):
+        attachments.take_off(patient_id, number, is_own=is_own, by=current_actor())
+        return redirect(f"{here}?removed={number}")
+    if number := request.form.get("put_back", 0, type=row_id):
+        try:
+            attachments.put_back(patient_id, number, is_own=is_own, by=current_actor())
+        except TooMany:
+            flash(
+                _("You have %(n)s files. That is all we can keep. Take one off to add another.", n=MAX_FILES), "error"
+            )
+        return redirect(here)
+    return None
 
 
 def home_section(patient_id: int) -> Markup | None:
@@ -236,6 +259,9 @@ def listed(patient_id: int) -> Any:
     staff = current_staff()
     patient = patients.get_for(staff, patient_id)
     errors: list[str] = []
+    may_read = staff.has(*CLINICAL)
+    if request.method == "POST" and may_read and (answer := _taken_off(patient.id, is_own=False)):
+        return answer
     if request.method == "POST":
         chosen = [file for file in request.files.getlist("file") if file.filename]
         errors = [bad for file in chosen if (bad := _add(file, patient_id=patient.id, staff_id=staff.id))]
@@ -244,11 +270,13 @@ def listed(patient_id: int) -> Any:
         if not errors:
             flash("Added.")
             return redirect(url_for(".listed", patient_id=patient.id))
-    may_read = staff.has(*CLINICAL)
+    gone = request.args.get("removed", 0, type=row_id) if may_read else 0
     if may_read:
         patient_operations.note_view(patient.id, part="files", by=current_actor())
     page = render_template(
         "intake/staff_files.html",
+        gone=gone,
+        gone_name=attachments.taken_off_name(patient.id, gone, is_own=False) if gone else "",
         patient=patient,
         may_read=may_read,
         count=attachments.count_of(patient.id),

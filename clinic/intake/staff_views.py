@@ -215,7 +215,16 @@ def overview(intake_id: int) -> Any:
         intake=intake,
         parts=_parts(intake, current_staff()),
         changes=_differences(intake, current_staff()) if intake.corrects_id is not None else [],
+        go_on=_where_it_stopped(intake) if intake.corrects_id is None else None,
     )
+
+
+def _where_it_stopped(intake: Intake) -> str | None:
+    """The page to fill in next of a whole new form; none after the last."""
+    page, key, step = queries.where_it_stopped(intake.id)
+    if key is not None:
+        return url_for(f"{frame.STAFF}.medicine", key=key, step=step)
+    return presenter.address(page) if page != pages.REVIEW else None
 
 
 @bp.post("/staff/intakes/<int:intake_id>/send")
@@ -236,7 +245,8 @@ def send(intake_id: int) -> Any:
     except Conflict as error:
         flash(error.message, "error")
         return redirect(url_for(".overview", intake_id=intake.id))
-    flash("Sent. The history is assessed again; the older version stays readable.")
+    is_first = len(queries.versions(intake.patient_id)) == 1
+    flash("Sent. The history is assessed" + ("." if is_first else " again; the older version stays readable."))
     return redirect(url_for("patients.record", patient_id=intake.patient_id))
 
 

@@ -262,6 +262,15 @@ def test_the_desk_enters_medicines_that_are_told_at_the_desk(database, now, ring
     assert client.get(f"{at}/form/substances").status_code == 302
 
 
+def test_an_entry_is_filled_in_from_the_first_page_that_is_not_known(database, now, rings, client, sign_in) -> None:
+    sign_in("nurse")
+    at = client.post(f"/staff/patients/{make_patient().id}/intake/enter").location
+    assert f'href="{at}/form/cover">Fill in, page by page' in client.get(at).text
+    sent = client.post(f"{at}/send", follow_redirects=True).text
+    assert "Sent. The history is assessed." in sent
+    assert "older version" not in sent
+
+
 @pytest.mark.parametrize("role", ["operator", "manager"])
 def test_other_roles_fill_in_nothing(sent, client, sign_in, role) -> None:
     sign_in(role)

@@ -287,3 +287,32 @@ def test_what_is_wrong_with_a_paper_is_said(patient, client, contents, words) ->
 def test_more_than_we_read_leads_back_to_the_papers(patient, client) -> None:
     answer = add_paper(client, b"x" * 26_000_000, follow_redirects=True)
     assert "the limit is 10 MB" in answer.get_data(as_text=True)
+
+
+def test_a_wrong_paper_is_taken_off_and_put_back(patient, client) -> None:
+    add_paper(client, files.png())
+    [row] = attachments.of_patient(patient.id)
+    shown = client.post("/me/papers", data={"take_off": row.id}, follow_redirects=True).text
+    assert "my list.png was taken off your list." in shown
+    assert attachments.of_patient(patient.id) == []
+    client.post("/me/papers", data={"put_back": row.id})
+    assert [row.name for row in attachments.of_patient(patient.id)] == ["my list.png"]
+
+
+def test_nobody_takes_off_what_is_not_theirs(patient, client) -> None:
+    staff = make_staff("nurse")
+    others = make_patient()
+    given = {"kind": "letter", "name": "note.png", "content": files.png(), "by": TESTER, "staff_id": staff.id}
+    for owner in (patient, others):
+        added = attachments.add(patient_id=owner.id, **given)
+        assert client.post("/me/papers", data={"take_off": added.id}).status_code == 404
+        assert attachments.count_of(owner.id) == 1
+
+
+@pytest.mark.parametrize(("role", "left"), [("nurse", 0), ("front_desk", 1)])
+def test_who_reads_the_files_takes_one_off(patient, client, sign_in, role, left) -> None:
+    add_paper(client, files.png())
+    [row] = attachments.of_patient(patient.id)
+    sign_in(role)
+    client.post(f"/staff/patients/{patient.id}/attachments", data={"take_off": row.id})
+    assert attachments.count_of(patient.id) == left
