@@ -101,7 +101,11 @@ class _Seen:
 
     @property
     def minutes(self) -> list[int]:
-        return [t.hour * 60 + t.minute for t in self.own]
+        """When each day begins: a day of an accelerated course holds ten sessions an hour apart."""
+        first: dict[date, datetime] = {}
+        for at in self.own:
+            first.setdefault(at.date(), at)
+        return [at.hour * 60 + at.minute for at in first.values()]
 
 
 def _seen(rows: Sequence[CourseProposal]) -> list[_Seen]:
@@ -209,9 +213,12 @@ def _strips(seen: Sequence[_Seen], wanted: int) -> list[dict[str, Any]]:
 def _usual(seen: _Seen, usual: tuple[int, int]) -> str:
     minute, count = usual
     after = " after the mapping" if len(seen.own) < len(seen.times) else ""
-    return (
-        f"{clock24(minute)}, " + (f"all {count}" if count == len(seen.own) else f"{count} of {len(seen.own)}") + after
-    )
+    days = len(seen.minutes)
+    if days < len(seen.own):
+        return (
+            f"{clock24(minute)}, the first of " + ("each day" if count == days else f"{count} of {days} days") + after
+        )
+    return f"{clock24(minute)}, " + (f"all {count}" if count == days else f"{count} of {days}") + after
 
 
 def _where(seen: _Seen) -> str:
@@ -282,10 +289,12 @@ def _skipped(seen: _Seen, closed: Sequence[date]) -> list[str]:
 
 def _proposed_path(seen: _Seen, closed: Collection[date]) -> charts.CoursePath:
     usual = Counter(seen.minutes).most_common(1)[0][0]
+    begins: dict[date, int] = {}
     sessions = []
     for n, (at, session) in enumerate(zip(seen.times, seen.row.plan["sessions"], strict=True)):
         minute = at.hour * 60 + at.minute
-        mark = Mark.NEXT if n == 0 else Mark.PLANNED if minute == usual else Mark.OTHER
+        is_usual = begins.setdefault(at.date(), minute) == usual
+        mark = Mark.NEXT if n == 0 else Mark.PLANNED if is_usual else Mark.OTHER
         sessions.append(PathSession(at.date(), mark, session["number"], clock24(minute)))
     return charts.course_path(sessions, closed=closed)
 

@@ -1,5 +1,6 @@
 """What a protocol asks for before the first session: its days are left free, the desk arranges it, everybody is told."""
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from html import unescape
@@ -104,3 +105,5 @@ def test_the_comparison_says_by_when(long_days: Scene, client: Any, sign_in: Any
     sign_in("front_desk")
     page = client.get("/staff/courses/choose", query_string={"plan": offer.proposal_ids}).text
     assert "finds the target, 60 min" in page
+    assert re.search(r"\d\d:00, the first of each day after the mapping", page)
+    assert 'class="day" data-is="other"' not in page  # the ten of a day are an hour apart
