@@ -181,13 +181,18 @@ def add_closure(location_id: int, on_date: date, name: str, *, by: Actor) -> int
 def remove_closure(closure_id: int, *, by: Actor) -> None:
     """Open a site again on a date. Raises NotFound."""
     with transaction():
-        row = db.session.get(Closure, closure_id)
-        if row is None:
-            raise NotFound("no such closure")
-        location = queries.lock(row.location_id)
+        location = queries.lock(_closure(closure_id).location_id)
+        row = _closure(closure_id, afresh=True)
         on = row.on_date.isoformat()
         db.session.delete(row)
         _changed(location, "closure_removed", by=by, on=on)
+
+
+def _closure(closure_id: int, *, afresh: bool = False) -> Closure:
+    row = db.session.get(Closure, closure_id, populate_existing=afresh)
+    if row is None:
+        raise NotFound("no such closure")
+    return row
 
 
 def start_closures(location_id: int, year: int, *, by: Actor) -> list[date]:
@@ -372,9 +377,9 @@ def _refuse_overlap(new: NewShift) -> None:
         )
 
 
-def shift(shift_id: int) -> StaffShift:
-    """The weekly shift. Raises NotFound."""
-    row = db.session.get(StaffShift, shift_id)
+def shift(shift_id: int, *, afresh: bool = False) -> StaffShift:
+    """The weekly shift, `afresh` as others left it while we waited for a lock. Raises NotFound."""
+    row = db.session.get(StaffShift, shift_id, populate_existing=afresh)
     if row is None:
         raise NotFound("no such shift")
     return row
@@ -391,8 +396,8 @@ def shifts_of(location_id: int, since: date) -> Sequence[StaffShift]:
 
 def end_shift_within_transaction(shift_id: int, last: date, *, by: Actor) -> StaffShift:
     """A weekly shift is worked for the last time on or before this day. Raises NotFound, Invalid."""
-    row = shift(shift_id)
-    location = queries.lock(row.location_id)
+    location = queries.lock(shift(shift_id).location_id)
+    row = shift(shift_id, afresh=True)
     if row.valid_until is not None and row.valid_until <= last:
         raise Invalid(f"This shift ends on {row.valid_until:%b} {row.valid_until.day} already.", fields=["last"])
     if not FIRST_YEAR <= last.year <= LAST_YEAR:

@@ -65,6 +65,7 @@ def test_a_code_from_an_app_or_a_recovery_code(stack: Stack, open_page: OpenPage
     sign_in(page, "therapist")
     page.goto("/staff/tf-setup")
     page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_alt_text("Code to scan")).to_have_css("background-color", "rgb(255, 255, 255)")
     app = TOTP(key=page.locator("b.id").inner_text().replace("-", ""))
     faults = list(faults_of(page, LOOKS))
     page.get_by_label(re.compile("code", re.IGNORECASE)).fill(app.generate().token)

@@ -1,15 +1,18 @@
-"""Two managers take each other's role at the same moment: one of them stays."""
+"""Two managers change the same thing at the same moment: each other's role, a shift."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from threading import Barrier
 
 import pytest
 from flask import Flask
 
 from clinic.db import db
-from clinic.errors import Conflict, Refused
+from clinic.errors import Conflict, NotFound, Refused
+from clinic.locations import operations as locations
+from clinic.scheduling import equipping
 from clinic.staff import administration
-from tests.builders import actor_of, make_staff
+from tests.builders import TESTER, actor_of, make_location, make_shifts, make_staff
 
 pytestmark = pytest.mark.races
 
@@ -37,3 +40,22 @@ def test_two_who_close_each_others_account_leave_one_who_manages(
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(close, range(2))) == ["Refused", "closed"]
+
+
+def test_a_shift_that_another_took_off_the_rota_meanwhile_is_gone(
+    committed_app: Flask, now: object, rings: object
+) -> None:
+    def end() -> None:
+        with committed_app.app_context():
+            equipping.end_shift(shift_id, date(2025, 12, 31), at=site_id, by=TESTER)
+
+    with committed_app.app_context(), ThreadPoolExecutor(1) as another:
+        site = make_location()
+        make_shifts(make_staff("operator"), site)
+        site_id, seen = site.id, locations.shifts_of(site.id, date(2026, 1, 5))
+        shift_id = seen[0].id
+        db.session.commit()
+        locations.shift(shift_id)
+        another.submit(end).result()
+        with pytest.raises(NotFound):
+            equipping.end_shift(shift_id, date(2026, 2, 2), at=site_id, by=TESTER)

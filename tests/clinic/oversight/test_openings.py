@@ -87,6 +87,7 @@ def test_roles_count_in_an_opened_record_too(client, post, scene, sign_in) -> No
         {"found_by": "D-99999"},
         {"found_by": "Zelda"},
         {"reason": "x"},
+        {"reason": "x" + " " * 20},
         {"reason": ""},
         {"kind": "curious"},
         {"kind": ""},
