@@ -12,7 +12,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import case, func, or_, select, text, update
 
 from clinic import clock
 from clinic.audit import Actor, system
@@ -97,9 +97,14 @@ def _bring_back(now: datetime) -> None:
             Message.state == MessageState.FAILED,
             Message.failure == TOO_LATE,
             Message.deadline > now + timedelta(minutes=1),
-            Message.not_before < Message.deadline,
+            or_(Message.not_before < Message.deadline, Message.ended_at > now),
         )
-        .values(state=MessageState.DUE, failure=None, ended_at=None)
+        .values(
+            state=MessageState.DUE,
+            failure=None,
+            ended_at=None,
+            not_before=case((Message.not_before >= Message.deadline, now), else_=Message.not_before),
+        )
         .returning(Message.id)
     ).all()
     if back:

@@ -325,7 +325,7 @@ def _prepare(row: Message, facts: Facts) -> Claim | None:
         body=row.body,
         language=to.language if to is not None else "en",
         unsure_of=doubt,
-        since=clock.on_machine(row.tried_at) if row.tried_at is not None else None,
+        since=_first_tried(row, now),
         foot=(1 if to is not None else 0) + (1 if unsubscribe else 0),
         unsubscribe=unsubscribe,
         callback=f"{settings.base_url}/hooks/sms/status?ref={row.reference}" if row.channel == Channel.SMS else "",
@@ -336,6 +336,11 @@ def _prepare(row: Message, facts: Facts) -> Claim | None:
     )
     assert row.claimed_at is not None
     return Claim(row.id, row.claimed_at, row.channel, envelope)
+
+
+def _first_tried(row: Message, now: datetime) -> datetime | None:
+    """When the first try was, by the machine's clock; None where that lies ahead: the clock was set back since."""
+    return clock.on_machine(row.tried_at) if row.tried_at is not None and row.tried_at <= now else None
 
 
 def _return_path(message_id: int, facts: Facts) -> str:

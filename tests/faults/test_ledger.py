@@ -164,7 +164,7 @@ def go_on_to_the_end(at: Scene, seconds: float, *, fresh: bool = True) -> None:
 def count_against_the_ledger(at: Scene, *, most_doubled: int = 0) -> None:
     """None lost, none doubled beyond the stated case."""
     db.session.rollback()
-    rows = db.session.execute(select(Message.reference, Message.purpose, Message.state)).all()
+    rows = db.session.execute(select(Message.reference, Message.purpose, Message.state, Message.unsure_of)).all()
     references = {str(row.reference) for row in rows if row.purpose == "day_before"}
     accepted = Counter(request.reference for gateway in at.gateways for request in gateway.accepted)
     said = {
@@ -174,10 +174,12 @@ def count_against_the_ledger(at: Scene, *, most_doubled: int = 0) -> None:
     print(f"{len(references & set(accepted))} of {at.count} accepted, {doubled} twice, {at.deaths} workers died")
     assert len(references) == at.count
     assert references <= set(accepted)
-    assert set(accepted) <= {str(row.reference) for row in rows if row.state == "sent"}
+    # Under a clock that ran ahead others went out early and their worker died: the row says that it is in doubt.
+    assert set(accepted) <= {str(row.reference) for row in rows if row.state == "sent" or row.unsure_of}
     assert len(said) == len(accepted)  # a repeat says the same to the same person
     assert doubled <= most_doubled
-    called = select(func.count()).where(Task.kind == "message_failed", Task.closed_at.is_(None))
+    is_open = Task.kind == "message_failed", Task.closed_at.is_(None), Task.subject["purpose"].astext == "day_before"
+    called = select(func.count()).where(*is_open)
     assert db.session.scalar(called) == 0
     assert {row.state for row in rows if row.purpose == "day_before"} == {"sent"}
 

@@ -229,6 +229,22 @@ def test_a_row_that_nobody_sent_in_time_fails_with_one_task(booked: Booked, chan
     assert len(tasks()) == 1
 
 
+def test_what_a_clock_that_ran_ahead_gave_up_in_doubt_goes_out_once_it_is_right(booked: Booked, channel: Any) -> None:
+    booked([TOMORROW])
+    with clock.frozen(AT_FOUR):
+        ledger.collect_due()
+    [row] = written(purpose="day_before")
+    row.state, row.claimed_at, row.attempts = "sending", AT_FOUR, 1  # its worker died
+    db.session.commit()
+    with clock.frozen(TOMORROW + timedelta(hours=2)):
+        sweep_and_send()
+    assert (row.state, len(tasks())) == ("failed", 1)
+    with clock.frozen(AT_FOUR + timedelta(minutes=15)):
+        sweep_and_send()
+    assert row.state == "sent"
+    assert all(task.closed_at for task in tasks())
+
+
 def test_a_busy_provider_is_tried_again_from_the_row(booked: Booked, channel: Any) -> None:
     booked([TOMORROW])
     channel.answers = [ChannelBusy("busy"), ChannelBusy("busy")]

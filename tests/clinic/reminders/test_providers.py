@@ -17,7 +17,7 @@ from clinic.reminders import ledger, sending
 from clinic.reminders.channels import sms
 from clinic.reminders.models import Message
 from clinic.tasks.models import Task
-from tests.gateway import FakeGateway
+from tests.gateway import HANG_UP, FakeGateway
 
 AT_FOUR = datetime(2026, 11, 24, 0, tzinfo=UTC)
 TOMORROW = datetime(2026, 11, 24, 20, tzinfo=UTC)
@@ -67,6 +67,19 @@ def test_a_silent_gateway_is_tried_again_with_the_same_reference(
     work_until(AT_FOUR + timedelta(minutes=1))
     assert len({request.reference for request in gateway.requests}) == 1
     assert [row.state for row in db.session.scalars(select(Message))] == ["sent"]
+
+
+def test_what_was_taken_under_a_clock_that_ran_ahead_is_found_and_not_said_twice(
+    booked: Booked, gateway: FakeGateway
+) -> None:
+    booked([TOMORROW], consents={"sms": True})
+    gateway.lists, gateway.now, gateway.fault = True, lambda: AT_FOUR, lambda number: (HANG_UP, True, 0.0)
+    work_until(AT_FOUR)
+    row = db.session.scalars(select(Message)).one()
+    row.tried_at = AT_FOUR + timedelta(hours=4)  # as the clock had it, which was set right since
+    db.session.commit()
+    work_until(AT_FOUR + timedelta(minutes=5))
+    assert (row.state, row.provider_id, len(gateway.accepted)) == ("sent", "SM1", 1)
 
 
 def test_a_dead_gateway_ends_on_the_worklist_once(booked: Booked, gateway: FakeGateway) -> None:
