@@ -178,8 +178,9 @@ def count_against_the_ledger(at: Scene, *, most_doubled: int = 0) -> None:
     assert set(accepted) <= {str(row.reference) for row in rows if row.state == "sent" or row.unsure_of}
     assert len(said) == len(accepted)  # a repeat says the same to the same person
     assert doubled <= most_doubled
-    is_open = Task.kind == "message_failed", Task.closed_at.is_(None), Task.subject["purpose"].astext == "day_before"
-    called = select(func.count()).where(*is_open)
+    # A task about many at once, which a wrong clock opened, stays: somebody looks why.
+    about = Task.subject["purpose"].astext == "day_before", Task.subject.has_key("message_id")
+    called = select(func.count()).where(Task.kind == "message_failed", Task.closed_at.is_(None), *about)
     assert db.session.scalar(called) == 0
     assert {row.state for row in rows if row.purpose == "day_before"} == {"sent"}
 
