@@ -90,7 +90,11 @@ class ReasonForm(FlaskForm):
 class EventForm(FlaskForm):
     """An adverse event."""
 
-    kind = SelectField("What happened", choices=list(rules.EVENTS.items()))
+    kind = SelectField(
+        "What happened",
+        choices=[("", "choose one"), *rules.EVENTS.items()],  # the first of them holds the treatment
+        validators=[InputRequired("Choose what happened.")],
+    )
     severity = RadioField(
         "How strong",
         choices=[(key, key.capitalize()) for key in rules.SEVERITIES],

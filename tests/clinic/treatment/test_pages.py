@@ -211,6 +211,7 @@ def test_an_event_is_written_down_and_shown(operator: Any) -> None:
     assert operator.client.get(address).status_code == 200
     data = {"kind": "seizure", "severity": "severe", "happened_at": "2026-11-23T09:58", "note": "twenty seconds"}
     assert operator.client.post(address, data={**data, "note": ""}).status_code == 422
+    assert "Choose what happened." in operator.client.post(address, data={**data, "kind": ""}).text
     assert operator.client.post(address, data={**data, "happened_at": "2026-11-23T10:30"}).status_code == 422
     assert operator.client.post(address, data=data).status_code == 302
     page = operator.client.get(operator.address).text
