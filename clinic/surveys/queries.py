@@ -326,9 +326,10 @@ def _complete_since(patient_ids: Sequence[int], since: datetime) -> Mapping[int,
 
 def intakes_without_score(limit: int = 200) -> Sequence[Intake]:
     """Sent intakes whose questionnaire was not copied into the scores yet."""
+    sent = (IntakeState.SUBMITTED, IntakeState.SUPERSEDED)  # one that was dropped was never sent
     copied = exists().where(Score.intake_id == Intake.id, Score.instrument == LEAD)
     return db.session.scalars(
-        select(Intake).where(Intake.state != IntakeState.OPEN, ~copied).order_by(Intake.submitted_at).limit(limit)
+        select(Intake).where(Intake.state.in_(sent), ~copied).order_by(Intake.submitted_at).limit(limit)
     ).all()
 
 

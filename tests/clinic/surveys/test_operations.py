@@ -10,11 +10,12 @@ from sqlalchemy import select
 from clinic import clock
 from clinic.db import db
 from clinic.errors import AlreadyOver, Invalid
+from clinic.intake import correcting
 from clinic.intake.models import Intake
 from clinic.surveys import charting, operations, queries
 from clinic.surveys.models import Score, Survey
 from clinic.tasks.models import Task
-from tests.builders import TESTER, make_patient, phq9_answers
+from tests.builders import TESTER, make_patient, make_staff, phq9_answers
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 EIGHTEEN = phq9_answers(2, 2)
@@ -88,6 +89,15 @@ def test_an_intake_without_answers_is_never_a_score_of_zero(database: Any, now: 
     [score] = db.session.scalars(select(Score)).all()
     assert score.result["total"] is None
     assert charting.chart_of(score.patient_id) is None
+
+
+def test_a_form_that_staff_dropped_holds_nobodys_check_in_up(running: Any, rings: list[Any]) -> None:
+    running(5)
+    entry = correcting.start_entry(make_patient().id, staff_id=make_staff("nurse").id, by=TESTER)
+    correcting.drop(entry, by=TESTER)
+    operations.keep_up()
+    assert surveys() == [("session:5", "open")]
+    assert db.session.scalars(select(Score).filter_by(intake_id=entry)).all() == []
 
 
 @pytest.mark.parametrize("state", ["cancelled", "discontinued"])
