@@ -129,7 +129,9 @@ def test_every_table_can_be_read_on_its_page(client: FlaskClient, sign_in: Any, 
     submit_record(make_patient().id, eligible_record(), by=TESTER)
     sign_in("prescriber")
     row = next(entry for entry in rule_versions.catalogue() if entry.key == key)
-    assert client.get(f"/staff/eligibility/rules/{row.kind}/{key}/{row.version}").status_code == 200
+    page = client.get(f"/staff/eligibility/rules/{row.kind}/{key}/{row.version}")
+    assert page.status_code == 200
+    assert '<dl class="facts panel"></dl>' not in page.text
 
 
 def test_policies_of_the_clinics_own_folder_stand_beside_ours(tmp_path: Path) -> None:
