@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from functools import cache, partial
+from typing import Annotated, Any, TypeVar
 
 import psycopg
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -28,8 +29,11 @@ from sqlalchemy import (
     TypeDecorator,
     event,
 )
+from sqlalchemy.dialects.postgresql import psycopg as postgres
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError
-from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.orm import DeclarativeBase, class_mapper, make_transient_to_detached, mapped_column
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 from sqlalchemy.pool import Pool
 
 CONVENTION = {
@@ -46,6 +50,8 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=CONVENTION)
 
+
+DIALECT = postgres.dialect()
 
 db = SQLAlchemy(model_class=Base, session_options={"join_transaction_mode": "create_savepoint"})
 
@@ -327,6 +333,45 @@ def together(*asked: tuple[str, Mapping[str, Any]], ends: bool = False) -> list[
     with _one_trip(ends=ends) as driver:
         cursors = [driver.execute(sql.encode(), values) for sql, values in asked]
     return [cursor.fetchall() for cursor in cursors]
+
+
+Row = TypeVar("Row", bound=Base)
+
+
+def columns_of(model: type[Base], alias: str, names: Sequence[str] = ()) -> str:
+    """Columns of a table as SQL, all or those named, in the order in which `read_as` and `loaded` take their values."""
+    return ", ".join(f"{alias}.{name}" for name, _ in _readers(model, tuple(names)))
+
+
+def read_as(model: type[Base], values: Sequence[Any], names: Sequence[str] = ()) -> list[Any]:
+    """What `together` read of a table's row, as the columns' own types say it."""
+    readers = _readers(model, tuple(names))
+    return [value if read is None else read(value) for (_, read), value in zip(readers, values, strict=True)]
+
+
+def loaded(model: type[Row], values: Sequence[Any], names: Sequence[str] = ()) -> Row:
+    """The same as a row that the session loaded; other columns are read when they are asked for.
+
+    One that the session knows already is told the new values.
+    """
+    read = dict(zip([name for name, _ in _readers(model, tuple(names))], read_as(model, values, names), strict=True))
+    known = db.session().identity_map.get(identity_key(model, read["id"]))
+    row = model() if known is None else known
+    for name, value in read.items():
+        set_committed_value(row, name, value)
+    if known is None:
+        make_transient_to_detached(row)
+        db.session.add(row)
+    return row
+
+
+@cache
+def _readers(model: type[Base], names: tuple[str, ...]) -> Sequence[tuple[str, Callable[[Any], Any] | None]]:
+    """Columns, and what makes a value of each from what the driver answers."""
+    columns = class_mapper(model).columns
+    kinds = {name: columns[name].type for name in names or columns.keys()}
+    own = {name: kind for name, kind in kinds.items() if isinstance(kind, TypeDecorator)}
+    return [(name, partial(own[name].process_result_value, dialect=DIALECT) if name in own else None) for name in kinds]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select, text
 from sqlalchemy.orm import aliased, load_only
 
 from clinic.config import Settings
-from clinic.db import db
+from clinic.db import columns_of, db, loaded
 from clinic.eligibility.models import PatientAsk
 from clinic.intake.models import Intake
 from clinic.patients.models import Channel, LinkRequest
@@ -68,35 +68,60 @@ class Clinic(NamedTuple):
     phone: str
 
 
-_COUNTED = [str(purpose) for purpose, trait in TRAITS.items() if trait.keeps_quiet]
+_COUNTED = ", ".join(f"'{purpose}'" for purpose, trait in TRAITS.items() if trait.keeps_quiet)
 _COMMON_SQL = """jsonb_build_object(
         'clinic', coalesce((SELECT jsonb_build_array(short_name, phone) FROM clinic_profile), '["Daybreak", ""]'),
         'consents', coalesce((
             SELECT jsonb_agg(jsonb_build_array(patient_id, channel, granted)) FROM channel_consents
-            WHERE patient_id = ANY(:ids) AND superseded_at IS NULL), '[]'),
+            WHERE patient_id {people} AND superseded_at IS NULL), '[]'),
         'dead', coalesce((
             SELECT jsonb_agg(jsonb_build_array(p.id, d.channel)) FROM patients p
             CROSS JOIN LATERAL (VALUES ('email', p.email_blind), ('sms', p.phone_blind)) v (channel, blind)
             JOIN dead_addresses d ON d.channel = v.channel AND d.address_blind = v.blind AND d.cleared_at IS NULL
-            WHERE p.id = ANY(:ids)), '[]'),
+            WHERE p.id {people}), '[]'),
         'told', coalesce((
             SELECT jsonb_agg(jsonb_build_array(patient_id, channel, extract(epoch FROM sent_at))) FROM messages
-            WHERE patient_id = ANY(:ids) AND created_at > :created AND sent_at > :lately AND purpose = ANY(:own)), '[]'),
+            WHERE patient_id {people} AND created_at > {created} AND sent_at > {lately} AND purpose IN ({own})), '[]'),
         'places', coalesce((SELECT jsonb_agg(jsonb_build_array(id, name, address, tz)) FROM locations), '[]'),
         'texts', coalesce((
             SELECT jsonb_agg(jsonb_build_array(key, language, version, parts)) FROM message_texts
             WHERE superseded_at IS NULL), '[]'))
 """
-_COMMON = text(f"SELECT {_COMMON_SQL}")
+_COMMON = text("SELECT " + _COMMON_SQL.format(people="= ANY(:ids)", created=":created", lately=":lately", own=_COUNTED))
 
 
-_SAID = [
-    getattr(TreatmentSession, name)
-    for name in (
-        "id", "course_id", "patient_id", "location_id", "device_id", "state", "starts_at", "ends_at", "local_on", "need",
-        "mode", "revision",
-    )
-]  # fmt: skip
+_SAID = (
+    "id", "course_id", "patient_id", "location_id", "device_id", "state", "starts_at", "ends_at", "local_on", "need",
+    "mode", "revision",
+)  # fmt: skip
+_TOOK_OR_TAKES_PLACE = ", ".join(f"'{state}'" for state in TOOK_OR_TAKES_PLACE)
+# All that a single row needs: its session, whether none of its course came or comes before it, and what every row needs.
+OF_ONE = f"""
+    SELECT {columns_of(TreatmentSession, "s", _SAID)},
+        s.course_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM treatment_sessions b
+            WHERE b.course_id = s.course_id AND b.starts_at < s.starts_at AND b.state IN ({_TOOK_OR_TAKES_PLACE})),
+        {_COMMON_SQL.format(people="= m.patient_id", created="%(created)s", lately="%(lately)s", own=_COUNTED)}
+    FROM messages m LEFT JOIN treatment_sessions s ON s.id = m.session_id WHERE m.id = %(wanted)s
+"""  # noqa: S608 - the parts are constants of ours
+
+
+class Known(NamedTuple):
+    """What was read: what every row needs, and of a single row its session and whether it is the first of its course."""
+
+    common: dict[str, Any]
+    sessions: Sequence[tuple[TreatmentSession, bool]] | None = None
+
+
+def known_of(row: Sequence[Any]) -> Known:
+    """What `OF_ONE` answered."""
+    *of_session, is_first, common = row
+    return Known(common, [(loaded(TreatmentSession, of_session, _SAID), is_first)] if of_session[0] is not None else [])
+
+
+def told_since(now: datetime) -> dict[str, datetime]:
+    """How far back it is looked for what the person was told."""
+    return {"created": now - LONGEST_WAIT, "lately": now - timedelta(hours=26)}
 
 
 def _sessions() -> Any:
@@ -108,7 +133,8 @@ def _sessions() -> Any:
         before.state.in_(TOOK_OR_TAKES_PLACE),
     )
     statement = select(TreatmentSession, TreatmentSession.course_id.is_not(None) & ~earlier.exists())
-    return statement.options(load_only(*_SAID)).execution_options(populate_existing=True)
+    said = [getattr(TreatmentSession, name) for name in _SAID]
+    return statement.options(load_only(*said)).execution_options(populate_existing=True)
 
 
 @cache
@@ -116,19 +142,21 @@ def _many_sessions() -> Any:
     return _sessions().where(TreatmentSession.id == any_(bindparam("sessions", type_=ARRAY(BigInteger))))
 
 
-@cache
-def _one_session_and_common() -> Any:
-    """All that a single row needs at one go, asked in a way that is planned once for all."""
-    common = text(_COMMON_SQL.replace("= ANY(:ids)", "= :person"))
-    return _sessions().where(TreatmentSession.id == bindparam("session", type_=BigInteger)).add_columns(common)
-
-
 class Facts:
-    """Everything that the rows of one batch need. Each kind is read when it is first asked for, for all rows."""
+    """Everything that the rows of one batch need. Each kind is read when it is first asked for, for all rows.
+
+    known: what was read with the claim.
+    """
 
     def __init__(
-        self, rows: Sequence[Message], people: Mapping[int, Person], settings: Settings, now: datetime
+        self,
+        rows: Sequence[Message],
+        people: Mapping[int, Person],
+        settings: Settings,
+        now: datetime,
+        known: Known | None = None,
     ) -> None:
+        self._known = known
         self.rows = rows
         self.people = people
         self.settings = settings
@@ -156,21 +184,12 @@ class Facts:
     # -- what every row needs: one statement, asked after the people are locked, so that it sees what they said last
 
     @cached_property
-    def _read(self) -> tuple[dict[str, Any], Sequence[Any] | None]:
-        """That, and of a single row its session too."""
-        own, lately = _COUNTED, self.now - timedelta(hours=26)
-        about: dict[str, Any] = {"own": own, "created": self.now - LONGEST_WAIT, "lately": lately}
-        if len(self.rows) == 1 and self.rows[0].session_id is not None:
-            row = self.rows[0]
-            one = about | {"person": row.patient_id, "session": row.session_id}
-            found = db.session.execute(_one_session_and_common(), one).one_or_none()
-            if found is not None:
-                return found[2], [found[:2]]
-        return db.session.scalar(_COMMON, about | {"ids": list(self.people)}), None
+    def _read(self) -> Known:
+        return self._known or Known(db.session.scalar(_COMMON, {**told_since(self.now), "ids": list(self.people)}))
 
     @property
     def _common(self) -> dict[str, Any]:
-        return self._read[0]
+        return self._read.common
 
     @cached_property
     def clinic(self) -> Clinic:
@@ -210,8 +229,8 @@ class Facts:
 
     @cached_property
     def _sessions(self) -> Sequence[Any]:
-        if self._read[1] is not None:
-            return self._read[1]
+        if self._read.sessions is not None:
+            return self._read.sessions
         wanted = [row.session_id for row in self.rows if row.session_id is not None]
         return db.session.execute(_many_sessions(), {"sessions": wanted}).all() if wanted else []
 

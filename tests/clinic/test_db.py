@@ -8,7 +8,19 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
-from clinic.db import Keyring, UTCDateTime, array, blind_is, broken_constraint, db, last_write, together, transaction
+from clinic.db import (
+    Keyring,
+    UTCDateTime,
+    array,
+    blind_is,
+    broken_constraint,
+    columns_of,
+    db,
+    last_write,
+    loaded,
+    together,
+    transaction,
+)
 from clinic.embedded.postgres import PostgresServer
 from clinic.patients.models import Patient
 from tests.builders import make_patient
@@ -81,6 +93,35 @@ def test_statements_together_answer_in_order_and_fail_as_any_other(database: SQL
         together((asked, {"n": 1}), ("SELECT 1 / CAST(%(n)s AS integer)", {"n": 0}))
     with transaction():
         assert together((asked, {"n": 3})) == [[(3,)]]
+
+
+NAMED = "id", "email", "tz"
+
+
+def raw(patient_id: int) -> list[object]:
+    asked = f"SELECT {columns_of(Patient, 'p', NAMED)} FROM patients p WHERE id = %(id)s"
+    [[row]] = together((asked, {"id": patient_id}))
+    return list(row)
+
+
+def test_a_row_of_the_driver_is_as_one_that_the_session_loaded(database: SQLAlchemy) -> None:
+    made = make_patient(email="vera@example.org")
+    patient_id, phone = made.id, made.phone
+    db.session.flush()
+    db.session.expunge_all()
+    row = loaded(Patient, raw(patient_id), NAMED)
+    assert (row.email, row.phone, db.session.get(Patient, patient_id)) == ("vera@example.org", phone, row)
+    row.tz = "America/Denver"
+    db.session.flush()
+    assert raw(patient_id)[2] == "America/Denver"
+
+
+def test_a_row_that_the_session_knows_is_told_what_the_driver_read(database: SQLAlchemy) -> None:
+    made = make_patient()
+    db.session.flush()
+    together(("UPDATE patients SET tz = 'America/Denver' WHERE id = %(id)s RETURNING id", {"id": made.id}))
+    assert loaded(Patient, raw(made.id), NAMED) is made
+    assert made.tz == "America/Denver"
 
 
 def test_the_last_write_takes_the_commit_along_or_leaves_nothing(committed_app: Flask) -> None:

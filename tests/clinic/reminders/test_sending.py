@@ -115,15 +115,17 @@ def test_a_batch_that_breaks_as_a_whole_is_taken_row_by_row(
     assert states() == {"sent": 3}
 
 
-def test_row_by_row_asks_three_questions_a_message(
-    waiting: Any, channel: Any, count_statements: Callable[[], Any]
+def test_row_by_row_takes_two_trips_a_message(
+    waiting: Any, channel: Any, count_statements: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claim, the facts, and one that keeps the words and writes down what came of the row before."""
-    ids = waiting(5)
+    """The claim with the facts, and one that keeps the words, writes down what came of the row before, and commits."""
+    ids, trips, together = waiting(5), [], sending.together
+    monkeypatch.setattr(sending, "together", lambda *asked, **how: trips.append(asked) or together(*asked, **how))
     with count_statements() as asked:
         sending.send_each(ids)
     assert states() == {"sent": 5}
-    assert len([one for one in asked if "SAVEPOINT" not in one]) == 3 * 5 + 1
+    first_and_last = len([one for one in asked if "SAVEPOINT" not in one])
+    assert (len(trips), first_and_last) == (2 * 5 - 1, 2)
     assert len([one for one in asked if one.startswith("SAVEPOINT")]) == 5 + 1  # transactions
 
 
