@@ -1,17 +1,20 @@
 """Check-ins: opened when they are due, kept answer by answer, scored once."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 
 from clinic import audit, clock, jobs
 from clinic.audit import Actor, system
 from clinic.db import db, transaction
 from clinic.errors import AlreadyOver, Conflict, Invalid
 from clinic.instruments import scoring
+from clinic.intake.models import Intake
 from clinic.jobs import Job
 from clinic.patients import queries as patients
 from clinic.surveys import flow, judging, plans, queries
@@ -23,6 +26,8 @@ from clinic.tasks import safety
 from clinic.tasks.models import TaskKind, TaskLevel
 from clinic.tasks.safety import SafetyAnswers
 
+log = logging.getLogger(__name__)
+
 BY: Actor = system("surveys")
 LEAD = queries.LEAD
 OPENED_A_SWEEP = 1000
@@ -30,53 +35,90 @@ OVERDUE_TASK_WITHIN = timedelta(hours=8)
 PAPER_AT_MOST = timedelta(days=60)  # so old a sheet of paper may be
 NOON = time(12)
 
+Row = TypeVar("Row", bound=Any)
+
 
 # -- the sweep --------------------------------------------------------------------------------------------------------
 
 
 def keep_up() -> Sequence[int]:
-    """Copy scores of sent intakes, open what is due, close what is over; answers the new check-ins."""
-    now = clock.now()
-    with transaction() as after_commit:
-        _copy_intake_scores()
-        opened = _open_due(now)
-        _close_over(now)
-        _tell_overdue(now)
-        if opened:
-            after_commit.append(lambda: jobs.ring(Job.SWEEP_REMINDERS))
-        return opened
+    """Copy scores of sent intakes, open what is due, close what is over; answers the new check-ins.
 
-
-def _copy_intake_scores() -> None:
-    """An intake without answers leaves a row without a total, so that it is looked at once."""
-    version = scoring.load(LEAD).version
-    for intake in queries.intakes_without_score():
-        items = (intake.record or {}).get(LEAD) or [None] * 9
+    Each in its own transaction, and a row that breaks is logged and holds up no other. What breaks a whole step is
+    raised once the others are done.
+    """
+    now, fault = clock.now(), None
+    opened: list[int] = []
+    for step in (_copy_intake_scores, _open_due, _close_over, _tell_overdue):
         try:
-            result = scoring.score(LEAD, items)
-        except scoring.BadAnswers:
-            items = [None] * 9
-            result = scoring.score(LEAD, items)
-        db.session.execute(
-            insert(Score)
-            .values(
-                patient_id=intake.patient_id,
-                instrument=LEAD,
-                instrument_version=version,
-                items=items,
-                result=result,
-                taken_at=intake.submitted_at,
-                source="intake",
-                intake_id=intake.id,
-            )
-            .on_conflict_do_nothing(index_elements=["intake_id", "instrument"])
+            with transaction():
+                opened += step(now)
+        except OperationalError:
+            raise
+        except Exception as error:
+            log.exception("check-ins: fault in %s", step.__name__)
+            fault = fault or error
+    if opened:
+        jobs.ring(Job.SWEEP_REMINDERS)
+    if fault is not None:
+        raise fault
+    return opened
+
+
+def _each(rows: Iterable[Row], do: Callable[[Row], object]) -> list[Row]:
+    """Do it for each row by itself; answers those with which it went well."""
+    done = []
+    for row in rows:
+        key = row.id
+        try:
+            with db.session.begin_nested():
+                do(row)
+        except OperationalError:
+            raise
+        except Exception:
+            log.exception("check-ins: fault at %s %s", type(row).__name__, key)
+        else:
+            done.append(row)
+    return done
+
+
+def _copy_intake_scores(now: datetime) -> Sequence[int]:
+    """An intake without answers leaves a row without a total, so that it is looked at once."""
+    _each(queries.intakes_without_score(), _copy_score)
+    return ()
+
+
+def _copy_score(intake: Intake) -> None:
+    items = (intake.record or {}).get(LEAD) or [None] * 9
+    try:
+        result = scoring.score(LEAD, items)
+    except scoring.BadAnswers:
+        items = [None] * 9
+        result = scoring.score(LEAD, items)
+    db.session.execute(
+        insert(Score)
+        .values(
+            patient_id=intake.patient_id,
+            instrument=LEAD,
+            instrument_version=scoring.load(LEAD).version,
+            items=items,
+            result=result,
+            taken_at=intake.submitted_at,
+            source="intake",
+            intake_id=intake.id,
         )
+        .on_conflict_do_nothing(index_elements=["intake_id", "instrument"])
+    )
 
 
-def _open_due(now: datetime) -> list[int]:
+def _open_due(now: datetime) -> Sequence[int]:
     rows = []
     for candidate in sorted(queries.candidates(now), key=lambda candidate: candidate.course_id):
-        asking = due(candidate.facts, now)
+        try:
+            asking = due(candidate.facts, now)
+        except Exception:
+            log.exception("check-ins: fault at course %s", candidate.course_id)
+            continue
         if asking is not None:
             rows.append(
                 {
@@ -101,22 +143,25 @@ def _open_due(now: datetime) -> list[int]:
     return [row.id for row in opened]
 
 
-def _close_over(now: datetime) -> None:
+def _close_over(now: datetime) -> Sequence[int]:
     """What asks for another time by now, or whose course ended early: answers so far are kept and scored."""
-    over = queries.lapsed(now)
-    for survey in over:
-        draft = survey.draft or {}
-        is_lapsed = survey.due_at <= now - queries.LAPSES_AFTER
-        if any(flow.is_answered(key, draft) for key in (*survey.instruments, CSSRS)):
-            _score_all(survey, draft, survey.saved_at or now, source="survey")
-            _close(survey, SurveyState.ANSWERED, now)
-        else:
-            _close(survey, SurveyState.MISSED if is_lapsed else SurveyState.CANCELLED, now)
-        audit.record(survey, survey.state, by=BY, unfinished=True)
+    over = _each(queries.lapsed(now), lambda survey: _end(survey, now))
     settled = [
         _overdue_key(row.id) for row in over if row.state != SurveyState.MISSED
     ]  # who missed one is still called
     tasks.close_keyed_within_transaction(settled, outcome="the check-in is over", by=BY)
+    return ()
+
+
+def _end(survey: Survey, now: datetime) -> None:
+    draft = survey.draft or {}
+    is_lapsed = survey.due_at <= now - queries.LAPSES_AFTER
+    if any(flow.is_answered(key, draft) for key in (*survey.instruments, CSSRS)):
+        _score_all(survey, draft, survey.saved_at or now, source="survey")
+        _close(survey, SurveyState.ANSWERED, now)
+    else:
+        _close(survey, SurveyState.MISSED if is_lapsed else SurveyState.CANCELLED, now)
+    audit.record(survey, survey.state, by=BY, unfinished=True)
 
 
 def _close(survey: Survey, state: SurveyState, now: datetime) -> None:
@@ -126,19 +171,23 @@ def _close(survey: Survey, state: SurveyState, now: datetime) -> None:
         survey.is_late = (survey.saved_at or now) > survey.late_after
 
 
-def _tell_overdue(now: datetime) -> None:
-    for row in queries.overdue(now):
-        tasks.open_within_transaction(
-            kind=TaskKind.SURVEY_OVERDUE,
-            level=TaskLevel.ROUTINE,
-            dedupe_key=_overdue_key(row.id),
-            for_role="front_desk",
-            due_at=now + OVERDUE_TASK_WITHIN,
-            by=BY,
-            patient_id=row.patient_id,
-            location_id=row.location_id,
-            subject={"survey_id": row.id},
-        )
+def _tell_overdue(now: datetime) -> Sequence[int]:
+    _each(queries.overdue(now), lambda row: _tell_desk(row, now))
+    return ()
+
+
+def _tell_desk(row: Any, now: datetime) -> None:
+    tasks.open_within_transaction(
+        kind=TaskKind.SURVEY_OVERDUE,
+        level=TaskLevel.ROUTINE,
+        dedupe_key=_overdue_key(row.id),
+        for_role="front_desk",
+        due_at=now + OVERDUE_TASK_WITHIN,
+        by=BY,
+        patient_id=row.patient_id,
+        location_id=row.location_id,
+        subject={"survey_id": row.id},
+    )
 
 
 def _overdue_key(survey_id: int) -> str:

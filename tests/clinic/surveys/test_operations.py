@@ -100,6 +100,26 @@ def test_a_form_that_staff_dropped_holds_nobodys_check_in_up(running: Any, rings
     assert db.session.scalars(select(Score).filter_by(intake_id=entry)).all() == []
 
 
+def test_a_row_that_breaks_holds_up_no_other(running: Any, rings: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    running(5)
+    bad, good = submitted([2] * 9), submitted([1] * 9)
+    copy = operations._copy_score
+    monkeypatch.setattr(operations, "_copy_score", lambda intake: 1 / 0 if intake.id == bad.id else copy(intake))
+    assert len(operations.keep_up()) == 1
+    assert db.session.scalars(select(Score.intake_id).where(Score.source == "intake")).all() == [good.id]
+
+
+def test_a_step_that_breaks_is_told_once_the_others_are_done(
+    running: Any, rings: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(5)
+    db.session.commit()
+    monkeypatch.setattr(queries, "intakes_without_score", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        operations.keep_up()
+    assert (surveys(), rings) == ([("session:5", "open")], [("reminders.sweep", {})])
+
+
 @pytest.mark.parametrize("state", ["cancelled", "discontinued"])
 def test_a_check_in_ends_with_its_course(running: Any, rings: list[Any], state: str) -> None:
     course = running(5)
