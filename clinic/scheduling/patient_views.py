@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,7 @@ def dates() -> Any:
     return render_template(
         "scheduling/dates.html",
         coming=coming,
+        days=_by_day(coming),
         past=[v for v in visits if v not in coming],
         months=presenter.months([v for v in visits if v.state != SessionState.NO_SHOW]) if view == "month" else None,
         today=clock.today(visits[0].tz) if visits else None,
@@ -47,6 +49,11 @@ def dates() -> Any:
         confirmed=SessionState.CONFIRMED,
         tabs=chart.tabs("scheduling.dates"),
     )
+
+
+def _by_day(visits: Sequence[queries.Visit]) -> list[list[queries.Visit]]:
+    """Visits in order, those of one day of their sites together: an accelerated course has ten a day."""
+    return [list(each) for _, each in groupby(visits, lambda v: v.starts_at.astimezone(ZoneInfo(v.tz)).date())]
 
 
 def _why(patient_id: int | None, coming: Sequence[queries.Visit]) -> list[str]:
