@@ -96,7 +96,10 @@ def test_desk_and_patient_see_by_when_until_it_is_done(
     sign_in_patient(long_days.patient)
     dates = unescape(client.get("/me/dates").text)
     assert f"60 minutes), by {words}" in dates
-    assert (dates.count("10 visits, the first at "), dates.count("I can't come")) == (5, len(queries.sessions(course_id)))
+    assert (dates.count("10 visits, the first at "), dates.count("I can't come")) == (
+        5,
+        len(queries.sessions(course_id)),
+    )
     tasks.close_task(task.id, outcome="Done at Harbor Imaging on Nov 25", by=TESTER)
     assert "need a scan" not in client.get("/me/dates").text
     assert "Done at Harbor Imaging" in client.get(page).text
