@@ -1,6 +1,5 @@
 """Which payer policies are on. One is off until a person of the clinic read the payer's own text, and stale after 180 days."""
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -114,7 +113,7 @@ def verify(command: Verify, *, today: date, staff_id: int, by: Actor) -> int:
     problems = _problems(command.read_on, where, today)
     if problems:
         raise Invalid(" ".join(problems.values()), fields=list(problems))
-    if not hmac.compare_digest(entry.content_hash.hex(), command.content_hash):
+    if command.content_hash != entry.content_hash.hex():  # the page shows it: nothing that must be compared in secret
         raise Conflict("Our file changed while you read. Nothing was switched on. Compare the criteria again.")
     return _append(entry, is_on=True, day=command.read_on, note=where, staff_id=staff_id, by=by)
 

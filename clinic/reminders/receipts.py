@@ -51,7 +51,7 @@ def record_status(status: Status) -> bool:
         if row.provider_id is None:
             row.provider_id = status.provider_id[:120]
         if row.provider_id == status.provider_id[:120]:
-            code = int(status.code) if status.code and status.code.isdigit() else None
+            code = int(status.code) if status.code and status.code.isdecimal() else None
             _note(row, receipt, status.code, now, is_dead=code in DEAD_NUMBER)
         return True
 

@@ -181,4 +181,4 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
 def _retry_after(answer: httpx.Response) -> timedelta | None:
     """Seconds that the gateway asked for; a date is ignored."""
     given = answer.headers.get("Retry-After", "")
-    return min(timedelta(seconds=int(given)), LONGEST_WAIT) if given.isdigit() and len(given) < 9 else None
+    return min(timedelta(seconds=int(given)), LONGEST_WAIT) if given.isdecimal() and len(given) < 9 else None

@@ -94,9 +94,12 @@ def test_a_refused_verification_keeps_what_was_typed(
     assert "a long address" in answer.text or "where" in wrong
 
 
-def test_a_file_that_changed_meanwhile_is_said(client: FlaskClient, sign_in: Any, post: Any) -> None:
+@pytest.mark.parametrize("of_another_file", ["00", "", "¿'\"("])
+def test_a_file_that_changed_meanwhile_is_said(
+    client: FlaskClient, sign_in: Any, post: Any, of_another_file: str
+) -> None:
     sign_in("manager")
-    answer = post(f"{PAGE}/verify", form(shown="00"))
+    answer = post(f"{PAGE}/verify", form(shown=of_another_file))
     assert answer.status_code == 409
     assert "Our file changed while you read." in answer.text
 

@@ -329,6 +329,12 @@ def test_a_word_about_another_try_does_not_change_the_row(call: Any) -> None:
     assert row.receipt is None
 
 
+def test_a_code_that_is_no_number_is_kept_as_it_came(call: Any) -> None:
+    row = accepted()
+    status(call, "undelivered", code="3000²")
+    assert (row.receipt, row.receipt_code) == ("undelivered", "3000²")
+
+
 def test_a_number_that_takes_nothing_gets_no_more_texts_until_the_desk_says_so(call: Any) -> None:
     row = accepted()
     status(call, "undelivered", code="30006")

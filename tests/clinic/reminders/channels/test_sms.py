@@ -73,11 +73,12 @@ def test_a_gateway_leads_nowhere_else(gateway: FakeGateway, status: int) -> None
         assert elsewhere.requests == []
 
 
-def test_a_busy_gateway_says_how_long(gateway: FakeGateway) -> None:
-    gateway.answers = [(429, {"Retry-After": "90"}, {})]
+@pytest.mark.parametrize(("said", "wait"), [("90", timedelta(seconds=90)), ("9²", None), ("soon", None)])
+def test_a_busy_gateway_says_how_long(gateway: FakeGateway, said: str, wait: timedelta | None) -> None:
+    gateway.answers = [(429, {"Retry-After": said}, {})]
     with pytest.raises(ChannelBusy) as busy:
         channel(gateway).send(TEXT)
-    assert busy.value.wait == timedelta(seconds=90)
+    assert busy.value.wait == wait
 
 
 def test_an_answer_that_is_not_json_is_accepted_without_a_number(gateway: FakeGateway) -> None:
