@@ -1,7 +1,7 @@
 """How long does booking a whole course take over HTTP, against the bare transaction of the same 36 rows?
 
 A web process as `make run` starts it (gunicorn, two processes of eight threads, Redis); `POST /api/v1/courses` of a proposal,
-under an Idempotency-Key, with a connection of its own; then the same rows by nothing but SQL.
+under an Idempotency-Key, on a connection that is kept, as the bare one's to the database is; then the same rows by nothing but SQL.
 
     python benchmarks/course_http.py [--upto 2000000]
 """

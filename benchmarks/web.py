@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,16 @@ from clinic.staff.operations import create_token  # noqa: E402
 from tests.builders import TESTER  # noqa: E402
 
 STARTS_WITHIN = 60.0
+KEPT_FOR = 3.0  # seconds without a call; the web process closes it after five
 
 
 @dataclass(frozen=True)
 class Web:
-    """Its port, and a token for it. Each call is a connection of its own, as from programs that know no better."""
+    """Its port, and a token for it. Each thread keeps its connection, as browsers and HTTP libraries do."""
 
     port: int
     token: str
+    _kept: threading.local = field(default_factory=threading.local, repr=False)
 
     def get(self, path: str) -> tuple[int, Any]:
         """Status and answer."""
@@ -46,16 +49,29 @@ class Web:
         return self._ask("POST", path, json.dumps(body))
 
     def _ask(self, method: str, path: str, body: str | None) -> tuple[int, Any]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         if body is not None:
             headers["Idempotency-Key"] = str(uuid4())
+        connection = self._connection()
         try:
             connection.request(method, f"/api/v1{path}", body, headers)
             answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
+            status, said = answer.status, json.loads(answer.read())
+        except OSError:
             connection.close()
+            raise
+        self._kept.asked_at = time.monotonic()
+        return status, said
+
+    def _connection(self) -> HTTPConnection:
+        """This thread's; a new one where the other side may have closed it."""
+        known: HTTPConnection | None = getattr(self._kept, "connection", None)
+        if known is None or time.monotonic() - self._kept.asked_at > KEPT_FOR:
+            if known is not None:
+                known.close()
+            known = self._kept.connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+            self._kept.asked_at = time.monotonic()
+        return known
 
     def propose(self, patient_id: int, site: str, **more: Any) -> str:
         """Id of a proposed course."""

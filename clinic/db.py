@@ -21,6 +21,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ClauseElement,
     DateTime,
     Identity,
     LargeBinary,
@@ -35,6 +36,7 @@ from sqlalchemy.orm import DeclarativeBase, class_mapper, make_transient_to_deta
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.util import identity_key
 from sqlalchemy.pool import Pool
+from sqlalchemy.sql.compiler import SQLCompiler
 
 CONVENTION = {
     "ix": "%(table_name)s_%(column_0_N_name)s_idx",
@@ -327,12 +329,33 @@ AfterCommit = list[Callable[[], object]]
 def together(*asked: tuple[str, Mapping[str, Any]], ends: bool = False) -> list[list[Any]]:
     """Statements in one round trip, one after the other, in the session's transaction; answers the rows of each.
 
-    Each sees what the one before it waited for. SQL and values are the driver's own, `%(name)s`. ends: the commit goes
-    with them. Raises what SQLAlchemy would.
+    Each sees what the one before it waited for. SQL and values are the driver's own, `%(name)s` (see `Asked`). ends: the
+    commit goes with them. Raises what SQLAlchemy would.
     """
+    db.session.flush()
     with _one_trip(ends=ends) as driver:
         cursors = [driver.execute(sql.encode(), values) for sql, values in asked]
-    return [cursor.fetchall() for cursor in cursors]
+    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+class Asked:
+    """A statement that is built once, for `together`: called with values it answers SQL and values of the driver's own."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        made = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+        assert isinstance(made, SQLCompiler)
+        self._sql = str(made)
+        self._constants = {name: value for name, value in made.params.items() if value is not None}
+        written = {
+            name: one.type.dialect_impl(DIALECT).bind_processor(DIALECT) for one, name in made.bind_names.items()
+        }
+        self._as_written = [(name, write) for name, write in written.items() if write is not None]
+
+    def __call__(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        said = {**self._constants, **values}
+        for name, write in self._as_written:
+            said[name] = write(said[name])
+        return self._sql, said
 
 
 Row = TypeVar("Row", bound=Base)
@@ -372,14 +395,6 @@ def _readers(model: type[Base], names: tuple[str, ...]) -> Sequence[tuple[str, C
     kinds = {name: columns[name].type for name in names or columns.keys()}
     own = {name: kind for name, kind in kinds.items() if isinstance(kind, TypeDecorator)}
     return [(name, partial(own[name].process_result_value, dialect=DIALECT) if name in own else None) for name in kinds]
-
-
-@contextmanager
-def last_write() -> Iterator[None]:
-    """The last statement of a transaction, executed inside and not read, goes out in one round trip with the commit."""
-    db.session.flush()
-    with _one_trip(ends=True):
-        yield
 
 
 @contextmanager

@@ -96,7 +96,8 @@ def init_celery(app: Flask, broker_url: str) -> Celery:
 def ring(job: Job, **ids: int) -> None:
     """Tell the workers that a row waits. Call after the commit; a dead broker is logged, never raised.
 
-    A sweep looks at all there is: rung again by this process within a moment, it hears one ring at the moment's end.
+    A sweep looks at all there is: its ring leaves from a thread of its own, so that who commits does not wait for the
+    broker; rung again by this process within a moment, it hears one ring at the moment's end.
     """
     if _is_silent:
         return
@@ -120,19 +121,13 @@ class _Bell:
         with self._lock:
             if key in self._waiting:
                 return
-            wait = self._last.get(key, now - MOMENT) + MOMENT - now
-            if wait <= 0:
-                self._last[key] = now
-            else:
-                self._waiting.add(key)
-        if wait <= 0:
-            _send(celery, job, {})
-        else:
-            timer = threading.Timer(wait, self._late, (celery, job))
-            timer.daemon = True  # a process that ends does not wait: the sweep comes by itself
-            timer.start()
+            self._waiting.add(key)
+            wait = max(0.0, self._last.get(key, now - MOMENT) + MOMENT - now)
+        timer = threading.Timer(wait, self._ring, (celery, job))
+        timer.daemon = True  # a process that ends does not wait: the sweep comes by itself
+        timer.start()
 
-    def _late(self, celery: Celery, job: Job) -> None:
+    def _ring(self, celery: Celery, job: Job) -> None:
         with self._lock:
             self._waiting.discard((id(celery), job))
             self._last[id(celery), job] = time.monotonic()

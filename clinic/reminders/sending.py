@@ -187,7 +187,6 @@ def _claim_one(message_id: int, came: Outcomes = ()) -> list[Claim]:
             claims, worded = _prepare_all(_take([message_id], now, to_patients=False), {}, now)
         # What is known of others is written last, so that nobody is waited for with those rows in hand.
         if len(worded) == len(came) == 1 and isinstance(came[0][1], Accepted):
-            db.session.flush()
             together((_WORDS_AND_SENT, _words_of(worded[0]) | _sent_of(came[0][0].id, came[0][1], now)), ends=True)
         else:
             _keep_words(worded)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from clinic import clock
 from clinic.audit import Actor
-from clinic.db import AfterCommit, broken_constraint, db, last_write
+from clinic.db import AfterCommit, broken_constraint, db
 from clinic.eligibility import queries as eligibility
 from clinic.errors import DecisionRequired, NotAuthorised, SlotTaken
 from clinic.locations import queries as locations
@@ -76,7 +76,7 @@ def book_known_within_transaction(
     decision_id = known.approvals.get(new.protocol.modality)
     if decision_id is None or known.needs_clearance or clearance.is_asked_always(new.protocol):
         decision_id = approval(new.patient_id, new.protocol, {one.location_id for one in new.sessions})
-    locked = lock_sessions(new.sessions, patient_ids={new.patient_id})
+    locked = lock_sessions(new.sessions, patient_ids={new.patient_id}, rows=known.places)
     refuse_taken(new.patient_id, locked.state, new.sessions, is_alone=not known.has_appointments)
     is_open = not known.has_authorisations and new.self_pay_id is None
     funds = [ledger.OPEN] * len(new.sessions) if is_open else _cover(new, locked)
@@ -85,8 +85,7 @@ def book_known_within_transaction(
     if known.has_task:
         _close_tasks(new.patient_id, by=by)
     _prepare(course.id, new, by=by)
-    with last_write():
-        write_course(course, new, decision_id, locked, funds, along=more, by=by, after_commit=after_commit)
+    write_course(course, new, decision_id, locked, funds, along=more, by=by, after_commit=after_commit, ends=True)
     return course
 
 

@@ -4,21 +4,22 @@ Most of what can stand in the way is not there for most people: a hold, another 
 waits. So it is asked whether there is any, and what there is is read by those who judge it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Select, Uuid, and_, bindparam, exists, false, func, or_, select
-from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy import BigInteger, DateTime, Select, Uuid, and_, bindparam, exists, false, func, or_, select, text
 
 from clinic import clock
-from clinic.db import together
+from clinic.db import Asked, together
 from clinic.eligibility.models import Decision, DecisionKind
 from clinic.errors import NotFound
 from clinic.patients.sites import sees_everyone
 from clinic.scheduling import clearance, queries
 from clinic.scheduling.models import HOLDS_PLACE, Authorisation, CourseProposal, Hold, HoldPurpose, TreatmentSession
+from clinic.scheduling.queries import LockedRow
 from clinic.tasks.models import Task, TaskKind
 
 
@@ -40,28 +41,40 @@ class Known(NamedTuple):
     has_authorisations: bool
     has_task: bool
     needs_clearance: bool
+    places: Sequence[LockedRow] = ()  # of the plan, locked where it is about to be booked as it is
+
+
+# The places of a plan that is about to be booked: the other ways to book lock their own, in their own order.
+PLACES_OF_PLAN = f"""
+    WITH place AS (
+        SELECT (said ->> 'device_id')::integer AS device_id, (said ->> 'location_id')::integer AS location_id
+        FROM course_proposals AS p, jsonb_array_elements(p.plan -> 'sessions') AS said
+        WHERE p.id = :proposal AND p.patient_id = :patient AND p.course_id IS NULL AND p.expires_at > :now
+            AND NOT EXISTS (
+                SELECT FROM holds WHERE patient_id = :patient AND purpose = '{HoldPurpose.PROPOSAL}' AND ended_at IS NULL)
+    ), {queries.locked_places("SELECT device_id FROM place", "SELECT location_id FROM place")}
+"""  # noqa: S608 - the parts are constants of ours
 
 
 def lock_for_plan(patient_id: int, proposal_id: UUID) -> Known:
-    """Lock the patient, then look; in one round trip. Raises NotFound where there is no such patient, or plan of theirs."""
-    sql, constants = _compiled()
-    look = sql, {**constants, "patient": patient_id, "proposal": proposal_id, "now": clock.now()}
+    """Lock the patient, look, and lock the places; in one round trip. Raises NotFound: no such patient, or plan of theirs."""
+    look, lock = _statements()
+    values = {"patient": patient_id, "proposal": proposal_id, "now": clock.now()}
     if sees_everyone():
-        locked, found = together((queries.LOCK_PATIENT, {"id": patient_id}), look)
+        locked, found, places = together((queries.LOCK_PATIENT, {"id": patient_id}), look(values), lock(values))
         if not locked:
             raise NotFound("no such patient")
     else:
         queries.lock_patient(patient_id)
-        (found,) = together(look)
+        found, places = together(look(values), lock(values))
     if not found:
         raise NotFound("no such proposal")
-    return Known(*found[0])
+    return Known(*found[0])._replace(places=[LockedRow(*row) for row in places])
 
 
 @cache
-def _compiled() -> tuple[str, dict[str, Any]]:
-    made = _statement().compile(dialect=psycopg.dialect(), compile_kwargs={"render_postcompile": True})
-    return str(made), {name: str(value) for name, value in made.params.items() if value is not None}
+def _statements() -> tuple[Asked, Asked]:
+    return Asked(_statement()), Asked(text(PLACES_OF_PLAN).bindparams(bindparam("now", type_=DateTime(timezone=True))))
 
 
 def _statement() -> Select[Any]:

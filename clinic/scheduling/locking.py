@@ -16,7 +16,7 @@ from clinic.scheduling.capacity import Snapshot
 from clinic.scheduling.mirror import Taken
 from clinic.scheduling.models import Hold, SessionState, TreatmentSession
 from clinic.scheduling.planner import Booking
-from clinic.scheduling.queries import LockedDevice
+from clinic.scheduling.queries import LockedDevice, LockedRow
 from clinic.scheduling.wishes import PlannedSession
 
 
@@ -78,10 +78,12 @@ def lock_places(
     patient_ids: Collection[int] = (),
     room_ids: Collection[int] = (),
     staff_ids: Collection[int] = (),
+    rows: Sequence[LockedRow] = (),
 ) -> Locked:
     """Devices, rooms, staff, then locations, each in id order, after the patients were locked.
 
     Holds that ran out at these locations, or of these patients, are let go: they stand in nobody's way.
+    rows: devices and locations that are locked already.
     """
     if room_ids or staff_ids:
         devices = queries.lock_devices(set(device_ids)) if device_ids else {}
@@ -90,6 +92,8 @@ def lock_places(
         if staff_ids:
             queries.lock_staff(set(staff_ids))
         locations = queries.lock_locations(set(location_ids))
+    elif rows:
+        devices, locations = queries.as_locked(rows, device_ids)
     else:
         devices, locations = queries.lock_devices_and_locations(set(device_ids), set(location_ids))
     if locations.has_old_holds:
@@ -109,13 +113,16 @@ def lock_row(row: TreatmentSession, *, until: date | None = None) -> Locked:
     )
 
 
-def lock_sessions(sessions: Sequence[PlannedSession], *, patient_ids: Collection[int]) -> Locked:
-    """Lock all that these sessions need; the patient is locked already."""
+def lock_sessions(
+    sessions: Sequence[PlannedSession], *, patient_ids: Collection[int], rows: Sequence[LockedRow] = ()
+) -> Locked:
+    """Lock all that these sessions need, where `rows` does not have it yet; the patient is locked already."""
     return lock_places(
         {s.device_id for s in sessions},
         {s.location_id for s in sessions},
         last_date(sessions),
         patient_ids=patient_ids,
+        rows=rows,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, String, and_, exists, func, or_, select, text
+from sqlalchemy import and_, exists, func, or_, select, text
 
 from clinic import clock
 from clinic.db import array, db
@@ -188,14 +188,27 @@ def lock_locations(ids: Collection[int]) -> LockedLocations:
     return LockedLocations({row.id: row.schedule_version for row in rows}, any(row.old for row in rows))
 
 
-LOCK_PLACES = text(
+class LockedRow(NamedTuple):
+    """One row of what `locked_places` answers: a device with its minutes and room, a location with its version, or 'old'."""
+
+    what: str
+    id: int
+    value: int
+    room: int | None
+
+
+def locked_places(devices: str, locations: str) -> str:
+    """SQL that locks devices and locations, whose ids the two arrays or queries give, and answers a `LockedRow` of each.
+
+    Every device is locked before the first location is: counting them waits for their locks, and PostgreSQL asks a
+    condition without columns before it reads a row.
     """
-    WITH device AS MATERIALIZED (
-        SELECT id, turnover_minutes, room_id FROM devices WHERE id = ANY(CAST(:devices AS integer[]))
+    return f"""device AS MATERIALIZED (
+        SELECT id, turnover_minutes, room_id FROM devices WHERE id = ANY(ARRAY({devices}))
         ORDER BY id FOR NO KEY UPDATE
     ), location AS MATERIALIZED (
         SELECT id, schedule_version FROM locations
-        WHERE id = ANY(CAST(:locations AS integer[])) AND (SELECT count(*) FROM device) >= 0
+        WHERE id = ANY(ARRAY({locations})) AND (SELECT count(*) FROM device) >= 0
         ORDER BY id FOR NO KEY UPDATE
     )
     SELECT 'device' AS what, device.id, device.turnover_minutes AS value, room.id AS room
@@ -203,20 +216,26 @@ LOCK_PLACES = text(
     UNION ALL
     SELECT 'location', id, schedule_version, NULL FROM location
     UNION ALL
-    SELECT 'old', 0, 0, NULL WHERE EXISTS (SELECT FROM holds WHERE ended_at IS NULL AND expires_at <= :now)
-    """
-).columns(what=String, id=Integer, value=Integer, room=Integer)
+    SELECT 'old', 0, 0, NULL WHERE EXISTS (SELECT FROM holds WHERE ended_at IS NULL AND expires_at <= :now)"""  # noqa: S608
+
+
+_IDS = "SELECT unnest(CAST(:{} AS integer[]))"
+LOCK_PLACES = text(f"WITH {locked_places(_IDS.format('devices'), _IDS.format('locations'))}")
 
 
 def lock_devices_and_locations(
     device_ids: Collection[int], location_ids: Collection[int]
 ) -> tuple[dict[int, LockedDevice], LockedLocations]:
-    """Second and fifth in one statement: every device is locked before the first location is. Raises NotFound.
-
-    Counting the devices is what waits for their locks; PostgreSQL asks a condition without columns before it reads a row.
-    """
+    """Second and fifth in one statement. Raises NotFound."""
     values = {"devices": array(device_ids), "locations": array(location_ids), "now": clock.now()}
-    rows = db.session.execute(LOCK_PLACES, values).all()
+    return as_locked([LockedRow(*row) for row in db.session.execute(LOCK_PLACES, values)], device_ids)
+
+
+def as_locked(
+    rows: Iterable[LockedRow], device_ids: Collection[int]
+) -> tuple[dict[int, LockedDevice], LockedLocations]:
+    """What `locked_places` answered. Raises NotFound."""
+    rows = list(rows)
     devices = {row.id: LockedDevice(row.value, row.room) for row in rows if row.what == "device"}
     if len(devices) < len(set(device_ids)):
         raise NotFound("no such device")

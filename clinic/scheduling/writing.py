@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, BindParameter, TextClause, bindparam, text
+from sqlalchemy import BigInteger, BindParameter, bindparam, text
 
 from clinic import audit, clock
 from clinic.audit import Actor, AuditEvent
-from clinic.db import AfterCommit, array, db
+from clinic.db import AfterCommit, Asked, array, db, together
 from clinic.protocols.base import Protocol
 from clinic.scheduling import deltas, ledger, wishes
 from clinic.scheduling.ledger import Funds, Wanted
@@ -82,10 +82,10 @@ class Along(NamedTuple):
 
 
 @cache
-def _insert_course(along: str, types: tuple[BindParameter[Any], ...]) -> TextClause:
+def _insert_course(along: str, types: tuple[BindParameter[Any], ...]) -> Asked:
     statement = text(INSERT_COURSE.format(along=f", along AS ({along})" if along else ""))
     ids = bindparam("course_id", type_=BigInteger), bindparam("patient_id", type_=BigInteger)
-    return statement.bindparams(*ids, *audit.EVENT_TYPES, *types)
+    return Asked(statement.bindparams(*ids, *audit.EVENT_TYPES, *types))
 
 
 def write_along(along: Along | None) -> None:
@@ -202,7 +202,9 @@ def write_course(
     along: Along | None,
     by: Actor,
     after_commit: AfterCommit,
+    ends: bool = False,
 ) -> None:
+    """Everything that a booking writes, in one statement. ends: the transaction ends with it."""
     values = {
         **course_values(new, decision_id),
         **_arrays(new.protocol, new.sessions, locked, funds),
@@ -212,9 +214,9 @@ def write_course(
         "session_ids": array(one.id for one in course.sessions),
     }
     if along is None:
-        db.session.execute(_insert_course("", ()), values)
+        together(_insert_course("", ())(values), ends=ends)
     else:
-        db.session.execute(_insert_course(along.sql, along.types), {**values, **along.values})
+        together(_insert_course(along.sql, along.types)({**values, **along.values}), ends=ends)
     tell(locked, after_commit)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DataError, IntegrityError
 
 from clinic.db import (
+    Asked,
     Keyring,
     UTCDateTime,
     array,
@@ -16,7 +17,6 @@ from clinic.db import (
     broken_constraint,
     columns_of,
     db,
-    last_write,
     loaded,
     together,
     transaction,
@@ -124,16 +124,16 @@ def test_a_row_that_the_session_knows_is_told_what_the_driver_read(database: SQL
     assert made.tz == "America/Denver"
 
 
-def test_the_last_write_takes_the_commit_along_or_leaves_nothing(committed_app: Flask) -> None:
+def test_the_last_statements_take_the_commit_along_or_leave_nothing(committed_app: Flask) -> None:
     with committed_app.app_context():
         db.session.execute(text("CREATE TABLE said (n integer CONSTRAINT known CHECK (n < 3))"))
         db.session.commit()
+        say = Asked(text("INSERT INTO said VALUES (:n)"))
         for n in (1, 2):
-            with transaction(), last_write():
-                db.session.execute(text("INSERT INTO said VALUES (:n)"), {"n": n})
-        with pytest.raises(IntegrityError) as refused, transaction(), last_write():
-            db.session.execute(text("INSERT INTO said VALUES (0)"))
-            db.session.execute(text("INSERT INTO said VALUES (3)"))
+            with transaction():
+                assert together(say({"n": n}), ends=True) == [[]]
+        with pytest.raises(IntegrityError) as refused, transaction():
+            together(say({"n": 0}), say({"n": 3}), ends=True)
         assert broken_constraint(refused.value) == "known"
         with db.engine.connect() as another:
             assert another.scalars(text("SELECT n FROM said ORDER BY n")).all() == [1, 2]
