@@ -112,12 +112,9 @@ def person_on(record: Page) -> tuple[str, tuple[str, ...]]:
     return email[0], born.groups()
 
 
-def sent_link(stack: Stack, record: Page, about: str = "link") -> tuple[str, tuple[str, ...]]:
-    """The sign-in link that the desk sends from an open record, and the birth date that it asks for.
-
-    about: what the subject says, in the person's language.
-    """
+def sent_link(stack: Stack, record: Page) -> tuple[str, tuple[str, ...]]:
+    """The sign-in link that the desk sends from an open record, and the birth date that it asks for."""
     email, born = person_on(record)
     letters = len(stack.letters.all)
     record.get_by_role("button", name="Send a sign-in link").click()
-    return link_in(stack.mail(email, about, letters)), born
+    return link_in(stack.mail(email, "your link|su enlace", letters)), born

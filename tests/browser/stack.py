@@ -131,11 +131,11 @@ class Stack:
         self.start(at)
 
     def mail(self, to: str, about: str, after: int = 0) -> str:
-        """Text of the mail to `to` whose subject holds `about`, from the `after`th letter on; waits for it."""
+        """Text of the mail to `to` whose subject has the pattern `about`, from the `after`th letter on; waits for it."""
         return str(wait_for(lambda: self._mail_now(to, about, after), f"a mail to {to} about {about!r}"))
 
     def _mail_now(self, to: str, about: str, after: int) -> str | None:
-        found = [x for x in self.letters.all[after:] if x["To"] == to and about in x["Subject"]]
+        found = [x for x in self.letters.all[after:] if x["To"] == to and re.search(about, x["Subject"])]
         body = found[-1].get_body(("plain",)) if found else None
         return body.get_content() if body else None
 

@@ -159,7 +159,7 @@ def test_new_times_and_a_course_that_came_free(stack: Stack, open_page: OpenPage
     desk, phone = open_page(DESK), open_page(PHONE)
     sign_in(desk, "desk")
     desk.goto(record)
-    link, born = sent_link(stack, desk, "")
+    link, born = sent_link(stack, desk)
     follow(phone, link)
     say_birth_date(phone, *born)
     phone.wait_for_url("**/me")
@@ -231,7 +231,7 @@ def test_a_patients_dates(stack: Stack, open_page: OpenPage, lang: str, nth: int
     desk = open_page(DESK)
     sign_in(desk, "desk")
     running_record(desk, nth)
-    link, born = sent_link(stack, desk, "")  # in either language
+    link, born = sent_link(stack, desk)
     phone = open_page(PHONE)
     follow(phone, link)
     say_birth_date(phone, *born)
