@@ -333,8 +333,15 @@ def together(*asked: tuple[str, Mapping[str, Any]], ends: bool = False) -> list[
     commit goes with them. Raises what SQLAlchemy would.
     """
     db.session.flush()
-    with _one_trip(ends=ends) as driver:
-        cursors = [driver.execute(sql.encode(), values) for sql, values in asked]
+    connection = db.session.connection()
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    try:
+        with driver.pipeline():  # what was sent is answered where it ends
+            cursors = [driver.execute(sql.encode(), values) for sql, values in asked]
+            if ends and not connection.in_nested_transaction():  # a savepoint has no commit to send
+                driver.execute(b"COMMIT", prepare=False)
+    except psycopg.Error as error:
+        raise DBAPIError.instance(None, None, error, psycopg.Error, dialect=connection.dialect) from error
     return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
@@ -395,19 +402,6 @@ def _readers(model: type[Base], names: tuple[str, ...]) -> Sequence[tuple[str, C
     kinds = {name: columns[name].type for name in names or columns.keys()}
     own = {name: kind for name, kind in kinds.items() if isinstance(kind, TypeDecorator)}
     return [(name, partial(own[name].process_result_value, dialect=DIALECT) if name in own else None) for name in kinds]
-
-
-@contextmanager
-def _one_trip(*, ends: bool) -> Iterator[psycopg.Connection[Any]]:
-    connection = db.session.connection()
-    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
-    try:
-        with driver.pipeline():  # what was sent is answered where it ends
-            yield driver
-            if ends and not connection.in_nested_transaction():  # a savepoint has no commit to send
-                driver.execute(b"COMMIT", prepare=False)
-    except psycopg.Error as error:
-        raise DBAPIError.instance(None, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
 @contextmanager
