@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 _offset = timedelta(0)
 _frozen: datetime | None = None
@@ -28,6 +29,12 @@ def on_machine(at: datetime) -> datetime:
 def today(tz: str) -> date:
     """The present date on the wall in the zone `tz`."""
     return now().astimezone(ZoneInfo(tz)).date()
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Names of all time zones. To gather them reads hundreds of files: once a process."""
+    return frozenset(available_timezones())
 
 
 @contextmanager

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, time, timedelta
 from typing import NamedTuple
-from zoneinfo import available_timezones
 
 from sqlalchemy import delete, or_, select, text
 from sqlalchemy.exc import IntegrityError
 
-from clinic import audit
+from clinic import audit, clock
 from clinic.audit import Actor
 from clinic.db import broken_constraint, db, transaction
 from clinic.errors import Conflict, Invalid, NotFound
@@ -95,7 +94,7 @@ def create_location(new: NewLocation, *, by: Actor) -> int:
         raise Invalid("a slug is lower-case letters, digits and hyphens, at most 40", fields=["slug"])
     if not new.name.strip():
         raise Invalid("a location needs a name", fields=["name"])
-    if new.tz not in available_timezones():
+    if new.tz not in clock.zones():
         raise Invalid(f"no such time zone: {new.tz}", fields=["tz"])
     if not re.fullmatch(r"\d{5}(-\d{4})?", new.zip_code):
         raise Invalid("a ZIP code has five digits", fields=["zip"])

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
-from zoneinfo import available_timezones
 
 from sqlalchemy import func, select, update
 
@@ -154,7 +153,7 @@ def _checked(person: NewPatient | ContactChange) -> tuple[str, str, str | None, 
         raise Invalid("a name has at most 200 characters", fields=["given_name", "family_name"])
     if not date(1900, 1, 1) <= person.birth_date <= clock.now().date():
         raise Invalid("the date of birth is not possible", fields=["birth_date"])
-    if person.tz not in available_timezones():
+    if person.tz not in clock.zones():
         raise Invalid("no such time zone", fields=["timezone"])
     if person.language not in ("en", "es"):
         raise Invalid("language is en or es", fields=["language"])
