@@ -83,6 +83,14 @@ class Instrument:
         return bool(self.items) and self.data.get("mode") != "clinician_rated"
 
     @property
+    def how_sure(self) -> str:
+        """What of it was seen and what is recalled, its sources by their names."""
+        said = str(self.data.get("verified") or "not verified")
+        for key, source in (self.data.get("sources") or {}).items():
+            said = said.replace(key, f"{source['organisation']} {source['year']}")
+        return said
+
+    @property
     def method(self) -> str:
         """How it is scored: sum, triage, score_entry, or none for questions that are only kept."""
         return str((self.data.get("scoring") or {}).get("method") or "none")

@@ -249,3 +249,9 @@ def test_an_answer_outside_of_its_scale_is_refused(answer):
 def test_words_are_at_most_500_characters():
     with pytest.raises(BadAnswers):
         score("side_effects_tms", [None] * 9 + ["x" * 501])
+
+
+def test_how_sure_an_instrument_is_names_its_sources() -> None:
+    assert load("phq9").how_sure.endswith("recalled (Kroenke, Spitzer, Williams, J Gen Intern Med 2001)")
+    every = [load(key) for key in instruments.keys()]  # noqa: SIM118  a function, not a dict
+    assert not [one.key for one in every for source in one.data.get("sources") or {} if source in one.how_sure]
