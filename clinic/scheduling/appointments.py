@@ -417,7 +417,9 @@ def question(row: TreatmentSession, protocol: Protocol, *, away: Sequence[date] 
 
 
 def open_places(location_id: int, protocol_key: str, first: date, last: date) -> list[Place]:
-    """Every time at which one usual session of the protocol could start, both dates included. Raises NotFound."""
+    """Every time at which one usual session of the protocol could start, both dates included. Raises NotFound, Invalid."""
+    if last > wishes.last_day():
+        raise Invalid("an appointment has a time ahead, at most two years", fields=["to"])
     with transaction():
         locations.get(location_id)
         protocol = wishes.protocol_of(protocol_key)

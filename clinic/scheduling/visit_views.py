@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from flask import render_template, request, url_for
 from flask_wtf import FlaskForm
 from wtforms import DateField, SelectField
-from wtforms.validators import InputRequired, Optional
+from wtforms.validators import InputRequired, Optional, ValidationError
 
 from clinic import clock
 from clinic.errors import Conflict, Invalid, NotFound, ReasonNeeded
@@ -16,7 +16,7 @@ from clinic.locations import queries as locations
 from clinic.locations.models import Location
 from clinic.patients import queries as patients
 from clinic.patients.models import Patient
-from clinic.scheduling import appointments, presenter, queries, visits
+from clinic.scheduling import appointments, presenter, queries, visits, wishes
 from clinic.scheduling.blueprint import DESK, bp
 from clinic.scheduling.board_views import done, refused
 from clinic.scheduling.models import Mode, TreatmentSession
@@ -45,6 +45,12 @@ class PlaceForm(FlaskForm):
         super().__init__(*args, **kwargs)
         self.staff.choices = staff.in_roles(location_ids, SEE_PATIENTS)
         self.room.choices = [(0, "no room"), *locations.own_rooms(location_ids)]
+
+    def validate_on(self, field: DateField) -> None:
+        """As far back as ahead: who pages back sees empty days."""
+        today = clock.now().date()
+        if field.data and abs(field.data - today) > wishes.last_day() - today:
+            raise ValidationError("Choose a day within two years.")
 
 
 class VisitForm(PlaceForm):

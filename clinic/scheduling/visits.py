@@ -414,9 +414,11 @@ class VisitWish:
 
 
 def visit_times(wish: VisitWish, on: date) -> list[VisitTime]:
-    """Times of one local date at which patient, person and room are free and no rule is in the way. Raises NotFound."""
+    """Times of a local date at which patient, person and room are free and no rule is in the way. Raises NotFound, Invalid."""
     if not LEAST_MINUTES <= wish.minutes <= MOST_MINUTES:
         raise Invalid(f"a visit has {LEAST_MINUTES} to {MOST_MINUTES} minutes", fields=["minutes"])
+    if on > wishes.last_day():
+        raise Invalid("an appointment has a time ahead, at most two years", fields=["on"])
     with transaction():
         patients.get(wish.patient_id)
         person, place = staff.get(wish.staff_id), locations.get(wish.location_id)

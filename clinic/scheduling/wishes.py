@@ -81,6 +81,11 @@ def protocol_of(key: str) -> Protocol:
     return found
 
 
+def last_day() -> date:
+    """No appointment lies after it, at any place: so far the calendar is read, and no further."""
+    return clock.now().date() + timedelta(days=2 * MOST_DAYS_AHEAD)
+
+
 def checked(wish: CourseWish) -> CourseWish:
     """The wish, or Invalid with the fields that are wrong."""
     if wish.protocol not in bookable():

@@ -232,9 +232,10 @@ def test_open_times_shrink_when_a_course_is_booked(call: Call, scene: Scene) -> 
         "location=fullerton&protocol=itbs_left&from=2026-11-24&to=2026-11-23",
         "location=fullerton&protocol=itbs_left&from=tomorrow&to=2026-11-23",
         "location=fullerton&from=2026-11-24&to=2026-11-24",
+        "location=fullerton&protocol=itbs_left&from=2199-11-24&to=2199-11-24",
     ],
 )
-def test_open_times_are_asked_for_at_most_92_days(call: Call, query: str) -> None:
+def test_open_times_are_asked_for_at_most_92_days_within_two_years(call: Call, query: str) -> None:
     assert call("GET", f"/availability?{query}").status_code == 422
 
 
