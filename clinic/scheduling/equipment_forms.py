@@ -5,11 +5,11 @@ from datetime import date, time
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import DateField, IntegerField, SelectField, SelectMultipleField, StringField, TimeField
+from wtforms import IntegerField, SelectField, SelectMultipleField, StringField, TimeField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from clinic.locations.operations import NewShift
-from clinic.scheduling.forms import BOXES
+from clinic.scheduling.forms import BOXES, DayField
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 KINDS = (("tms", "TMS device"), ("chair", "Chair, for ketamine and esketamine"))
@@ -66,7 +66,7 @@ class GoesForm(FlaskForm):
     """A device leaves its site from a day on: to another one, or for good."""
 
     to = SelectField("Where to")
-    from_day = DateField("From", [InputRequired("Choose the day.")])
+    from_day = DayField("From", [InputRequired("Choose the day.")])
     reason = StringField("Why", [InputRequired("Say why."), Length(max=200)])
 
     def __init__(self, *args: Any, sites: Choices, **kwargs: Any) -> None:
@@ -81,7 +81,7 @@ class HoursOfShiftForm(FlaskForm):
     ends = TimeField("To", [InputRequired("Write the time.")])
     break_starts = TimeField("Break from", [Optional()])
     break_ends = TimeField("Break to", [Optional()])
-    valid_from = DateField("First day", [InputRequired("Choose the day.")])
+    valid_from = DayField("First day", [InputRequired("Choose the day.")])
 
     def shift(self, user_id: int, weekday: int, valid_until: date | None = None) -> NewShift:
         """What was written, for one weekday."""
@@ -97,7 +97,7 @@ class ShiftForm(HoursOfShiftForm):
     weekdays = SelectMultipleField(
         "Weekdays", [InputRequired("Choose at least one.")], coerce=int, choices=list(enumerate(DAYS)), **BOXES
     )
-    valid_until = DateField("Last day", [Optional()])
+    valid_until = DayField("Last day", [Optional()])
 
     def __init__(self, *args: Any, people: Choices, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -112,4 +112,4 @@ class ShiftForm(HoursOfShiftForm):
 class EndForm(FlaskForm):
     """Until when a shift is worked."""
 
-    last = DateField("Last day on which it is worked", [InputRequired("Choose the day.")])
+    last = DayField("Last day on which it is worked", [InputRequired("Choose the day.")])

@@ -22,13 +22,23 @@ BOXES = {"widget": ListWidget(prefix_label=False), "option_widget": CheckboxInpu
 Grouped = Mapping[str, Sequence[tuple[str, str]]]  # choices by the heading that they stand under
 
 
+class DayField(DateField):
+    """A date near our time: a slip of the pen in the year is asked for again, and no reckoning runs past the calendar's end."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        super().process_formdata(valuelist)
+        if self.data is not None and not 2000 <= self.data.year <= 2200:
+            self.data = None
+            raise ValueError("The year is not possible.")
+
+
 class CourseForm(FlaskForm):
     """What the course should be like. What is left open comes from the intake, or from what is free."""
 
     protocol = SelectField("Protocol", validators=[InputRequired("Choose a protocol.")])
     locations = SelectMultipleField("Where", coerce=int, **BOXES)
-    earliest = DateField("First session from", validators=[Optional()])
-    latest = DateField("First session by", validators=[Optional()])
+    earliest = DayField("First session from", validators=[Optional()])
+    latest = DayField("First session by", validators=[Optional()])
     after = SelectField("Sessions after", choices=HOURS, validators=[Optional()])
     before = SelectField("Sessions done by", choices=HOURS, validators=[Optional()])
     weekdays = SelectMultipleField("Weekdays", coerce=int, choices=list(enumerate(WEEKDAYS)), **BOXES)
@@ -100,7 +110,7 @@ class ReasonForm(FlaskForm):
 class ResumeForm(FlaskForm):
     """From which day a paused course goes on."""
 
-    on = DateField("Go on from", validators=[Optional()])
+    on = DayField("Go on from", validators=[Optional()])
 
 
 class StartsForm(FlaskForm):
@@ -129,9 +139,9 @@ class OutageForm(FlaskForm):
     """A device down or a person away, from one wall time of the site to another."""
 
     subject = SelectField("Which", validators=[InputRequired("Choose one.")])
-    from_day = DateField("From", validators=[InputRequired("Choose the day.")])
+    from_day = DayField("From", validators=[InputRequired("Choose the day.")])
     from_time = TimeField("At", validators=[InputRequired("Write the time.")])
-    to_day = DateField("Until", validators=[InputRequired("Choose the day. A best guess is fine.")])
+    to_day = DayField("Until", validators=[InputRequired("Choose the day. A best guess is fine.")])
     to_time = TimeField("At", validators=[InputRequired("Write the time.")])
     reason = StringField("What happened", validators=[InputRequired("Say what happened."), Length(max=200)])
 
@@ -150,8 +160,8 @@ class OutageForm(FlaskForm):
 class ClosedForm(FlaskForm):
     """A site closed on whole days, both included."""
 
-    first = DateField("First day", validators=[InputRequired("Choose the day.")])
-    last = DateField("Last day", validators=[InputRequired("Choose the day.")])
+    first = DayField("First day", validators=[InputRequired("Choose the day.")])
+    last = DayField("Last day", validators=[InputRequired("Choose the day.")])
     reason = StringField("Why", validators=[InputRequired("Say why."), Length(max=100)])
 
 
@@ -162,8 +172,8 @@ class ApprovalForm(FlaskForm):
     number = StringField("Number of the approval", validators=[InputRequired("Write the number."), Length(max=60)])
     pathway = SelectField("Treatment", validators=[InputRequired("Choose the treatment.")])
     sessions = IntegerField("Sessions", validators=[InputRequired("How many sessions?"), NumberRange(1, 400)])
-    valid_from = DateField("First day", validators=[InputRequired("Choose the day.")])
-    valid_until = DateField("Last day", validators=[InputRequired("Choose the day.")])
+    valid_from = DayField("First day", validators=[InputRequired("Choose the day.")])
+    valid_until = DayField("Last day", validators=[InputRequired("Choose the day.")])
     site = SelectField("Only at", validators=[Optional()])
 
     def __init__(
@@ -179,7 +189,7 @@ class SelfPayForm(FlaskForm):
 
     pathway = SelectField("Treatment", validators=[InputRequired("Choose the treatment.")])
     what = StringField("What was agreed", validators=[InputRequired("Say what was agreed."), Length(max=500)])
-    agreed_on = DateField("Agreed on", validators=[InputRequired("Choose the day.")])
+    agreed_on = DayField("Agreed on", validators=[InputRequired("Choose the day.")])
 
     def __init__(self, *args: Any, pathways: Sequence[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

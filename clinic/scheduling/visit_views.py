@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from flask import render_template, request, url_for
 from flask_wtf import FlaskForm
-from wtforms import DateField, SelectField
+from wtforms import SelectField
 from wtforms.validators import InputRequired, Optional, ValidationError
 
 from clinic import clock
@@ -19,6 +19,7 @@ from clinic.patients.models import Patient
 from clinic.scheduling import appointments, presenter, queries, visits, wishes
 from clinic.scheduling.blueprint import DESK, bp
 from clinic.scheduling.board_views import done, refused
+from clinic.scheduling.forms import DayField
 from clinic.scheduling.models import Mode, TreatmentSession
 from clinic.scheduling.planner.calendar import to_utc
 from clinic.staff import queries as staff
@@ -39,14 +40,14 @@ class PlaceForm(FlaskForm):
 
     staff = SelectField("With", coerce=int, validators=[InputRequired("Choose a person.")])
     room = SelectField("Room", coerce=int, validators=[Optional()], default=0)
-    on = DateField("Day", validators=[InputRequired("Choose a day.")])
+    on = DayField("Day", validators=[InputRequired("Choose a day.")])
 
     def __init__(self, *args: Any, location_ids: Collection[int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.staff.choices = staff.in_roles(location_ids, SEE_PATIENTS)
         self.room.choices = [(0, "no room"), *locations.own_rooms(location_ids)]
 
-    def validate_on(self, field: DateField) -> None:
+    def validate_on(self, field: DayField) -> None:
         """As far back as ahead: who pages back sees empty days."""
         today = clock.now().date()
         if field.data and abs(field.data - today) > wishes.last_day() - today:

@@ -94,6 +94,8 @@ def test_a_device_that_goes_to_another_site_leads_to_the_replan(
     db.session.commit()
     page = at(scene, f"devices/{scene.device.id}")
     assert "To Laguna" in manager.get(page).text
+    never = post(f"{page}/goes", {"to": "", "from_day": "9998-12-07", "reason": "moves"})
+    assert "The year is not possible." in never.text
     made = post(f"{page}/goes", {"to": str(other.id), "from_day": "2026-12-07", "reason": "moves"})
     html = unescape(manager.get(made.location).text)
     assert "leaves for good on Mon, Dec 7" in html
@@ -140,6 +142,8 @@ def test_a_shift_gets_other_hours(manager: FlaskClient, scene: Scene, post: Post
     page = at(scene, f"rota/{first_shift(scene).id}")
     wrong = post(f"{page}/hours", {**SHIFT, "break_starts": "09:00", "break_ends": "09:30"})
     assert (wrong.status_code, "The break lies inside the shift." in wrong.text) == (422, True)
+    ancient = post(f"{page}/hours", {**SHIFT, "valid_from": "0001-01-01"})
+    assert (ancient.status_code, "The year is not possible." in ancient.text) == (422, True)
     assert post(f"{page}/hours", SHIFT).location == at(scene, "rota")
     assert "from Mon, Dec 7" in manager.get(at(scene, "rota")).text
 

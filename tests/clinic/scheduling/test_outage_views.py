@@ -159,6 +159,8 @@ def test_a_person_away_and_a_closed_site_are_reported_too(
     away = post("/staff/outages/new/fullerton/person", {**DOWN, "subject": str(person.id)})
     assert "Omar is away from Wed, Dec 2, 00:00" in desk.get(away.location).text
     storm = {"first": "2026-12-02", "last": "2026-12-03", "reason": "storm"}
+    never = post("/staff/outages/new/fullerton/site", {**storm, "last": "9999-12-31"})
+    assert "The year is not possible." in never.text
     closed = post("/staff/outages/new/fullerton/site", storm)
     assert "Fullerton is closed from Wed, Dec 2" in desk.get(closed.location).text
 
