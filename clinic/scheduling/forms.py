@@ -25,6 +25,8 @@ Grouped = Mapping[str, Sequence[tuple[str, str]]]  # choices by the heading that
 class DayField(DateField):
     """A date near our time: a slip of the pen in the year is asked for again, and no reckoning runs past the calendar's end."""
 
+    data: Any  # a date, or None
+
     def process_formdata(self, valuelist: list[str]) -> None:
         super().process_formdata(valuelist)
         if self.data is not None and not 2000 <= self.data.year <= 2200:
