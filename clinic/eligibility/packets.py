@@ -5,7 +5,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,6 +37,7 @@ from clinic.web import pdf
 TEMPLATE = Path(__file__).parent / "typst" / "packet.typ"
 MAX_WORDS = 6000
 HOLE_WITHIN = 5  # open days of the clinic
+MOST_DAYS = 366  # so far ahead a missing fact can be asked for
 ROLES = ("nurse", "therapist", "prescriber", "manager")  # that a missing fact can be given to: they may read what it is
 
 # Facts that features above hold about a person; they register at import.
@@ -427,6 +428,8 @@ def make_tasks(assessment_id: int, policy_id: str, assignments: Iterable[Assignm
                 continue
             if each.due_on < today:
                 raise Invalid("The day lies in the past.", fields=[f"due-{holes[key].id}"])
+            if each.due_on > today + timedelta(days=MOST_DAYS):
+                raise Invalid("Choose a day within a year.", fields=[f"due-{holes[key].id}"])
             if each.staff_id is not None and each.staff_id not in known:
                 raise Invalid("Choose a colleague or a role.", fields=[f"owner-{holes[key].id}"])
             if each.staff_id is None and each.role not in ROLES:

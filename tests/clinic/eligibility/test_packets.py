@@ -373,6 +373,7 @@ def test_tasks_are_made_from_the_form(client: FlaskClient, sign_in: Any, post: A
         {"pick": ["H1"], "owner-H1": "staff:x", "due-H1": "2026-11-24"},
         {"pick": ["H1"], "owner-H1": "role:nurse", "due-H1": "soon"},
         {"pick": ["H1"], "owner-H1": "role:nurse", "due-H1": "2020-01-01"},
+        {"pick": ["H1"], "owner-H1": "role:nurse", "due-H1": "9999-12-31"},
         {"pick": ["H99"], "owner-H99": "role:nurse", "due-H99": "2026-11-24"},
     ],
 )
