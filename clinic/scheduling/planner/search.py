@@ -145,7 +145,7 @@ def _solve(table: Table, begin: int, end: int | None) -> tuple[Solution, int] | 
         earliest = whole.first_day if earliest is None else min(earliest, whole.first_day)
         lanes, path = _lanes(table, mode), Path(table, mode, costs)
         begin = first
-        for end in (*(w for w in windows if w < last), last):
+        for end in (*(w for w in windows if first < w < last), last):
             # a later start costs at least its own waiting: stop as soon as that alone reaches the best course
             until = end
             if best is not None and later_costs_more:

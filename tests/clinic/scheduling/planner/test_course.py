@@ -18,6 +18,7 @@ from clinic.scheduling.planner import (
     search,
 )
 from clinic.scheduling.planner.instance import course_as_json, from_instance, parse_instance
+from clinic.scheduling.planner.table import Table
 from tests.clinic.scheduling.planner.builders import (
     make_device,
     make_location,
@@ -341,6 +342,13 @@ def test_the_earliest_start_is_proven_even_where_the_best_is_later():
     plan = plan_course(request, occupancy)
     assert (earliest_start(request, occupancy), plan.earliest_day) == (0, 0)
     assert (plan.visits[0].day, plan.cost) == (2, 10)  # two weekdays of waiting beat two visits outside the preference
+
+
+@pytest.mark.parametrize("day", [14, 24, 70])
+def test_a_search_from_a_day_on_finds_nothing_that_starts_before(day):
+    occupancy = make_occupancy(days=99, staff=[make_person(days=99)])
+    found, _ = search.solve(Table(make_request(2), occupancy), day)
+    assert found.days[0] >= day == search.earliest_day(Table(make_request(2), occupancy), day)
 
 
 @pytest.mark.parametrize("visits", [0, 1])
