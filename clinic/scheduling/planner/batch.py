@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from clinic.scheduling.planner.branches import NEAR, Branches
 from clinic.scheduling.planner.course import explained
 from clinic.scheduling.planner.explain import explain_no_course
 from clinic.scheduling.planner.facts import CostParts, CoursePlan, CourseRequest, NoCourse
@@ -15,7 +16,9 @@ from clinic.scheduling.planner.shuffle import Budget, improve
 ROUNDS = 200  # where neither seconds nor rounds are given
 NODES = 50  # of the programme over all courses seen, where rounds are given
 FEW = 20
-SHARES = ((0.25, 0.55, 0.62), (0.7, 0.88, 0.92))  # of the time: until when to search, to price, to combine; then search
+SHARES = ((0.12, 0.42, 0.48), (0.7, 0.88, 0.92))  # of the time: until when to search, to price, to combine
+SEARCHED, BRANCHED, COMBINED = 0.6, 0.88, 0.94  # of the time for a few: search again, branch, combine again
+WIDE = 0.03  # a gap above which a better plan is searched for before its proof
 LAST = 0.96
 MOST_PRICED = 60  # longer lists are bounded by each patient's optimum alone: prices cost them more than they give
 
@@ -77,11 +80,19 @@ def plan_batch(
     improve(roster, alone, budget(shares[0], 0.5 if priced else 1.0), seed)
     if priced and roster.cost > bound:
         market = Market(roster)
-        for name, plan in roster.plans.items():
-            market.add(name, plan)
-        market.trade(budget(shares[1], 1.0))
-        bound = max(bound, market.bound)
-        _combine(roster, market, budget(shares[2], 0.0).seconds, None if rounds is None else NODES)
+        market.add_seen()
+        nodes = None if rounds is None else NODES
+        few = len(requests) <= FEW
+        market.trade(market.whole, budget(shares[1], 1.0), roster.cost, near=NEAR if few else 0.0)
+        bound = max(bound, market.whole.bound)
+        _combine(roster, market, budget(shares[2], 0.0).seconds, nodes)
+        if few and roster.cost > bound:
+            if roster.cost - bound > WIDE * roster.cost:
+                improve(roster, alone, budget(SEARCHED, 0.5), seed + 2, bound=bound, considerate=market.considerate)
+            branches = Branches(market, roster.cost)
+            branches.grow(budget(BRANCHED, 1.0))
+            bound = max(bound, branches.bound)
+            _combine(roster, market, budget(COMBINED, 0.0).seconds, nodes)
         if roster.cost > bound:
             improve(roster, alone, budget(LAST, 1.0), seed + 1, bound=bound, considerate=market.considerate)
     plans = {

@@ -19,6 +19,16 @@ def _nearest(costs: Ints, step: int) -> Ints:
     return np.asarray(np.minimum(left, right, out=left))
 
 
+def _within(costs: Ints, reach: int, step: int) -> Ints:
+    """As _nearest(), of starts at most `reach` places from the anchor."""
+    best = costs.copy()
+    for far in range(1, min(reach, costs.shape[-1] - 1) + 1):
+        more = costs + np.int32(far * step)
+        np.minimum(best[..., far:], more[..., :-far], out=best[..., far:])
+        np.minimum(best[..., :-far], more[..., far:], out=best[..., :-far])
+    return np.asarray(np.minimum(best, INF, out=best))
+
+
 class Lanes:
     """Price of every class on every day for every lane (home, anchor): arrays [day, home, anchor]."""
 
@@ -46,6 +56,8 @@ class Lanes:
         if half is None:
             price = np.int32(0) if extra is None else extra
             return _nearest(np.where(mask, price, np.int32(INF)).astype(np.int32, copy=False), tod * grid)
+        if extra is not None and extra.ndim == 3:  # a price of its own for every start
+            return _within(np.where(mask, extra, np.int32(INF)), half // grid, tod * grid)
         best = np.full(mask.shape, INF, dtype=np.int32)
         for level in (0,) if extra is None else np.unique(extra):
             at_level = mask if extra is None else mask & (extra == level)

@@ -10,6 +10,11 @@ from clinic.scheduling.planner.table import StartClass, Table, waiting
 
 def place(solution: Solution, earliest: int) -> CoursePlan:
     """Put a device and a start to every day of the solution. `earliest`: the proven first day, as a table index."""
+    return placed_for(solution.table.request, solution, earliest)
+
+
+def placed_for(asked: CourseRequest, solution: Solution, earliest: int) -> CoursePlan:
+    """As place(), at what it costs in the request that was asked."""
     table = solution.table
     request, occupancy = table.request, table.occupancy
     starts: list[int] = [0] * len(solution.days)
@@ -35,7 +40,7 @@ def place(solution: Solution, earliest: int) -> CoursePlan:
         )
     anchor = table.first_start + solution.anchor * occupancy.grid
     home = occupancy.devices[table.homes[solution.home]].id
-    parts = cost_parts(request, occupancy, tuple(visits), anchor, home)
+    parts = cost_parts(asked, occupancy, tuple(visits), anchor, home)
     return CoursePlan(tuple(visits), anchor, home, parts.total, parts, table.first_day + earliest)
 
 

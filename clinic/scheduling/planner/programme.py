@@ -128,15 +128,6 @@ class Programme:
             i = (i + 1) % len(blocks)
         return best
 
-    def row_prices(self, rows: Sequence[int]) -> NDArray[np.float64] | None:
-        """What one more of each row's limit would change in the linear relaxation; None if it was not solved."""
-        solver = _solver(NO_LIMIT)
-        solver.passModel(self._model(np.arange(len(self.costs)), whole=False))
-        solver.run()
-        if solver.getModelStatus() != _highs().HighsModelStatus.kOptimal:
-            return None
-        return np.array(solver.getSolution().row_dual)[list(rows)]
-
     def cost(self, chosen: Sequence[int]) -> int:
         """Sum of the costs of these columns."""
         return sum(self.costs[x] for x in chosen)
@@ -146,7 +137,7 @@ class Programme:
         solver = _solver(seconds)
         solver.passModel(self._model(np.arange(len(self.costs)), whole=False))
         solver.run()
-        if solver.getModelStatus() != _highs().HighsModelStatus.kOptimal:
+        if not is_optimal(solver):
             return None
         return float(solver.getInfo().objective_function_value), np.array(solver.getSolution().col_dual)
 
@@ -198,6 +189,16 @@ class Programme:
         if whole:
             model.integrality_ = [highs.HighsVarType.kInteger] * len(columns)
         return model
+
+
+def continuous_solver() -> Any:
+    """An empty solver for a programme without whole numbers."""
+    return _solver(NO_LIMIT)
+
+
+def is_optimal(solver: Any) -> bool:
+    """True if the last run found the optimum."""
+    return bool(solver.getModelStatus() == _highs().HighsModelStatus.kOptimal)
 
 
 def _highs() -> Any:

@@ -1,5 +1,7 @@
 """Feasibility: one integer as a set of (day, anchor), one shift per allowed gap. An empty set is a proof."""
 
+from functools import cached_property
+
 import numpy as np
 
 from clinic.scheduling.planner.facts import Span, VisitSpec
@@ -37,6 +39,13 @@ class Moves:
             if key not in known:
                 known[key] = self._shifts(visit)
         self.shifts = [known[visit.gap, visit.ideal] for visit in table.request.visits]
+        self._reaches: dict[tuple[int, int], Reach] = {}
+
+    def reach(self, first: int, last: int) -> "Reach":
+        """The days of courses that start on table days [first, last)."""
+        if (first, last) not in self._reaches:
+            self._reaches[first, last] = Reach(self, first, last)
+        return self._reaches[first, last]
 
     def _possible(self, starts: StartClass) -> int:
         anywhere: Mask = np.asarray(starts.mask.any(axis=0))
@@ -116,6 +125,11 @@ class Reach:
         """First and last day (table indices, last exclusive) on which visit k of a course can fall."""
         bits = self.live[k]
         return ((bits & -bits).bit_length() - 1) // self.width, (bits.bit_length() - 1) // self.width + 1
+
+    @cached_property
+    def bands(self) -> list[tuple[int, int]]:
+        """band() of every visit, where a course exists."""
+        return [self.band(k) for k in range(len(self.live))]
 
     def days_of(self, bits: int) -> list[int]:
         """Table indices of the days in a set."""

@@ -17,6 +17,9 @@ from clinic.scheduling.planner.table import INF, Ints, Mode, Table, modes_for, s
 
 START_WINDOWS = (21, 63)
 LANES_AT_ONCE = 256
+FEW_CELLS = 6000  # days times lanes
+
+Bands = Sequence[tuple[int, int]]  # per visit the first and last table day, last exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +42,22 @@ class Path:
         self.gaps = [table.gap_costs(visit, mode) for visit in table.request.visits]
         self.pad = max((gaps.stop for gaps, _ in self.gaps[1:]), default=0)
 
-    def run(self, prices: Sequence[Ints], reach: Reach, lanes: int, keep: list[Ints] | None = None) -> Ints:
+    def run(self, prices: Sequence[Ints], bands: Bands, lanes: int, keep: list[Ints] | None = None) -> Ints:
         """Least cost per lane of a whole course; `keep` collects the table of each visit, [pad + day, lane]."""
         pad, days = self.pad, self.table.days
-        lo, hi = reach.band(0)
+        lo, hi = bands[0]
         value = np.full((pad + days, lanes), INF, dtype=np.int32)
         value[pad + lo : pad + hi] = self.start_cost[lo:hi, None] + prices[self.table.class_of[0]][lo:hi]
         np.minimum(value, INF, out=value)
         spare = np.empty_like(value)
         scratch = np.empty((days, lanes), dtype=np.int32)
         if keep is not None:
-            keep.append(value.copy())
+            keep.append(value)
         for k in range(1, len(self.gaps)):
-            lo, hi = reach.band(k)
+            lo, hi = bands[k]
             gaps, costs = self.gaps[k]
+            if keep is not None and k > 1:
+                spare = np.empty_like(value)
             spare.fill(INF)
             best, trial = spare[pad + lo : pad + hi], scratch[: hi - lo]
             for row, q in enumerate(gaps):
@@ -62,7 +67,7 @@ class Path:
             np.minimum(best, INF, out=best)
             value, spare = spare, value
             if keep is not None:
-                keep.append(value.copy())
+                keep.append(value)
         return np.asarray(value[pad + lo : pad + hi].min(axis=0))
 
     def by_start(self, prices: Sequence[Ints], reach: Reach, lanes: int) -> Ints:
@@ -82,25 +87,54 @@ class Path:
             value[lo:hi] = np.minimum(best + prices[self.table.class_of[k]][lo:hi], INF)
         return np.asarray(np.minimum(value[:days].min(axis=1) + self.start_cost, INF))
 
-    def trace(self, prices: Sequence[Ints], reach: Reach) -> tuple[int, ...]:
+    def through(self, prices: Sequence[Ints], bands: Bands, lanes: int) -> list[Ints]:
+        """Per visit and table day the least cost of a whole course that has the visit on that day; INF: none has."""
+        before: list[Ints] = []
+        self.run(prices, bands, lanes, keep=before)
+        pad, days = self.pad, self.table.days
+        rest = np.zeros((days + pad, lanes), dtype=np.int32)
+        found = []
+        for k in range(len(self.gaps) - 1, -1, -1):
+            lo, hi = bands[k]
+            least = np.full(days, INF, dtype=np.int32)
+            least[lo:hi] = np.minimum((before[k][pad + lo : pad + hi] + rest[lo:hi]).min(axis=1), INF)
+            found.append(least)
+            if k:
+                gaps, costs = self.gaps[k]
+                after = np.full((days + pad, lanes), INF, dtype=np.int32)
+                after[lo:hi] = np.minimum(prices[self.table.class_of[k]][lo:hi] + rest[lo:hi], INF)
+                arrival = np.pad(costs, ((0, 0), (0, pad)))
+                lo, hi = bands[k - 1]
+                rest = np.full((days + pad, lanes), INF, dtype=np.int32)
+                for row, q in enumerate(gaps):
+                    np.minimum(
+                        rest[lo:hi], after[lo + q : hi + q] + arrival[row, lo + q : hi + q, None], out=rest[lo:hi]
+                    )
+        return found[::-1]
+
+    def trace(self, prices: Sequence[Ints], bands: Bands) -> tuple[int, ...]:
         """Days of the best course of a single lane: earliest end, then the latest earlier days."""
         steps: list[Ints] = []
-        self.run(prices, reach, 1, keep=steps)
+        self.run(prices, bands, 1, keep=steps)
+        return self.traced(steps, 0)
+
+    def traced(self, steps: Sequence[Ints], lane: int) -> tuple[int, ...]:
+        """As trace(), of one of the lanes whose run was kept."""
         pad = self.pad
-        day = int(np.argmin(steps[-1][pad:, 0]))
+        day = int(np.argmin(steps[-1][pad:, lane]))
         found = [day]
         for k in range(len(steps) - 1, 0, -1):
             gaps, costs = self.gaps[k]
-            before = [int(steps[k - 1][pad + day - q, 0]) + int(costs[row, day]) for row, q in enumerate(gaps)]
+            before = [int(steps[k - 1][pad + day - q, lane]) + int(costs[row, day]) for row, q in enumerate(gaps)]
             day -= gaps[before.index(min(before))]
             found.append(day)
         return tuple(reversed(found))
 
 
 def _moves(table: Table, mode: Mode) -> Moves:
-    if (Moves, mode) not in table.kept:
-        table.kept[Moves, mode] = Moves(table, mode)
-    moves: Moves = table.kept[Moves, mode]
+    if (Moves, mode) not in table.lasting:
+        table.lasting[Moves, mode] = Moves(table, mode)
+    moves: Moves = table.lasting[Moves, mode]
     return moves
 
 
@@ -116,19 +150,43 @@ def _limits(table: Table, begin: int, end: int | None) -> tuple[int, int]:
     return max(first, begin), last if end is None else min(last, end)
 
 
-def solve(table: Table, begin: int = 0, end: int | None = None) -> tuple[Solution, int] | None:
+def solve(table: Table, begin: int = 0, end: int | None = None, below: int = INF) -> tuple[Solution, int] | None:
     """The optimal course and the earliest day (table index) any course can start; None is a proof that none exists.
 
-    Of the courses that start on table days [begin, end), where given.
+    Of the courses that start on table days [begin, end) and cost less than `below`, where given.
     """
-    answers = [found for part in table.by_zone() if (found := _solve(part, begin, end)) is not None]
+    answers = [found for part in table.by_zone() if (found := _solve(part, begin, end, below)) is not None]
     if not answers:
         return None
     best, _ = min(answers, key=lambda answer: answer[0].cost)
     return best, min(earliest for _, earliest in answers)
 
 
-def _solve(table: Table, begin: int, end: int | None) -> tuple[Solution, int] | None:
+def know_least(table: Table) -> None:
+    """Let searches of this question at higher prices pass over the days that cost too much even at these."""
+    costs = start_costs(table)
+    for part in table.by_zone():
+        for mode in modes_for(table.request.min_hours):
+            reach = _moves(part, mode).reach(*start_limits(table))
+            if reach.exists and part.homes:
+                lanes = _lanes(part, mode)
+                bundled = [lanes.bundled(p) for p in lanes.by_class]
+                width = max(x.shape[1] for x in bundled)
+                part.lasting["least", mode] = np.array(Path(part, mode, costs).through(bundled, reach.bands, width))
+
+
+def _narrowed(table: Table, mode: Mode, bands: Bands, limit: int) -> Bands | None:
+    """The days of each visit of courses below the limit; None where there are no such courses."""
+    least: Ints | None = table.lasting.get(("least", mode))
+    if least is None or limit >= INF:
+        return bands
+    good = least < limit
+    first, last = good.argmax(axis=1).tolist(), (table.days - good[:, ::-1].argmax(axis=1)).tolist()
+    narrow = [(max(lo, a), min(hi, b)) for (lo, hi), a, b in zip(bands, first, last, strict=True)]
+    return narrow if good.any(axis=1).all() and all(lo < hi for lo, hi in narrow) else None
+
+
+def _solve(table: Table, begin: int, end: int | None, below: int) -> tuple[Solution, int] | None:
     best: Solution | None = None
     earliest: int | None = None
     costs = start_costs(table)
@@ -139,7 +197,7 @@ def _solve(table: Table, begin: int, end: int | None) -> tuple[Solution, int] | 
     windows = START_WINDOWS if later_costs_more else ()
     for mode in modes_for(table.request.min_hours):
         moves = _moves(table, mode)
-        whole = Reach(moves, first, last)
+        whole = moves.reach(first, last)
         if not whole.exists:
             continue
         earliest = whole.first_day if earliest is None else min(earliest, whole.first_day)
@@ -147,12 +205,14 @@ def _solve(table: Table, begin: int, end: int | None) -> tuple[Solution, int] | 
         begin = first
         for end in (*(w for w in windows if first < w < last), last):
             # a later start costs at least its own waiting: stop as soon as that alone reaches the best course
-            until = end
-            if best is not None and later_costs_more:
-                until = begin + int(np.searchsorted(costs[begin:end], best.cost))
+            until, limit = end, below if best is None else best.cost
+            if limit < INF and later_costs_more:
+                until = begin + int(np.searchsorted(costs[begin:end], limit))
             if until > begin:
-                found = _best_lane(table, mode, lanes, path, Reach(moves, begin, until), best)
-                best = found or best
+                reach = moves.reach(begin, until)
+                bands = _narrowed(table, mode, reach.bands, limit) if reach.exists else None
+                if bands is not None:
+                    best = _best_lane(table, mode, lanes, path, bands, limit) or best
             if until < end:
                 break
             begin = end
@@ -167,7 +227,7 @@ def earliest_day(table: Table, begin: int = 0, end: int | None = None) -> int | 
     if first >= last or not table.request.visits:
         return None
     reaches = (
-        Reach(_moves(part, mode), first, last)
+        _moves(part, mode).reach(first, last)
         for part in table.by_zone()
         if part.homes
         for mode in modes_for(table.request.min_hours)
@@ -186,7 +246,7 @@ def best_by_start(table: Table, begin: int = 0, end: int | None = None) -> Ints:
         if not part.homes:
             continue
         for mode in modes_for(part.request.min_hours):
-            reach = Reach(_moves(part, mode), first, last)
+            reach = _moves(part, mode).reach(first, last)
             if not reach.exists:
                 continue
             lanes, path = _lanes(part, mode), Path(part, mode, costs)
@@ -198,15 +258,12 @@ def best_by_start(table: Table, begin: int = 0, end: int | None = None) -> Ints:
     return best
 
 
-def _best_lane(
-    table: Table, mode: Mode, lanes: Lanes, path: Path, reach: Reach, best: Solution | None
-) -> Solution | None:
-    """The best course strictly below `best`; of equals the first lane. None if there is none."""
-    if not reach.exists:
-        return None
-    limit = INF if best is None else best.cost
+def _best_lane(table: Table, mode: Mode, lanes: Lanes, path: Path, bands: Bands, limit: int) -> Solution | None:
+    """The best course strictly below the limit; of equals the first lane. None if there is none."""
+    if lanes.homes * lanes.anchors * max(hi - lo for lo, hi in bands) <= FEW_CELLS:
+        return _best_of_all(table, mode, lanes, path, bands, limit)
     bundles = -(-lanes.anchors // BUNDLE)
-    bounds = path.run([lanes.bundled(p) for p in lanes.by_class], reach, lanes.homes * bundles)
+    bounds = path.run([lanes.bundled(p) for p in lanes.by_class], bands, lanes.homes * bundles)
     order = np.argsort(bounds, kind="stable")
     chosen: tuple[int, int] | None = None
     done, batch = 0, 4
@@ -217,7 +274,7 @@ def _best_lane(
         anchors = (group % bundles)[:, None] * BUNDLE + np.arange(BUNDLE)
         which = ((group // bundles)[:, None] * lanes.anchors + anchors)[anchors < lanes.anchors]
         which.sort()
-        values = path.run([lanes.picked(p, which) for p in lanes.by_class], reach, len(which))
+        values = path.run([lanes.picked(p, which) for p in lanes.by_class], bands, len(which))
         at = int(np.argmin(values))
         value, lane = int(values[at]), int(which[at])
         if value < limit or (chosen is not None and value == limit and lane < chosen[1]):
@@ -227,4 +284,16 @@ def _best_lane(
     cost, lane = chosen
     single = [lanes.picked(p, np.array([lane])) for p in lanes.by_class]
     home, anchor = divmod(lane, lanes.anchors)
-    return Solution(table, cost, mode, home, lanes.first_anchor + anchor, path.trace(single, reach))
+    return Solution(table, cost, mode, home, lanes.first_anchor + anchor, path.trace(single, bands))
+
+
+def _best_of_all(table: Table, mode: Mode, lanes: Lanes, path: Path, bands: Bands, limit: int) -> Solution | None:
+    """As _best_lane(), all lanes in one go: for so few of them and so few days it is the steps that cost."""
+    steps: list[Ints] = []
+    which = np.arange(lanes.homes * lanes.anchors)
+    values = path.run([lanes.picked(p, which) for p in lanes.by_class], bands, len(which), keep=steps)
+    lane = int(np.argmin(values))
+    if values[lane] >= limit:
+        return None
+    home, anchor = divmod(lane, lanes.anchors)
+    return Solution(table, int(values[lane]), mode, home, lanes.first_anchor + anchor, path.traced(steps, lane))

@@ -1,6 +1,6 @@
 """What one request could use: its possible starts on the grid, and the prices of starting and of gaps."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,10 +85,12 @@ class Table:
                 index[key] = len(self.classes)
                 self.classes.append(self._start_class(visit, strict, price))
             self.class_of.append(index[key])
+        self.allowed_homes: Collection[int] | None = None  # every one
         self.homes = self._homes()
         self.forbidden: NDArray[np.bool_] | None = None  # usual times that are not wanted
         self._gap_costs: dict[tuple[Span | None, Span | None, Mode], tuple[range, Ints]] = {}
         self.kept: dict[object, Any] = {}  # what searches of this table share
+        self.lasting: dict[object, Any] = {}  # the same, where higher prices change nothing about it
 
     def _start_range(self) -> tuple[int, int]:
         occupancy, request = self.occupancy, self.request
@@ -162,6 +164,25 @@ class Table:
         other.request = replace(self.request, weights=weights)
         return other
 
+    def dearer(self, extras: Iterable[Ints]) -> "Table":
+        """The same question where starts cost more: of each class [device, day, start] what is added, never below 0."""
+        other = self._copy()
+        other.lasting = self.lasting
+        other.classes = [
+            replace(c, extra=extra if c.extra is None else extra + c.extra)
+            for c, extra in zip(self.classes, extras, strict=True)
+        ]
+        return other
+
+    def only(self, homes: Collection[int] | None, anchors: NDArray[np.bool_]) -> "Table":
+        """The same question with these home devices (None: all) and usual times alone."""
+        other = self._copy()
+        other.lasting = self.lasting
+        other.allowed_homes = homes
+        other.homes = other._homes()
+        other.forbidden = ~anchors
+        return other
+
     def away_from(self, anchor: int, minutes: int) -> "Table":
         """The same question with usual times and starts at least so far from a time of day."""
         other = self._copy()
@@ -173,7 +194,7 @@ class Table:
     def _copy(self) -> "Table":
         other = object.__new__(Table)
         other.__dict__.update(self.__dict__)
-        other.kept = {}
+        other.kept, other.lasting = {}, {}
         return other
 
     def _homes(self) -> list[int]:
@@ -182,6 +203,8 @@ class Table:
         own = [i for i, x in enumerate(devices) if x.kind == request.device_kind and x.location in request.locations]
         wanted = {int(i) for c in self.classes if c.visit.consistent for i in c.devices}
         homes = [i for i in own if i in wanted] or own
+        if self.allowed_homes is not None:
+            homes = [i for i in homes if i in self.allowed_homes]
         return sorted(homes, key=lambda i: (request.locations[devices[i].location], i))
 
     # -- gaps ---------------------------------------------------------------------------------------------------

@@ -234,10 +234,12 @@ def crowded_question(seed):
 @pytest.mark.parametrize("seed", [*range(30), *(pytest.param(s, marks=pytest.mark.soak) for s in range(30, 400))])
 def test_bundling_anchors_loses_nothing(seed, monkeypatch):
     request, occupancy = crowded_question(seed)
+    at_once = best_course(request, occupancy)  # all lanes, where they and the days are few
+    monkeypatch.setattr(search, "FEW_CELLS", 0)
     bundled = best_course(request, occupancy)
     monkeypatch.setattr(lanes, "BUNDLE", 1)  # every lane is its own bound
     monkeypatch.setattr(search, "BUNDLE", 1)
-    assert best_course(request, occupancy) == bundled
+    assert at_once == best_course(request, occupancy) == bundled
 
 
 # -- what the model promises ----------------------------------------------------------------------------------------
