@@ -77,7 +77,8 @@ def two_back() -> tuple[str, str]:
     config.set_main_option("script_location", str(ROOT / "migrations"))
     _head, after, before = islice(ScriptDirectory.from_config(config).walk_revisions(), 3)
     file = next(VERSIONS.glob(f"{after.revision}_*.py"))
-    found = _git("log", "--diff-filter=A", "--format=%H", "--", str(file.relative_to(ROOT)))
+    # Followed through its names: a migration is numbered anew where another was faster.
+    found = _git("log", "--follow", "--diff-filter=A", "--format=%H", "--", str(file.relative_to(ROOT)))
     if not found:
         pytest.skip("the history of the repository is not here")
     return before.revision, found.split()[-1] + "^"
