@@ -368,13 +368,8 @@ class Asked:
 Row = TypeVar("Row", bound=Base)
 
 
-def columns_of(model: type[Base], alias: str, names: Sequence[str] = ()) -> str:
-    """Columns of a table as SQL, all or those named, in the order in which `read_as` and `loaded` take their values."""
-    return ", ".join(f"{alias}.{name}" for name, _ in _readers(model, tuple(names)))
-
-
 def read_as(model: type[Base], values: Sequence[Any], names: Sequence[str] = ()) -> list[Any]:
-    """What `together` read of a table's row, as the columns' own types say it."""
+    """What `together` read of a table's row, all columns in their order or those named, as the columns' own types say it."""
     readers = _readers(model, tuple(names))
     return [value if read is None else read(value) for (_, read), value in zip(readers, values, strict=True)]
 

@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, BigInteger, any_, bindparam, select, text
 from sqlalchemy.orm import aliased, load_only
 
 from clinic.config import Settings
-from clinic.db import columns_of, db, loaded
+from clinic.db import Asked, db, loaded
 from clinic.eligibility.models import PatientAsk
 from clinic.intake.models import Intake
 from clinic.patients.models import Channel, LinkRequest
@@ -81,29 +81,20 @@ _COMMON_SQL = """jsonb_build_object(
             WHERE p.id {people}), '[]'),
         'told', coalesce((
             SELECT jsonb_agg(jsonb_build_array(patient_id, channel, extract(epoch FROM sent_at))) FROM messages
-            WHERE patient_id {people} AND created_at > {created} AND sent_at > {lately} AND purpose IN ({own})), '[]'),
+            WHERE patient_id {people} AND created_at > :created AND sent_at > :lately AND purpose IN ({own})), '[]'),
         'places', coalesce((SELECT jsonb_agg(jsonb_build_array(id, name, address, tz)) FROM locations), '[]'),
         'texts', coalesce((
             SELECT jsonb_agg(jsonb_build_array(key, language, version, parts)) FROM message_texts
             WHERE superseded_at IS NULL), '[]'))
 """
-_COMMON = text("SELECT " + _COMMON_SQL.format(people="= ANY(:ids)", created=":created", lately=":lately", own=_COUNTED))
+_COMMON = text("SELECT " + _COMMON_SQL.format(people="= ANY(:ids)", own=_COUNTED))
 
 
 _SAID = (
     "id", "course_id", "patient_id", "location_id", "device_id", "state", "starts_at", "ends_at", "local_on", "need",
     "mode", "revision",
 )  # fmt: skip
-_TOOK_OR_TAKES_PLACE = ", ".join(f"'{state}'" for state in TOOK_OR_TAKES_PLACE)
-# All that a single row needs: its session, whether none of its course came or comes before it, and what every row needs.
-OF_ONE = f"""
-    SELECT {columns_of(TreatmentSession, "s", _SAID)},
-        s.course_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM treatment_sessions b
-            WHERE b.course_id = s.course_id AND b.starts_at < s.starts_at AND b.state IN ({_TOOK_OR_TAKES_PLACE})),
-        {_COMMON_SQL.format(people="= m.patient_id", created="%(created)s", lately="%(lately)s", own=_COUNTED)}
-    FROM messages m LEFT JOIN treatment_sessions s ON s.id = m.session_id WHERE m.id = %(wanted)s
-"""  # noqa: S608 - the parts are constants of ours
+_SAID_OF_SESSIONS = [getattr(TreatmentSession, name) for name in _SAID]
 
 
 class Known(NamedTuple):
@@ -114,7 +105,7 @@ class Known(NamedTuple):
 
 
 def known_of(row: Sequence[Any]) -> Known:
-    """What `OF_ONE` answered."""
+    """What `of_one` answered."""
     *of_session, is_first, common = row
     return Known(common, [(loaded(TreatmentSession, of_session, _SAID), is_first)] if of_session[0] is not None else [])
 
@@ -124,22 +115,33 @@ def told_since(now: datetime) -> dict[str, datetime]:
     return {"created": now - LONGEST_WAIT, "lately": now - timedelta(hours=26)}
 
 
-def _sessions() -> Any:
-    """Sessions, and of each whether none of its course came or comes before it."""
+def _is_first() -> Any:
+    """Whether no session of its course came or comes before a session."""
     before = aliased(TreatmentSession)
     earlier = select(before.id).where(
         before.course_id == TreatmentSession.course_id,
         before.starts_at < TreatmentSession.starts_at,
         before.state.in_(TOOK_OR_TAKES_PLACE),
     )
-    statement = select(TreatmentSession, TreatmentSession.course_id.is_not(None) & ~earlier.exists())
-    said = [getattr(TreatmentSession, name) for name in _SAID]
-    return statement.options(load_only(*said)).execution_options(populate_existing=True)
+    return TreatmentSession.course_id.is_not(None) & ~earlier.exists()
+
+
+@cache
+def of_one() -> Asked:
+    """All that a single row needs: its session, whether it is the first of its course, and what every row needs."""
+    row = aliased(Message, name="m")
+    common = _COMMON_SQL.format(people="= m.patient_id", own=_COUNTED)
+    of_row = text(common).bindparams(created=None, lately=None)
+    statement = select(*_SAID_OF_SESSIONS, _is_first(), of_row).select_from(row)
+    with_session = statement.outerjoin(TreatmentSession, TreatmentSession.id == row.session_id)
+    return Asked(with_session.where(row.id == bindparam("wanted", None, BigInteger)))
 
 
 @cache
 def _many_sessions() -> Any:
-    return _sessions().where(TreatmentSession.id == any_(bindparam("sessions", type_=ARRAY(BigInteger))))
+    statement = select(TreatmentSession, _is_first()).options(load_only(*_SAID_OF_SESSIONS))
+    wanted = TreatmentSession.id == any_(bindparam("sessions", type_=ARRAY(BigInteger)))
+    return statement.where(wanted).execution_options(populate_existing=True)
 
 
 class Facts:

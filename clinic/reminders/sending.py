@@ -7,7 +7,6 @@ one, the transaction that writes down what came of a message claims the next: on
 
 import logging
 import os
-import re
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm.attributes import set_committed_value
 
 from clinic import clock
-from clinic.db import UTCDateTime, columns_of, db, keyring, loaded, read_as, together, transaction
+from clinic.db import Asked, UTCDateTime, db, keyring, loaded, read_as, together, transaction
 from clinic.patients import queries as patients
 from clinic.patients.models import Channel, Patient
 from clinic.reminders import content, dead, due, finding, ledger, queries, signed, wording
@@ -29,7 +28,7 @@ from clinic.reminders.channels import Accepted, ChannelBusy, ChannelRefused, Env
 from clinic.reminders.channels import Channel as Way
 from clinic.reminders.channels.base import ANY
 from clinic.reminders.due import Purpose
-from clinic.reminders.facts import OF_ONE, Addressee, Facts, Known, Person, known_of, told_since
+from clinic.reminders.facts import Addressee, Facts, Known, Person, known_of, of_one, told_since
 from clinic.reminders.models import Message, MessageState
 from clinic.reminders.purposes import NEWS, TRAITS
 from clinic.reminders.signed import Use
@@ -176,9 +175,8 @@ def _claim_one(message_id: int, came: Outcomes = ()) -> list[Claim]:
     with transaction():
         # Changes that are told together are claimed one after another: the person is locked before the row.
         now = clock.now()
-        found, read = together(
-            (_CLAIM_ONE, {"wanted": message_id, "now": now}), (OF_ONE, {"wanted": message_id, **told_since(now)})
-        )
+        wanted = {"wanted": message_id}
+        found, read = together(_claim_with_person()({**wanted, "now": now}), of_one()({**wanted, **told_since(now)}))
         if found:
             of_row, of_person = found[0][: -len(Person._fields)], found[0][-len(Person._fields) :]
             row, person = loaded(Message, of_row), Person(*read_as(Patient, of_person, Person._fields))
@@ -187,7 +185,7 @@ def _claim_one(message_id: int, came: Outcomes = ()) -> list[Claim]:
             claims, worded = _prepare_all(_take([message_id], now, to_patients=False), {}, now)
         # What is known of others is written last, so that nobody is waited for with those rows in hand.
         if len(worded) == len(came) == 1 and isinstance(came[0][1], Accepted):
-            together((_WORDS_AND_SENT, _words_of(worded[0]) | _sent_of(came[0][0].id, came[0][1], now)), ends=True)
+            together(_words_and_sent()(_words_of(worded[0]) | _sent_of(came[0][0].id, came[0][1], now)), ends=True)
         else:
             _keep_words(worded)
             if came:
@@ -236,18 +234,14 @@ def _claim_rows() -> Any:
     return _claim().where(Message.id == any_(bindparam("ids", type_=ARRAY(BigInteger)))).returning(Message)
 
 
-# The row of a patient, and the patient: locked first, then looked at.
-_CLAIM_ONE = f"""
-    WITH person AS (
-        SELECT {", ".join(Person._fields)} FROM patients
-        WHERE id = (SELECT patient_id FROM messages WHERE id = %(wanted)s) FOR NO KEY UPDATE
-    )
-    UPDATE messages m
-    SET state = 'sending', claimed_at = %(now)s, attempts = m.attempts + 1, tried_at = coalesce(m.tried_at, %(now)s)
-    FROM person
-    WHERE m.id = %(wanted)s AND m.patient_id = person.id AND m.state = 'due' AND m.not_before <= %(now)s
-    RETURNING {columns_of(Message, "m")}, {columns_of(Patient, "person", Person._fields)}
-"""  # noqa: S608 - the parts are constants of ours
+@cache
+def _claim_with_person() -> Asked:
+    """The row of a patient, and the patient: locked first, then looked at."""
+    key = bindparam("wanted", type_=BigInteger)
+    who = select(Message.patient_id).where(Message.id == key).scalar_subquery()
+    person = select(*_PERSON).where(Patient.id == who).with_for_update(key_share=True).cte("person")
+    mine = _claim().where(Message.id == key, Message.patient_id == person.c.id)
+    return Asked(mine.returning(*Message.__table__.c, *person.c))
 
 
 def _prepare_all(
@@ -500,7 +494,6 @@ _IS_SENT = """UPDATE messages m
         provider_id = {provider_id}, unsure_of = NULL, failure = NULL"""
 _SENT = f"{_IS_SENT.format(provider=':provider', provider_id=':provider_id')} WHERE m.id = :sent AND m.state <> 'sent'"
 _ONE_SENT = text(f"{_SENT} RETURNING m.id")
-_WORDS_AND_SENT = re.sub(r":(\w+)", r"%(\1)s", f"WITH words AS ({_ITS_WORDS}) {_SENT} RETURNING m.id")
 _MANY_SENT = text(
     f"""
     {_IS_SENT.format(provider="u.provider", provider_id="u.provider_id")}
@@ -510,6 +503,11 @@ _MANY_SENT = text(
     RETURNING m.id
     """
 )
+
+
+@cache
+def _words_and_sent() -> Asked:
+    return Asked(text(f"WITH words AS ({_ITS_WORDS}) {_SENT}"))
 
 
 def _sent_of(message_id: int, accepted: Accepted, now: datetime) -> dict[str, Any]:

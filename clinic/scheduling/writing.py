@@ -213,10 +213,8 @@ def write_course(
         "course_id": course.id,
         "session_ids": array(one.id for one in course.sessions),
     }
-    if along is None:
-        together(_insert_course("", ())(values), ends=ends)
-    else:
-        together(_insert_course(along.sql, along.types)({**values, **along.values}), ends=ends)
+    more = along or Along("", (), {})
+    together(_insert_course(more.sql, more.types)({**values, **more.values}), ends=ends)
     tell(locked, after_commit)
 
 

@@ -15,7 +15,6 @@ from clinic.db import (
     array,
     blind_is,
     broken_constraint,
-    columns_of,
     db,
     loaded,
     together,
@@ -99,8 +98,7 @@ NAMED = "id", "email", "tz"
 
 
 def raw(patient_id: int) -> list[object]:
-    asked = f"SELECT {columns_of(Patient, 'p', NAMED)} FROM patients p WHERE id = %(id)s"
-    [[row]] = together((asked, {"id": patient_id}))
+    [[row]] = together(("SELECT id, email, tz FROM patients WHERE id = %(id)s", {"id": patient_id}))
     return list(row)
 
 
