@@ -1,7 +1,8 @@
 """Check-ins: opened when they are due, kept answer by answer, scored once."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -47,22 +48,35 @@ def keep_up() -> Sequence[int]:
     Each in its own transaction, and a row that breaks is logged and holds up no other. What breaks a whole step is
     raised once the others are done.
     """
-    now, fault = clock.now(), None
+    now = clock.now()
     opened: list[int] = []
-    for step in (_copy_intake_scores, _open_due, _close_over, _tell_overdue):
-        try:
-            with transaction():
-                opened += step(now)
-        except OperationalError:
-            raise
-        except Exception as error:
-            log.exception("check-ins: fault in %s", step.__name__)
-            fault = fault or error
+    faults: list[Exception] = []
+    with _by_itself("copying scores", faults):
+        _each(queries.intakes_without_score(), _copy_score)
+    with _by_itself("opening", faults):
+        opened = _open_due(now)
+    with _by_itself("closing", faults):
+        _close_over(now)
+    with _by_itself("telling the desk", faults):
+        _each(queries.overdue(now), lambda row: _tell_desk(row, now))
     if opened:
         jobs.ring(Job.SWEEP_REMINDERS)
-    if fault is not None:
-        raise fault
+    if faults:
+        raise faults[0]
     return opened
+
+
+@contextmanager
+def _by_itself(step: str, faults: list[Exception]) -> Iterator[None]:
+    """A step in its own transaction: what breaks it is kept for later."""
+    try:
+        with transaction():
+            yield
+    except OperationalError:
+        raise
+    except Exception as fault:
+        log.exception("check-ins: fault in %s", step)
+        faults.append(fault)
 
 
 def _each(rows: Iterable[Row], do: Callable[[Row], object]) -> list[Row]:
@@ -82,13 +96,8 @@ def _each(rows: Iterable[Row], do: Callable[[Row], object]) -> list[Row]:
     return done
 
 
-def _copy_intake_scores(now: datetime) -> Sequence[int]:
-    """An intake without answers leaves a row without a total, so that it is looked at once."""
-    _each(queries.intakes_without_score(), _copy_score)
-    return ()
-
-
 def _copy_score(intake: Intake) -> None:
+    """An intake without answers leaves a row without a total, so that it is looked at once."""
     items = (intake.record or {}).get(LEAD) or [None] * 9
     try:
         result = scoring.score(LEAD, items)
@@ -111,7 +120,7 @@ def _copy_score(intake: Intake) -> None:
     )
 
 
-def _open_due(now: datetime) -> Sequence[int]:
+def _open_due(now: datetime) -> list[int]:
     rows = []
     for candidate in sorted(queries.candidates(now), key=lambda candidate: candidate.course_id):
         try:
@@ -143,14 +152,13 @@ def _open_due(now: datetime) -> Sequence[int]:
     return [row.id for row in opened]
 
 
-def _close_over(now: datetime) -> Sequence[int]:
+def _close_over(now: datetime) -> None:
     """What asks for another time by now, or whose course ended early: answers so far are kept and scored."""
     over = _each(queries.lapsed(now), lambda survey: _end(survey, now))
     settled = [
         _overdue_key(row.id) for row in over if row.state != SurveyState.MISSED
     ]  # who missed one is still called
     tasks.close_keyed_within_transaction(settled, outcome="the check-in is over", by=BY)
-    return ()
 
 
 def _end(survey: Survey, now: datetime) -> None:
@@ -169,11 +177,6 @@ def _close(survey: Survey, state: SurveyState, now: datetime) -> None:
     if state == SurveyState.ANSWERED:
         survey.answered_at = now
         survey.is_late = (survey.saved_at or now) > survey.late_after
-
-
-def _tell_overdue(now: datetime) -> Sequence[int]:
-    _each(queries.overdue(now), lambda row: _tell_desk(row, now))
-    return ()
 
 
 def _tell_desk(row: Any, now: datetime) -> None:
