@@ -31,6 +31,11 @@ def today(tz: str) -> date:
     return now().astimezone(ZoneInfo(tz)).date()
 
 
+def is_near(day: date) -> bool:
+    """A date of our time: with another year it is a slip of the pen."""
+    return 2000 <= day.year <= 2200
+
+
 @cache
 def zones() -> frozenset[str]:
     """Names of all time zones. To gather them reads hundreds of files: once a process."""

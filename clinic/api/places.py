@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from clinic import clock
 from clinic.api.blueprint import Body, Line, accepts, answers, bp, listed
 from clinic.errors import Invalid, NotFound
 from clinic.locations import queries as locations
@@ -129,7 +130,7 @@ def availability(body: OpenTimes) -> Any:
     """Open times of one usual session."""
     if not 0 <= (body.to - body.from_).days < MOST_DAYS:
         raise Invalid(f"from and to span 1 to {MOST_DAYS} days", fields=["from", "to"])
-    if not 2000 <= body.from_.year <= 2200:
+    if not clock.is_near(body.from_):
         raise Invalid("from is out of range", fields=["from"])
     if body.protocol not in bookable():
         raise NotFound(f"no protocol {body.protocol!r}")

@@ -149,7 +149,7 @@ def _day(name: str, fallback: date | None) -> date | None:
         found = date.fromisoformat(request.args.get(name, ""))
     except ValueError:
         return fallback
-    return found if 2000 <= found.year <= 2200 else fallback
+    return found if clock.is_near(found) else fallback
 
 
 @bp.get("/staff/settings/options")

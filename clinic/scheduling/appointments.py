@@ -232,7 +232,7 @@ def _move(
     if (starts_at, device_id) == (row.starts_at, row.device_id):
         return
     device = giving_device(device_id, protocol)
-    refuse_distant(starts_at)
+    wishes.refuse_distant(starts_at)
     locked = locking.lock_places(
         {x for x in (row.device_id, device_id) if x is not None},
         {row.location_id, device.location_id},
@@ -293,12 +293,6 @@ def giving_device(device_id: int, protocol: Protocol) -> Device:
     if protocol.gives not in device.protocols:
         raise Invalid(f"{device.name} does not give {protocol.name}", fields=["device"])
     return device
-
-
-def refuse_distant(starts_at: datetime) -> None:
-    """An appointment lies ahead, at most two years. Raises Invalid."""
-    if not clock.now() < starts_at < clock.now() + timedelta(days=2 * wishes.MOST_DAYS_AHEAD):
-        raise Invalid("an appointment has a time ahead, at most two years", fields=["starts_at"])
 
 
 def refuse_place(state: Snapshot, place: PlannedSession) -> None:
@@ -419,7 +413,7 @@ def question(row: TreatmentSession, protocol: Protocol, *, away: Sequence[date] 
 def open_places(location_id: int, protocol_key: str, first: date, last: date) -> list[Place]:
     """Every time at which one usual session of the protocol could start, both dates included. Raises NotFound, Invalid."""
     if last > wishes.last_day():
-        raise Invalid("an appointment has a time ahead, at most two years", fields=["to"])
+        raise Invalid(wishes.TOO_FAR, fields=["to"])
     with transaction():
         locations.get(location_id)
         protocol = wishes.protocol_of(protocol_key)

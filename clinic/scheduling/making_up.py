@@ -210,7 +210,7 @@ def _add(
         raise Conflict("no session of this course is owed")
     protocol = wishes.protocol_of(course.protocol)
     device = appointments.giving_device(device_id, protocol)
-    appointments.refuse_distant(starts_at)
+    wishes.refuse_distant(starts_at)
     number, last = renumber(held, protocol), held[-1]
     visit = wishes.visit_of(protocol, number, last.kind)
     ends_at = starts_at + wishes.length(protocol, visit)

@@ -314,8 +314,7 @@ def _from_sessions(patient_id: int, protocol_key: str, asked: Sequence[AskedSess
             raise Invalid(f"no device {each.device_id}", fields=["sessions"])
         if protocol.gives not in device.protocols:
             raise Invalid(f"{device.name} does not give {protocol.name}", fields=["sessions"])
-    horizon = clock.now() + timedelta(days=2 * wishes.MOST_DAYS_AHEAD)
-    if any(not clock.now() < each.starts_at < horizon for each in asked):
+    if any(not clock.now() < each.starts_at < wishes.horizon() for each in asked):
         raise Invalid("every session lies ahead, at most two years", fields=["sessions"])
     state = capacity.snapshot(
         {device.location_id for device in devices.values()}, until=max(each.starts_at for each in asked).date()

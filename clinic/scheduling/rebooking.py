@@ -139,7 +139,7 @@ def _put_last(
     after_commit: AfterCommit,
 ) -> None:
     device = appointments.giving_device(choice.device_id or 0, protocol)
-    appointments.refuse_distant(choice.starts_at)
+    wishes.refuse_distant(choice.starts_at)
     last, number = others[-1], len(others) + 1
     visit = wishes.visit_of(protocol, number, last.kind)
     ends_at = choice.starts_at + wishes.length(protocol, visit)

@@ -186,8 +186,7 @@ def _refuse_shapeless(new: NewVisit) -> None:
 def _refuse_time(starts_at: datetime) -> None:
     if starts_at.minute % 5 or starts_at.second or starts_at.microsecond:
         raise Invalid("a visit starts on a full five minutes", fields=["starts_at"])
-    if not clock.now() < starts_at < clock.now() + timedelta(days=2 * wishes.MOST_DAYS_AHEAD):
-        raise Invalid("an appointment has a time ahead, at most two years", fields=["starts_at"])
+    wishes.refuse_distant(starts_at)
 
 
 def _person(staff_id: int) -> StaffUser:
@@ -418,7 +417,7 @@ def visit_times(wish: VisitWish, on: date) -> list[VisitTime]:
     if not LEAST_MINUTES <= wish.minutes <= MOST_MINUTES:
         raise Invalid(f"a visit has {LEAST_MINUTES} to {MOST_MINUTES} minutes", fields=["minutes"])
     if on > wishes.last_day():
-        raise Invalid("an appointment has a time ahead, at most two years", fields=["on"])
+        raise Invalid(wishes.TOO_FAR, fields=["on"])
     with transaction():
         patients.get(wish.patient_id)
         person, place = staff.get(wish.staff_id), locations.get(wish.location_id)

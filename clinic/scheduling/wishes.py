@@ -19,6 +19,7 @@ SLOT_TURNOVER = 5  # minutes of a protocol's slot that are the device's turnover
 NOTICE_MINUTES = 30  # a session today starts at least so long from now
 OTHER_PLACE = 6  # price of a visit at a site that was not named first
 MOST_DAYS_AHEAD = 400
+TOO_FAR = "an appointment has a time ahead, at most two years"
 MOST_PROPOSALS = 5
 MAINTENANCE = "maintenance"  # kind of the visits that follow a course, one by one
 
@@ -81,9 +82,20 @@ def protocol_of(key: str) -> Protocol:
     return found
 
 
+def horizon() -> datetime:
+    """No appointment starts then or later."""
+    return clock.now() + timedelta(days=2 * MOST_DAYS_AHEAD)
+
+
 def last_day() -> date:
     """No appointment lies after it, at any place: so far the calendar is read, and no further."""
-    return clock.now().date() + timedelta(days=2 * MOST_DAYS_AHEAD)
+    return horizon().date()
+
+
+def refuse_distant(starts_at: datetime) -> None:
+    """An appointment lies ahead, at most two years. Raises Invalid."""
+    if not clock.now() < starts_at < horizon():
+        raise Invalid(TOO_FAR, fields=["starts_at"])
 
 
 def checked(wish: CourseWish) -> CourseWish:
