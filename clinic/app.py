@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flask import Blueprint, Flask
+from flask.json.provider import DefaultJSONProvider
 from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -59,6 +60,12 @@ def _use_own_policies(settings: Settings) -> None:
     rule_versions.use_policies_of(settings.policy_folder, is_wanted=bool(settings.policy_dir))
 
 
+class _InOrder(DefaultJSONProvider):
+    """An answer's keys stay in the order in which it is described."""
+
+    sort_keys = False
+
+
 def _configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         SETTINGS=settings,
@@ -87,8 +94,8 @@ def _configure(app: Flask, settings: Settings) -> None:
         else {},
         RATELIMIT_SWALLOW_ERRORS=True,
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
-        JSON_SORT_KEYS=False,
     )
+    app.json = _InOrder(app)
 
 
 def _add_features(app: Flask) -> None:

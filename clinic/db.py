@@ -18,6 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.pq import TransactionStatus
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -266,10 +267,12 @@ def array(values: Iterable[object]) -> str:
     if known and known.count(known[0]) == len(known):  # most columns of a course
         return f"{{{','.join([_element(known[0])] * len(known))}}}"
     kinds = {*map(type, known)}
-    if kinds == {datetime}:
+    if kinds == {datetime} or kinds == {date}:
         return '{"' + '","'.join([at.isoformat() for at in known]) + '"}'  # type: ignore[attr-defined]  # told by the kinds
     if kinds == {int}:
         return f"{{{','.join(map(str, known))}}}"
+    if kinds == {str} and not any("\\" in x or '"' in x for x in known):  # type: ignore[operator]  # told by the kinds
+        return '{"' + '","'.join(known) + '"}'  # type: ignore[arg-type]
     return f"{{{','.join(map(_element, known))}}}"
 
 
@@ -326,23 +329,48 @@ def _has_news(connection: Any) -> bool:
 AfterCommit = list[Callable[[], object]]
 
 
-def together(*asked: tuple[str, Mapping[str, Any]], ends: bool = False) -> list[list[Any]]:
+Said = tuple[str, Mapping[str, Any]]
+
+
+def together(*asked: Said | Callable[[], Said], ends: bool = False) -> list[list[Any]]:
     """Statements in one round trip, one after the other, in the session's transaction; answers the rows of each.
 
-    Each sees what the one before it waited for. SQL and values are the driver's own, `%(name)s` (see `Asked`). ends: the
-    commit goes with them. Raises what SQLAlchemy would.
+    Each sees what the one before it waited for. SQL and values are the driver's own, `%(name)s` (see `Asked`). One that
+    is given as a call is made while the server works on those before it; the call asks the database for nothing. ends:
+    the commit goes with them. Raises what SQLAlchemy would.
     """
     db.session.flush()
     connection = db.session.connection()
     driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    ends = ends and not connection.in_nested_transaction()  # a savepoint has no commit to send
     try:
+        if ends and len(asked) == 1 and driver.info.transaction_status is TransactionStatus.IDLE:
+            return [_alone(driver, *_said(asked[0]))]
         with driver.pipeline():  # what was sent is answered where it ends
-            cursors = [driver.execute(sql.encode(), values) for sql, values in asked]
-            if ends and not connection.in_nested_transaction():  # a savepoint has no commit to send
+            cursors = [driver.execute(sql.encode(), values) for sql, values in map(_said, asked)]
+            if ends:
                 driver.execute(b"COMMIT", prepare=False)
     except psycopg.Error as error:
         raise DBAPIError.instance(None, None, error, psycopg.Error, dialect=connection.dialect) from error
-    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    return [_rows(cursor) for cursor in cursors]
+
+
+def _said(asked: Said | Callable[[], Said]) -> Said:
+    return asked() if callable(asked) else asked
+
+
+def _alone(driver: "psycopg.Connection[Any]", sql: str, values: Mapping[str, Any]) -> list[Any]:
+    """A statement that is a transaction by itself: no BEGIN and no COMMIT to send."""
+    driver.autocommit = True
+    try:
+        return _rows(driver.execute(sql.encode(), values))
+    finally:
+        if not driver.closed:
+            driver.autocommit = False
+
+
+def _rows(cursor: "psycopg.Cursor[Any]") -> list[Any]:
+    return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
 class Asked:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 RING_LASTS = 30  # seconds; a sweep rings again, so an old ring only stands in the way of new ones
 MOMENT = 0.5  # seconds
+SOON = 0.02  # seconds: the answer of who rings has left by then
 _is_silent = False
 
 
@@ -109,29 +110,40 @@ def ring(job: Job, **ids: int) -> None:
 
 
 class _Bell:
-    """One ring for the many of a moment: the first at once, one for all that follow when the moment is over."""
+    """One ring for the many of a moment: the first almost at once, one for all that follow when the moment is over.
+
+    One thread of the process rings, so that who commits neither waits for the broker nor starts a thread.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._news = threading.Condition()
+        self._thread: threading.Thread | None = None
         self._last: dict[tuple[int, Job], float] = {}
-        self._waiting: set[tuple[int, Job]] = set()
+        self._due: dict[tuple[int, Job], tuple[float, Celery]] = {}
 
     def __call__(self, celery: Celery, job: Job) -> None:
         key, now = (id(celery), job), time.monotonic()
-        with self._lock:
-            if key in self._waiting:
+        with self._news:
+            if key in self._due:
                 return
-            self._waiting.add(key)
-            wait = max(0.0, self._last.get(key, now - MOMENT) + MOMENT - now)
-        timer = threading.Timer(wait, self._ring, (celery, job))
-        timer.daemon = True  # a process that ends does not wait: the sweep comes by itself
-        timer.start()
+            self._due[key] = max(now + SOON, self._last.get(key, now - MOMENT) + MOMENT), celery
+            if self._thread is None or not self._thread.is_alive():  # the first, or a process that was forked since
+                # It does not hold up a process that ends: the sweep comes by itself.
+                self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+                self._thread.start()
+            self._news.notify()
 
-    def _ring(self, celery: Celery, job: Job) -> None:
-        with self._lock:
-            self._waiting.discard((id(celery), job))
-            self._last[id(celery), job] = time.monotonic()
-        _send(celery, job, {})
+    def _run(self) -> None:
+        while True:
+            with self._news:
+                first = min(self._due, key=lambda key: self._due[key][0], default=None)
+                wait = None if first is None else self._due[first][0] - time.monotonic()
+                if first is None or (wait or 0) > 0:
+                    self._news.wait(wait)
+                    continue
+                _, celery = self._due.pop(first)
+                self._last[first] = time.monotonic()
+            _send(celery, first[1], {})
 
 
 _bell = _Bell()

@@ -81,11 +81,20 @@ def book_known_within_transaction(
     is_open = not known.has_authorisations and new.self_pay_id is None
     funds = [ledger.OPEN] * len(new.sessions) if is_open else _cover(new, locked)
     course = as_booked(known.course_id, known.session_ids, new, locked, funds)
-    more = along(Booked(course.id, is_new=True, course=course))
     if known.has_task:
         _close_tasks(new.patient_id, by=by)
     _prepare(course.id, new, by=by)
-    write_course(course, new, decision_id, locked, funds, along=more, by=by, after_commit=after_commit, ends=True)
+    write_course(
+        course,
+        new,
+        decision_id,
+        locked,
+        funds,
+        along=lambda: along(Booked(course.id, is_new=True, course=course)),
+        by=by,
+        after_commit=after_commit,
+        ends=True,
+    )
     return course
 
 
@@ -96,7 +105,7 @@ def book_locked_within_transaction(
     refuse_taken(new.patient_id, locked.so_far(), new.sessions)
     funds = _cover(new, locked)
     course = as_booked(*new_ids(len(new.sessions)), new, locked, funds)
-    write_course(course, new, decision_id, locked, funds, along=None, by=by, after_commit=after_commit)
+    write_course(course, new, decision_id, locked, funds, along=lambda: None, by=by, after_commit=after_commit)
     _close_tasks(new.patient_id, by=by)
     _prepare(course.id, new, by=by)
     return course.id

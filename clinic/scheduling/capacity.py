@@ -5,7 +5,7 @@ proposal, never a double booking: an operation compares versions under the lock 
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -19,6 +19,7 @@ from clinic.db import db
 from clinic.locations.models import Location
 from clinic.patients.sites import everyone
 from clinic.scheduling import deltas
+from clinic.scheduling.deltas import Delta
 from clinic.scheduling.mirror import Site, Taken, read_bookings, read_site
 from clinic.scheduling.planner import Booking, DeviceFacts, Occupancy
 from clinic.scheduling.planner.calendar import from_utc
@@ -133,6 +134,27 @@ class Snapshot:
         sites: Iterable[Site] = [self.sites[one.location_id]] if one.staff_id is None else self.sites.values()
         return [(site.id, booking) for site in sites for booking in site.bookings(one)]
 
+    def after(self, steps: Mapping[int, Iterable[Delta]], versions: Mapping[int, int]) -> "Snapshot":
+        """The state after these changes of each location, one after the other, and the versions that they led to."""
+        added: dict[int, set[Booking]] = {x: set() for x in steps}
+        removed: dict[int, set[Booking]] = {x: set() for x in steps}
+        until: datetime | None = None
+        for x, each in steps.items():
+            site, before, new, gone = self.sites[x], self.bookings[x], added[x], removed[x]
+            for step in each:
+                until = earlier(until, step.fresh_until)
+                for booking in _at(site, step.freed):
+                    if booking in new:
+                        new.discard(booking)
+                    elif booking in before:
+                        gone.add(booking)
+                for booking in _at(site, step.taken):
+                    if booking in gone:
+                        gone.discard(booking)
+                    elif booking not in before:
+                        new.add(booking)
+        return self.changed(added=added, removed=removed, versions=versions, fresh_until=until)
+
     def changed(
         self,
         *,
@@ -181,9 +203,7 @@ class Told:
     """A change that follows from these versions, by location."""
 
     before: Mapping[int, int]
-    added: Mapping[int, set[Booking]]
-    removed: Mapping[int, set[Booking]]
-    fresh_until: datetime | None = None
+    what: Delta
 
 
 Key = tuple[frozenset[int], date, int]
@@ -205,20 +225,15 @@ class Warm:
             for told in self._told.pop(key, ()):
                 if all(found.versions[x] == version for x, version in told.before.items()):
                     versions = {x: version + 1 for x, version in told.before.items()}
-                    found = found.changed(
-                        added=told.added, removed=told.removed, versions=versions, fresh_until=told.fresh_until
-                    )
+                    found = found.after(dict.fromkeys(versions, (told.what,)), versions)
             self._kept[key] = found
             return found
 
-    def tell(self, told: "Told", start: date | None) -> None:
-        """Keep what this process changed for the next reader: the one who changed it does not wait for it.
-
-        `start`: the day from which the changed bookings count, None where there are none.
-        """
+    def tell(self, told: Told) -> None:
+        """Keep what this process changed for the next reader: the one who changed it does not wait for it."""
         with self._lock:
             for key in list(self._kept):
-                if not told.before.keys() <= key[0] or start not in (None, key[1]):
+                if not told.before.keys() <= key[0]:
                     continue
                 waiting = self._told.setdefault(key, [])
                 waiting.append(told)
@@ -308,22 +323,9 @@ def _versions(ids: frozenset[int]) -> dict[int, int]:
     return {row.id: row.schedule_version for row in rows}
 
 
-def remember(
-    versions: Mapping[int, int],
-    added: Sequence[tuple[int, Booking]],
-    removed: Sequence[tuple[int, Booking]],
-    *,
-    start: date | None,
-    fresh_until: datetime | None = None,
-) -> None:
+def remember(versions: Mapping[int, int], what: Delta) -> None:
     """After a commit: what this process changed itself need not be read again. `versions`: those before the change."""
-    told = Told(
-        dict(versions),
-        {x: {booking for at, booking in added if at == x} for x in versions},
-        {x: {booking for at, booking in removed if at == x} for x in versions},
-        fresh_until,
-    )
-    _warm().tell(told, start)
+    _warm().tell(Told(dict(versions), what))
 
 
 # -- building -------------------------------------------------------------------------------------------------------
@@ -354,26 +356,7 @@ def _refreshed(old: Snapshot, versions: Mapping[int, int]) -> Snapshot:
 def _caught_up(old: Snapshot, behind: Mapping[int, tuple[int, int]], versions: Mapping[int, int]) -> Snapshot | None:
     """The state after versions that say what they changed; None where one does not."""
     found = deltas.since(behind)
-    if found is None:
-        return None
-    added: dict[int, set[Booking]] = {x: set() for x in behind}
-    removed: dict[int, set[Booking]] = {x: set() for x in behind}
-    until: datetime | None = None
-    for x, steps in found.items():
-        site, before, new, gone = old.sites[x], old.bookings[x], added[x], removed[x]
-        for step in steps:
-            until = earlier(until, step.fresh_until)
-            for booking in _at(site, step.freed):
-                if booking in new:
-                    new.discard(booking)
-                elif booking in before:
-                    gone.add(booking)
-            for booking in _at(site, step.taken):
-                if booking in gone:
-                    gone.discard(booking)
-                elif booking not in before:
-                    new.add(booking)
-    return old.changed(added=added, removed=removed, versions=versions, fresh_until=until)
+    return None if found is None else old.after(found, versions)
 
 
 def _at(site: Site, places: Iterable[Taken]) -> Iterable[Booking]:

@@ -75,7 +75,11 @@ def values(
 
 
 def _as_json(places: Iterable[Taken]) -> str:
-    return json.dumps([[*one[:5], *(int(at.timestamp()) for at in one[5:])] for one in places], separators=(",", ":"))
+    rows = [
+        (*one[:5], int(one.starts_at.timestamp()), int(one.ends_at.timestamp()), int(one.device_until.timestamp()))
+        for one in places
+    ]
+    return json.dumps(rows, separators=(",", ":"))
 
 
 class Delta(NamedTuple):

@@ -1,6 +1,6 @@
 """Everything that an operation on the calendar locks, in one order; and what it tells of it when it commits."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property, partial
@@ -13,9 +13,9 @@ from clinic.db import AfterCommit, db
 from clinic.patients.sites import everyone
 from clinic.scheduling import capacity, deltas, queries
 from clinic.scheduling.capacity import Snapshot
+from clinic.scheduling.deltas import Delta
 from clinic.scheduling.mirror import Taken
 from clinic.scheduling.models import Hold, SessionState, TreatmentSession
-from clinic.scheduling.planner import Booking
 from clinic.scheduling.queries import LockedDevice, LockedRow
 from clinic.scheduling.wishes import PlannedSession
 
@@ -27,8 +27,6 @@ class Locked:
     devices: Mapping[int, LockedDevice]
     versions: Mapping[int, int]
     until: date
-    added: list[tuple[int, Booking]] = field(default_factory=list)
-    removed: list[tuple[int, Booking]] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     freed: list[Taken] = field(default_factory=list)
     fresh_until: datetime | None = None  # when the first hold that was added runs out
@@ -47,26 +45,21 @@ class Locked:
 
     def so_far(self) -> Snapshot:
         """The state with what this operation freed and took until now."""
-        if not self.added and not self.removed:
+        if not self.taken and not self.freed:
             return self.state
-        return self.state.changed(added=_by_location(self.added), removed=_by_location(self.removed), versions={})
+        return self.state.after(dict.fromkeys(self.versions, (self.change(),)), {})
 
     def take(self, one: Taken) -> None:
         """The state under the lock is told of a new place."""
         self.taken.append(one)
-        self.added.extend(self.state.mirrored(one))
 
     def free(self, one: Taken) -> None:
         """The state under the lock is told of a place that is free again."""
         self.freed.append(one)
-        self.removed.extend(x for x in self.state.mirrored(one) if x[1] in self.state.bookings[x[0]])
 
-
-def _by_location(changes: Iterable[tuple[int, Booking]]) -> dict[int, set[Booking]]:
-    found: dict[int, set[Booking]] = {}
-    for location_id, one in changes:
-        found.setdefault(location_id, set()).add(one)
-    return found
+    def change(self) -> Delta:
+        """What this operation freed and took until now."""
+        return Delta(self.taken, self.freed, self.fresh_until)
 
 
 @everyone()  # a place is taken whoever holds it
@@ -153,17 +146,8 @@ def raise_versions(locked: Locked, after_commit: AfterCommit) -> None:
 
 def tell(locked: Locked, after_commit: AfterCommit) -> None:
     """After the commit: the warm state of this process, and the sweep of the reminders."""
-    state: Snapshot | None = locked.__dict__.get("state")  # read only where a place was taken or freed
-    remember = partial(
-        capacity.remember,
-        locked.versions,
-        locked.added,
-        locked.removed,
-        start=state.start if state is not None else None,
-        fresh_until=locked.fresh_until,
-    )
     if not locked.facts_changed:
-        after_commit.append(remember)
+        after_commit.append(partial(capacity.remember, locked.versions, locked.change()))
     after_commit.append(lambda: jobs.ring(jobs.Job.SWEEP_REMINDERS))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, BindParameter, bindparam, text
 
 from clinic import audit, clock
 from clinic.audit import Actor, AuditEvent
-from clinic.db import AfterCommit, Asked, array, db, together
+from clinic.db import AfterCommit, Asked, Said, array, db, together
 from clinic.protocols.base import Protocol
 from clinic.scheduling import deltas, ledger, wishes
 from clinic.scheduling.ledger import Funds, Wanted
@@ -44,23 +44,29 @@ NO_LONGER_WAITS = """waits AS (
         UPDATE waitlist_entries SET state = 'booked', ended_at = :created_at
         WHERE patient_id = :patient_id AND protocol = :protocol AND state = 'waiting'
     )"""
-# One round trip for all that a booking writes: course, sessions, the proposal that it came from, the schedules' versions,
-# the event that says so, and what the caller writes along with it.
+# All that a booking writes, in one round trip: course and sessions, which take the server longest; and while it is at them
+# the other is made: the proposal that the course came from, the schedules' versions, the event that says so, and what the
+# caller writes along with it.
 INSERT_COURSE = f"""
     WITH course AS (
         INSERT INTO courses (id, patient_id, decision_id, protocol, protocol_version, location_id, device_id,
                              anchor_minute, planned_sessions, cost, state, created_at)
         VALUES (:course_id, :patient_id, :decision_id, :protocol, :protocol_version, :location_id, :device_id,
                 :anchor_minute, :planned_sessions, :cost, 'booked', :created_at)
-    ), proposal AS (
-        UPDATE course_proposals SET course_id = :course_id WHERE id = :proposal_id
-    ), {deltas.RAISE}, event AS (
-        {audit.EVENT_ROW}
-    ), {NO_LONGER_WAITS}{{along}}
+    )
     INSERT INTO treatment_sessions ({SESSION_COLUMNS}, id)
     SELECT :course_id, :patient_id, 'booked', NULL, 0, s.*
     FROM ROWS FROM ({SESSION_ROWS}, unnest(CAST(:session_ids AS bigint[]))) AS s
     """  # noqa: S608 - the parts are constants of ours
+WITH_COURSE = f"""
+    WITH proposal AS (
+        UPDATE course_proposals SET course_id = :course_id WHERE id = :proposal_id
+    ), {deltas.RAISE}, event AS (
+        {audit.EVENT_ROW}
+    ), {NO_LONGER_WAITS}{{along}}
+    SELECT 1
+    """  # noqa: S608 - the parts are constants of ours
+COURSE_TYPES = bindparam("course_id", type_=BigInteger), bindparam("patient_id", type_=BigInteger)
 NEW_IDS = text(
     "SELECT nextval('courses_id_seq') AS course, ARRAY("
     "SELECT nextval('treatment_sessions_id_seq') FROM generate_series(1, CAST(:count AS integer))) AS sessions"
@@ -82,10 +88,14 @@ class Along(NamedTuple):
 
 
 @cache
-def _insert_course(along: str, types: tuple[BindParameter[Any], ...]) -> Asked:
-    statement = text(INSERT_COURSE.format(along=f", along AS ({along})" if along else ""))
-    ids = bindparam("course_id", type_=BigInteger), bindparam("patient_id", type_=BigInteger)
-    return Asked(statement.bindparams(*ids, *audit.EVENT_TYPES, *types))
+def _insert_course() -> Asked:
+    return Asked(text(INSERT_COURSE).bindparams(*COURSE_TYPES))
+
+
+@cache
+def _with_course(along: str, types: tuple[BindParameter[Any], ...]) -> Asked:
+    statement = text(WITH_COURSE.format(along=f", along AS ({along})" if along else ""))
+    return Asked(statement.bindparams(*COURSE_TYPES, *audit.EVENT_TYPES, *types))
 
 
 def write_along(along: Along | None) -> None:
@@ -199,22 +209,25 @@ def write_course(
     locked: Locked,
     funds: Sequence[Funds],
     *,
-    along: Along | None,
+    along: Callable[[], Along | None],
     by: Actor,
     after_commit: AfterCommit,
     ends: bool = False,
 ) -> None:
-    """Everything that a booking writes, in one statement. ends: the transaction ends with it."""
-    values = {
-        **course_values(new, decision_id),
-        **_arrays(new.protocol, new.sessions, locked, funds),
-        **audit.event_values(booked_event(course.id, new, by=by)),
-        **locked.delta(),
-        "course_id": course.id,
-        "session_ids": array(one.id for one in course.sessions),
-    }
-    more = along or Along("", (), {})
-    together(_insert_course(more.sql, more.types)({**values, **more.values}), ends=ends)
+    """Everything that a booking writes, in one round trip. ends: the transaction ends with it.
+
+    along: asked for what to write with it while the course is being written; it asks the database for nothing.
+    """
+    of_course = {**course_values(new, decision_id), "course_id": course.id}
+    columns = _arrays(new.protocol, new.sessions, locked, funds)
+
+    def with_it() -> Said:
+        more = along() or Along("", (), {})
+        event = audit.event_values(booked_event(course.id, new, by=by))
+        return _with_course(more.sql, more.types)({**of_course, **event, **locked.delta(), **more.values})
+
+    sessions = {**of_course, **columns, "session_ids": array(one.id for one in course.sessions)}
+    together(_insert_course()(sessions), with_it, ends=ends)
     tell(locked, after_commit)
 
 
@@ -267,11 +280,14 @@ def hold_sessions(
 
 def wanted(protocol: Protocol, sessions: Sequence[PlannedSession], locked: Locked) -> list[Wanted]:
     """Sessions as the ledger looks at them."""
-    zones = {s.device_id: ZoneInfo(locked.state.site_of_device[s.device_id].tz) for s in sessions}
-    return [
-        Wanted(s.number, s.location_id, s.device_id, s.starts_at.astimezone(zones[s.device_id]).date())
-        for s in sessions
-    ]
+    dates = _dates(sessions, locked)
+    return [Wanted(s.number, s.location_id, s.device_id, on) for s, on in zip(sessions, dates, strict=True)]
+
+
+def _dates(sessions: Sequence[PlannedSession], locked: Locked) -> list[date]:
+    """Those of the sites' own calendars."""
+    zones = {x: ZoneInfo(locked.state.site_of_device[x].tz) for x in {s.device_id for s in sessions}}
+    return [s.starts_at.astimezone(zones[s.device_id]).date() for s in sessions]
 
 
 def _arrays(
@@ -292,7 +308,7 @@ def _arrays(
         "ends": [s.ends_at for s in sessions],
         "device_untils": [place.device_until for place in places],
         "spaced_untils": [s.starts_at + wishes.spacing(protocol, s.number) for s in sessions],
-        "dates": [one.local_on for one in wanted(protocol, sessions, locked)],
+        "dates": _dates(sessions, locked),
         "authorisation_ids": [one.authorisation_id for one in funds],
         "self_pay_ids": [one.self_pay_id for one in funds],
         "thresholds": [s.with_threshold for s in sessions],

@@ -130,11 +130,37 @@ def test_the_last_statements_take_the_commit_along_or_leave_nothing(committed_ap
         for n in (1, 2):
             with transaction():
                 assert together(say({"n": n}), ends=True) == [[]]
-        with pytest.raises(IntegrityError) as refused, transaction():
-            together(say({"n": 0}), say({"n": 3}), ends=True)
-        assert broken_constraint(refused.value) == "known"
+        for several in ([say({"n": 0}), say({"n": 3})], [say({"n": 3})], [say({"n": 0}), lambda: say({"n": 3})]):
+            with pytest.raises(IntegrityError) as refused, transaction():
+                together(*several, ends=True)
+            assert broken_constraint(refused.value) == "known"
+        with pytest.raises(LookupError), transaction():
+            together(say({"n": 0}), lambda: {}["not there"], ends=True)
         with db.engine.connect() as another:
             assert another.scalars(text("SELECT n FROM said ORDER BY n")).all() == [1, 2]
+
+
+def test_a_statement_alone_leaves_a_connection_on_which_a_transaction_can_be_given_up(committed_app: Flask) -> None:
+    with committed_app.app_context():
+        with transaction():
+            together(("SELECT 1", {}), ends=True)
+        with pytest.raises(LookupError), transaction():
+            together(("CREATE TABLE left_behind (n integer)", {}))
+            raise LookupError
+        assert db.session.scalar(text("SELECT to_regclass('left_behind')")) is None
+
+
+def test_a_statement_given_as_a_call_is_made_while_the_server_works(database: SQLAlchemy) -> None:
+    asked: list[datetime] = []
+
+    def second() -> tuple[str, dict[str, object]]:
+        asked.append(datetime.now(UTC))
+        return "SELECT 2", {}
+
+    with transaction():
+        [(answered,)], two = together(("SELECT clock_timestamp() FROM pg_sleep(0.5)", {}), second)
+    assert two == [(2,)]
+    assert asked[0] < answered[0]
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["without a word", "with one"])

@@ -1,6 +1,8 @@
 """The doorbell: short-lived, and quiet while much is loaded."""
 
-from types import SimpleNamespace
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -36,35 +38,51 @@ def test_a_message_that_could_be_code_is_not_read(app: Flask, media_type: str) -
 
 
 @pytest.fixture
-def timers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, Any, tuple[Any, ...]]]:
-    """What waits for its time, in a process that has not rung yet."""
-    waiting: list[tuple[float, Any, tuple[Any, ...]]] = []
+def bell(monkeypatch: pytest.MonkeyPatch) -> jobs._Bell:
+    """That of a process which has not rung yet."""
     monkeypatch.setattr(jobs, "_bell", jobs._Bell())
-    monkeypatch.setattr(jobs.threading, "Timer", lambda *more: waiting.append(more) or SimpleNamespace(start=list))
-    return waiting
+    return jobs._bell
 
 
-def test_a_load_in_bulk_rings_nobody(app: Flask, timers: list[Any]) -> None:
+def test_a_load_in_bulk_rings_nobody(app: Flask, bell: jobs._Bell, sent: list[Any]) -> None:
     with app.app_context():
         with jobs.silence():
             jobs.ring(Job.SWEEP_REMINDERS)
-        assert timers == []
+        time.sleep(3 * jobs.SOON)
+        assert sent == []
         jobs.ring(Job.SWEEP_REMINDERS)
-    assert len(timers) == 1
+        wait_until(lambda: len(sent) == 1)
 
 
-def test_many_rings_of_a_moment_are_two_and_nobody_waits_for_the_broker(
-    app: Flask, sent: list[tuple[str, dict[str, object]]], timers: list[Any]
+def test_nobody_waits_for_the_broker_and_the_rings_of_a_moment_are_one(
+    app: Flask, bell: jobs._Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    broker_answers, heard = threading.Event(), []
+
+    def send_task(name: str, **_more: object) -> None:
+        heard.append(time.monotonic())
+        broker_answers.wait(30)
+
+    monkeypatch.setattr(app.extensions["celery"], "send_task", send_task)
     with app.app_context():
-        for heard in (1, 2):
-            for _ in range(5):
-                jobs.ring(Job.SWEEP_REMINDERS)
-            assert (len(sent), len(timers)) == (heard - 1, heard)
-            wait, ring, args = timers[-1]
-            assert wait == pytest.approx(0.5 * (heard - 1), abs=0.2)
-            ring(*args)
-    assert [name for name, _ in sent] == ["reminders.sweep"] * 2
+        jobs.ring(Job.SWEEP_REMINDERS)
+        wait_until(lambda: len(heard) == 1)
+        for _ in range(50):  # while the broker thinks
+            jobs.ring(Job.SWEEP_REMINDERS)
+        rung = time.monotonic()
+        broker_answers.set()
+        wait_until(lambda: len(heard) == 2)
+        time.sleep(2 * jobs.MOMENT)
+    first, second = heard
+    assert second > rung
+    assert second - first >= jobs.MOMENT
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_each_ring_for_a_lane_is_heard(app: Flask, sent: list[tuple[str, dict[str, object]]]) -> None:

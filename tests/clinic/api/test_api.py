@@ -268,6 +268,7 @@ def test_proposing_without_a_decision_is_a_conflict(call: Call, scene: Scene) ->
 def test_a_proposal_is_booked_whole(call: Call, scene: Scene) -> None:
     response = book(call, scene)
     assert response.status_code == 201
+    assert [*response.json][:4] == ["id", "patient_id", "protocol", "state"]  # in the order in which it is described
     assert len(response.json["sessions"]) == 36
     shown = call("GET", f"/courses/{response.json['id']}").json
     assert shown == response.json
