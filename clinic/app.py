@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from flask import Blueprint, Flask
-from flask.json.provider import DefaultJSONProvider
 from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -49,7 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     headers.init_app(app)
     errors.init_app(app)
     _add_features(app)
-    bodies.bound_json(app)
+    bodies.set_json(app)
     _use_own_policies(settings)
     return app
 
@@ -58,12 +57,6 @@ def _use_own_policies(settings: Settings) -> None:
     from clinic.eligibility import rule_versions
 
     rule_versions.use_policies_of(settings.policy_folder, is_wanted=bool(settings.policy_dir))
-
-
-class _InOrder(DefaultJSONProvider):
-    """An answer's keys stay in the order in which it is described."""
-
-    sort_keys = False
 
 
 def _configure(app: Flask, settings: Settings) -> None:
@@ -95,7 +88,6 @@ def _configure(app: Flask, settings: Settings) -> None:
         RATELIMIT_SWALLOW_ERRORS=True,
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
     )
-    app.json = _InOrder(app)
 
 
 def _add_features(app: Flask) -> None:

@@ -3,6 +3,7 @@
 from typing import IO, Any
 
 from flask import Flask, request
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, NotFound, UnsupportedMediaType
 from werkzeug.formparser import FormDataParser
@@ -45,8 +46,14 @@ def init_app(app: Flask) -> None:
             raise UnsupportedMediaType
 
 
-def bound_json(app: Flask) -> None:
-    """Refuse what is nested too deep, and half of a sign, like any other text that is no JSON. After whoever sets a provider."""
+def set_json(app: Flask) -> None:
+    """How JSON is read and written. After whoever sets a provider.
+
+    What is nested too deep, and half of a sign, is refused like any other text that is no JSON. The keys of an answer stay in
+    the order in which it is described.
+    """
+    assert isinstance(app.json, DefaultJSONProvider)
+    app.json.sort_keys = False
     read = app.json.loads
 
     def loads(s: str | bytes, **kwargs: Any) -> Any:
