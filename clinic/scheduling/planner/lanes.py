@@ -30,13 +30,14 @@ def _within(costs: Ints, reach: int, step: int) -> Ints:
 
 
 class Lanes:
-    """Price of every class on every day for every lane (home, anchor): arrays [day, home, anchor]."""
+    """Price of every class on each of the first `days` days for every lane (home, anchor): arrays [day, home, anchor]."""
 
-    def __init__(self, table: Table, mode: Mode) -> None:
-        self.table, self.mode = table, mode
+    def __init__(self, table: Table, mode: Mode, days: int) -> None:
+        self.table, self.mode, self.days = table, mode, days
         self.first_anchor, self.anchors = self._anchor_range()
         self.homes = len(table.homes)
-        self.by_class = [self._consistent(c) if c.visit.consistent else self._free(c) for c in table.classes]
+        classes = [c.before(days) for c in table.classes]
+        self.by_class = [self._consistent(c) if c.visit.consistent else self._free(c) for c in classes]
 
     def _anchor_range(self) -> tuple[int, int]:
         """Anchors between the first and the last possible start; with starts tied to it an anchor may lie between."""
@@ -74,7 +75,7 @@ class Lanes:
         at = location[c.devices]
         nowhere = np.full(price.shape[1:], INF, dtype=np.int32)
         best = {int(place): price[at == place].min(axis=0) for place in np.unique(at)}
-        lanes = np.empty((table.days, self.homes, self.anchors), dtype=np.int32)
+        lanes = np.empty((self.days, self.homes, self.anchors), dtype=np.int32)
         rows = {int(device): x for x, device in enumerate(c.devices)}
         for h, home in enumerate(table.homes):
             here = int(location[home])

@@ -34,11 +34,11 @@ class Moves:
         by_class = [self._possible(c) for c in table.classes]
         self.possible = [by_class[i] for i in table.class_of]
         known: dict[tuple[Span | None, Span | None], list[tuple[int, int | None]]] = {}
-        for visit in table.request.visits:
+        for visit in table.request.visits[1:]:
             key = visit.gap, visit.ideal
             if key not in known:
                 known[key] = self._shifts(visit)
-        self.shifts = [known[visit.gap, visit.ideal] for visit in table.request.visits]
+        self.shifts = [[], *(known[visit.gap, visit.ideal] for visit in table.request.visits[1:])]
         self._reaches: dict[tuple[int, int], Reach] = {}
 
     def reach(self, first: int, last: int) -> "Reach":

@@ -3,11 +3,13 @@
 Every visit is compared with an anchor time and a home device, not with the visit before. So, given both (a "lane"),
 the days decouple and the best course is a small shortest path; all lanes run side by side in one array. Lanes are
 first bundled: a bundle priced with the least of its lanes bounds them all from below, and only bundles whose bound
-does not exceed the best course found are opened. Nothing is left out by guesswork.
+does not exceed the best course found are opened. Waiting and gaps have a price of their own, so what the best course
+costs also says on which days the visits of a better one could lie. Nothing is left out by guesswork.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -16,9 +18,12 @@ from clinic.scheduling.planner.reach import Moves, Reach
 from clinic.scheduling.planner.table import INF, Ints, Mode, Table, modes_for, start_costs, start_limits
 
 START_WINDOWS = (21, 63)
+FEW_GAPS = 3  # weekdays too many or too few that a course is first looked for with
 LANES_AT_ONCE = 256
 FEW_CELLS = 6000  # days times lanes
 
+Gaps = tuple[Sequence[int], Ints]
+NO_GAPS: Gaps = (), np.zeros((0, 0), dtype=np.int32)
 Bands = Sequence[tuple[int, int]]  # per visit the first and last table day, last exclusive
 
 
@@ -35,16 +40,22 @@ class Solution:
 
 
 class Path:
-    """Shortest path over days for many lanes at once."""
+    """Shortest path over days for many lanes at once. `most`: gaps that always cost more are passed over."""
 
-    def __init__(self, table: Table, mode: Mode, start_cost: Ints) -> None:
+    def __init__(self, table: Table, mode: Mode, start_cost: Ints, most: int = INF) -> None:
         self.table, self.start_cost = table, start_cost
-        self.gaps = [table.gap_costs(visit, mode) for visit in table.request.visits]
-        self.pad = max((gaps.stop for gaps, _ in self.gaps[1:]), default=0)
+        rules = [(visit.gap, visit.ideal) for visit in table.request.visits]
+        unlike = dict(zip(rules[1:], table.request.visits[1:], strict=True))
+        known = {rule: _cheap(*table.gap_costs(visit, mode), most) for rule, visit in unlike.items()}
+        self.gaps = [
+            NO_GAPS,
+            *(known[rule] for rule in rules[1:]),
+        ]  # per visit: days, and [gap, day of arrival] -> price
+        self.pad = max((gaps[-1] + 1 for gaps, _ in self.gaps if gaps), default=0)
 
     def run(self, prices: Sequence[Ints], bands: Bands, lanes: int, keep: list[Ints] | None = None) -> Ints:
         """Least cost per lane of a whole course; `keep` collects the table of each visit, [pad + day, lane]."""
-        pad, days = self.pad, self.table.days
+        pad, days = self.pad, max(hi for _, hi in bands)
         lo, hi = bands[0]
         value = np.full((pad + days, lanes), INF, dtype=np.int32)
         value[pad + lo : pad + hi] = self.start_cost[lo:hi, None] + prices[self.table.class_of[0]][lo:hi]
@@ -131,6 +142,13 @@ class Path:
         return tuple(reversed(found))
 
 
+def _cheap(gaps: range, costs: Ints, most: int) -> Gaps:
+    rows = costs.min(axis=1, initial=INF) <= most
+    return (
+        (gaps, costs) if rows.all() else ([q for q, is_cheap in zip(gaps, rows, strict=True) if is_cheap], costs[rows])
+    )
+
+
 def _moves(table: Table, mode: Mode) -> Moves:
     if (Moves, mode) not in table.lasting:
         table.lasting[Moves, mode] = Moves(table, mode)
@@ -138,10 +156,11 @@ def _moves(table: Table, mode: Mode) -> Moves:
     return moves
 
 
-def _lanes(table: Table, mode: Mode) -> Lanes:
-    if (Lanes, mode) not in table.kept:
-        table.kept[Lanes, mode] = Lanes(table, mode)
-    lanes: Lanes = table.kept[Lanes, mode]
+def _lanes(table: Table, mode: Mode, days: int) -> Lanes:
+    """With prices of so many days at least."""
+    lanes: Lanes | None = table.kept.get((Lanes, mode))
+    if lanes is None or lanes.days < days:
+        lanes = table.kept[Lanes, mode] = Lanes(table, mode, min(table.days, days + START_WINDOWS[0]))
     return lanes
 
 
@@ -169,7 +188,7 @@ def know_least(table: Table) -> None:
         for mode in modes_for(table.request.min_hours):
             reach = _moves(part, mode).reach(*start_limits(table))
             if reach.exists and part.homes:
-                lanes = _lanes(part, mode)
+                lanes = _lanes(part, mode, table.days)
                 bundled = [lanes.bundled(p) for p in lanes.by_class]
                 width = max(x.shape[1] for x in bundled)
                 part.lasting["least", mode] = np.array(Path(part, mode, costs).through(bundled, reach.bands, width))
@@ -201,7 +220,6 @@ def _solve(table: Table, begin: int, end: int | None, below: int) -> tuple[Solut
         if not whole.exists:
             continue
         earliest = whole.first_day if earliest is None else min(earliest, whole.first_day)
-        lanes, path = _lanes(table, mode), Path(table, mode, costs)
         begin = first
         for end in (*(w for w in windows if first < w < last), last):
             # a later start costs at least its own waiting: stop as soon as that alone reaches the best course
@@ -209,16 +227,78 @@ def _solve(table: Table, begin: int, end: int | None, below: int) -> tuple[Solut
             if limit < INF and later_costs_more:
                 until = begin + int(np.searchsorted(costs[begin:end], limit))
             if until > begin:
-                reach = moves.reach(begin, until)
-                bands = _narrowed(table, mode, reach.bands, limit) if reach.exists else None
-                if bands is not None:
-                    best = _best_lane(table, mode, lanes, path, bands, limit) or best
+                best = _best_between(table, mode, whole, (begin, until), limit) or best
             if until < end:
                 break
             begin = end
     if best is None or earliest is None:
         return None
     return best, earliest
+
+
+def _best_between(table: Table, mode: Mode, whole: Reach, starts: tuple[int, int], limit: int) -> Solution | None:
+    """The best course strictly below the limit that starts on these table days; of equals the first lane.
+
+    Waiting and gaps alone have a price, so a course with few gaps more than wanted lies within few days. Where that leaves
+    out most days it is looked for first, and what it costs says how far a course that is no dearer can reach.
+    """
+    weight, most = table.request.weights.gap, limit - 1
+    if weight and limit >= INF:
+        guess = int(start_costs(table)[slice(*starts)].min()) + FEW_GAPS * weight
+        narrow = _affordable(table, starts, whole.bands, guess)
+        if narrow is not None and 2 * _days(narrow) < _days(whole.bands):
+            found = _best_affordable(table, mode, starts, narrow, guess, limit)
+            if found is not None and found.cost <= guess:
+                return found
+            if found is not None:
+                most, limit = found.cost, found.cost + 1
+    reach = whole if weight and limit < INF else _moves(table, mode).reach(*starts)
+    bands = _narrowed(table, mode, reach.bands, limit) if reach.exists else None
+    narrow = None if bands is None else _affordable(table, starts, bands, most)
+    return None if narrow is None else _best_affordable(table, mode, starts, narrow, most, limit)
+
+
+def _ideals(table: Table) -> tuple[Ints, Ints]:
+    """Per visit the wanted weekdays from the start, at least and at most; up to the first visit that has no wish."""
+    if "ideals" not in table.lasting:
+        wishes = takewhile(lambda ideal: ideal is not None, (x.ideal for x in table.request.visits[1:]))
+        table.lasting["ideals"] = np.cumsum([(0, 0), *(x for x in wishes if x)], axis=0, dtype=np.int32).T
+    least, most = table.lasting["ideals"]
+    return least, most
+
+
+def _days(bands: Bands) -> int:
+    return sum(hi - lo for lo, hi in bands)
+
+
+def _best_affordable(
+    table: Table, mode: Mode, starts: tuple[int, int], bands: Bands, most: int, limit: int
+) -> Solution | None:
+    """As _best_between(), of the courses on these days whose gaps cost at most what the cheapest start leaves of `most`."""
+    costs = start_costs(table)
+    path = Path(table, mode, costs, most - int(costs[slice(*starts)].min()))
+    return _best_lane(table, mode, _lanes(table, mode, max(hi for _, hi in bands)), path, bands, limit)
+
+
+def _affordable(table: Table, starts: tuple[int, int], bands: Bands, most: int) -> Bands | None:
+    """The days of each visit of courses that cost at most `most` by start and gaps alone; None: there are none.
+
+    Gaps off the wanted weekdays add up to at least what the visit itself is off, seen from the start.
+    """
+    weight, numbers = table.request.weights.gap, table.occupancy.weekday_numbers[table.first_day :]
+    narrow = [(max(bands[0][0], starts[0]), min(bands[0][1], starts[1])), *bands[1:]]
+    if weight and most < INF - 1:
+        left = most - start_costs(table)[slice(*starts)]
+        can = left >= 0
+        if not can.any():
+            return None
+        off, begins = left[can] // weight, numbers[slice(*starts)][can]
+        least, most_ideal = _ideals(table)
+        first = numbers.searchsorted(least + (begins - off).min(), "left").tolist()
+        last = numbers.searchsorted(most_ideal + (begins + off).max(), "right").tolist()
+        for k, (lo, hi) in enumerate(narrow[: len(first)]):
+            narrow[k] = max(lo, first[k]), min(hi, last[k])
+    return narrow if all(lo < hi for lo, hi in narrow) else None
 
 
 def earliest_day(table: Table, begin: int = 0, end: int | None = None) -> int | None:
@@ -249,7 +329,7 @@ def best_by_start(table: Table, begin: int = 0, end: int | None = None) -> Ints:
             reach = _moves(part, mode).reach(first, last)
             if not reach.exists:
                 continue
-            lanes, path = _lanes(part, mode), Path(part, mode, costs)
+            lanes, path = _lanes(part, mode, table.days), Path(part, mode, costs)
             for begin in range(0, lanes.homes * lanes.anchors, LANES_AT_ONCE):
                 which = np.arange(begin, min(begin + LANES_AT_ONCE, lanes.homes * lanes.anchors))
                 prices = [lanes.picked(p, which) for p in lanes.by_class]

@@ -58,6 +58,11 @@ class StartClass:
         extra = self.extra if self.extra is None or self.extra.ndim == 1 else self.extra[rows]
         return replace(self, devices=self.devices[rows], mask=self.mask[rows], extra=extra, penalty=self.penalty[rows])
 
+    def before(self, day: int) -> "StartClass":
+        """The same starts on the days before a table day."""
+        extra = self.extra if self.extra is None or self.extra.ndim == 1 else self.extra[:, :day]
+        return replace(self, mask=self.mask[:, :day], extra=extra)
+
 
 class Table:
     """Possible starts of one request. Days count from `first_day`, starts from `first_start` on the grid.

@@ -11,7 +11,17 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from clinic.protocols.shapes import bookable
-from clinic.scheduling.planner import CoursePlan, NoCourse, breaches, earliest_start, plan_course, propose, relaxed
+from clinic.scheduling.planner import (
+    CoursePlan,
+    NoCourse,
+    best_course,
+    breaches,
+    earliest_start,
+    plan_course,
+    propose,
+    relaxed,
+    search,
+)
 from clinic.scheduling.planner.instance import course_as_json, from_instance, parse_instance
 from clinic.scheduling.planner.visits import visits_of
 from tests.clinic.scheduling.planner.builders import tool
@@ -234,3 +244,23 @@ def test_proposals_differ_and_none_is_cheaper_than_the_first(examples):
 @pytest.mark.parametrize("zone", ZONES)
 def test_the_zones_hold_both_kinds_of_change_or_none(zone):
     assert len(clock_changes(zone, 2026)) in (0, 2)
+
+
+@sampled(40)
+def test_looking_near_first_loses_nothing(examples):
+    def claim(raw):
+        question = from_instance(parse_instance(raw))
+        request, occupancy = question.requests["x"], question.occupancy
+        near = best_course(request, occupancy)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(search, "_affordable", every_day)
+            assert best_course(request, occupancy) == near
+        event("planned" if near else "none")
+
+    check(examples, claim)
+
+
+def every_day(_table, starts, bands, _most):
+    (lo, hi), *rest = bands
+    first = max(lo, starts[0]), min(hi, starts[1])
+    return [first, *rest] if first[0] < first[1] else None
