@@ -137,11 +137,14 @@ class _Bell:
         while True:
             with self._news:
                 first = min(self._due, key=lambda key: self._due[key][0], default=None)
-                wait = None if first is None else self._due[first][0] - time.monotonic()
-                if first is None or (wait or 0) > 0:
+                if first is None:
+                    self._news.wait()
+                    continue
+                at, celery = self._due[first]
+                if (wait := at - time.monotonic()) > 0:
                     self._news.wait(wait)
                     continue
-                _, celery = self._due.pop(first)
+                del self._due[first]
                 self._last[first] = time.monotonic()
             _send(celery, first[1], {})
 

@@ -226,7 +226,8 @@ def book_course(
 
     Give a proposal, or a protocol and its sessions in order. The same proposal booked twice answers the same course.
     self_pay_id: the patient's agreement to pay for what the payer did not approve. along: a statement that is written
-    with a new course; it is asked for while the course is not there yet.
+    with a new course. Where it is given the course (`Booked.course`) that is being written just then: it asks the database
+    for nothing.
     Raises NotFound, Invalid, DecisionRequired, NotAuthorised; SlotTaken and Expired carry fresh proposals (`details["offer"]`).
     """
     wish = CourseWish(protocol or "")
