@@ -17,6 +17,7 @@ COPY workers workers
 COPY migrations migrations
 COPY LICENSE README.md CHANGELOG.md pyproject.toml ./
 COPY --from=setup /srv/daybreak/.venv .venv
+RUN python -m compileall -q clinic workers migrations
 COPY --from=setup /srv/daybreak/clinic/web/static/dist clinic/web/static/dist
 USER 10001:10001
 ENV CLINIC_INSTANCE=/var/lib/daybreak CLINIC_HOST=0.0.0.0

@@ -11,6 +11,8 @@ FAULTS ?=
 ifndef SEED
 SEED := $(shell date +%s)
 endif
+# A run starts many processes: what is imported is compiled once, not in each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test soak mutation lint fmt bench messages migration lock licenses sbom audit
