@@ -28,7 +28,3 @@ os.environ.setdefault("PGOPTIONS", "-c statement_timeout=30s -c idle_in_transact
 def pre_fork(_server: Any, _worker: Any) -> None:
     """What was loaded stays: to look through it at each collection costs requests milliseconds, and memory its sharing."""
     gc.freeze()
-
-
-def post_fork(_server: Any, _worker: Any) -> None:
-    gc.set_threshold(50_000, 20, 20)

@@ -253,14 +253,17 @@ def waiting_costs(table: Table) -> Ints:
 
 def start_costs(table: Table) -> Ints:
     """Price of the first visit falling on each day: waiting, and the gap to the last delivered visit."""
-    request, number = table.request, table.occupancy.weekday_number
-    costs = waiting_costs(table)
-    own = table.occupancy.weekday_numbers[table.first_day :]
-    if request.previous_day is not None and request.visits[0].ideal is not None:
-        low, high = request.visits[0].ideal
-        weekdays = own - number(request.previous_day)
-        costs += request.weights.gap * np.maximum(np.maximum(low - weekdays, weekdays - high), 0)
-    return costs
+    if "start costs" not in table.lasting:
+        request, number = table.request, table.occupancy.weekday_number
+        costs = waiting_costs(table)
+        own = table.occupancy.weekday_numbers[table.first_day :]
+        if request.previous_day is not None and request.visits[0].ideal is not None:
+            low, high = request.visits[0].ideal
+            weekdays = own - number(request.previous_day)
+            costs += request.weights.gap * np.maximum(np.maximum(low - weekdays, weekdays - high), 0)
+        table.lasting["start costs"] = costs
+    known: Ints = table.lasting["start costs"]
+    return known
 
 
 def waiting(request: CourseRequest, weekdays: int) -> int:
