@@ -1,9 +1,11 @@
 """Prior-authorization packets: can it go out, what is missing, and the PDF."""
 
+from collections.abc import Collection
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
+from werkzeug.datastructures import MultiDict
 
 from clinic import clock
 from clinic.eligibility import packet, packets, panels, queries, verification
@@ -92,7 +94,10 @@ def _page(
     *,
     problem: str = "",
     status: int = 200,
+    entered: MultiDict[str, str] | None = None,
+    wrong: Collection[str] = (),
 ) -> Any:
+    """entered: owners and days as they were sent, to be put right. wrong: names of the fields that have to be."""
     sent = packets.issued(patient.id)
     open_tasks = packets.hole_tasks(patient.id)
     is_clinical = current_staff().has(*CLINICAL)
@@ -111,6 +116,8 @@ def _page(
         answers=ANSWERS,
         form=form,
         problem=problem,
+        entered=entered,
+        wrong=wrong,
         tasks=open_tasks,
         untasked=[hole for hole in made.holes if hole.key not in open_tasks],
         due=packets.due_for(patient),
@@ -180,7 +187,19 @@ def make_tasks(assessment_id: int, policy_id: str) -> Any:
         chosen = assignments(request.form, made.holes, request.form.getlist("pick"))
         opened = packets.make_tasks(assessment_id, policy_id, chosen, by=current_actor())
     except Invalid as error:
-        return _page(row, patient, policy_id, made, _filled_form(patient, policy_id), problem=error.message, status=422)
+        wrong = error.details.get("fields", ())
+        lines = dict.fromkeys(name.partition("-")[2] for name in wrong if "-" in name)
+        return _page(
+            row,
+            patient,
+            policy_id,
+            made,
+            _filled_form(patient, policy_id),
+            problem=f"{', '.join(lines)}: {error.message}" if lines else error.message,
+            status=422,
+            entered=request.form,
+            wrong=wrong,
+        )
     flash(
         f"{opened} {'task' if opened == 1 else 'tasks'} made." if opened else "These have their tasks already.", "good"
     )

@@ -1,6 +1,7 @@
 """Packets in the database: issued once and never edited, tasks for what is missing, and who may do what."""
 
 import io
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -382,6 +383,20 @@ def test_a_form_that_names_nobody_or_no_day_is_refused(sign_in: Any, post: Any, 
     sign_in_at(sign_in, patient, "nurse")
     assert post(url(assessment_id, "/tasks"), data).status_code == 422
     assert hole_tasks() == []
+
+
+def test_a_day_that_is_past_is_named_and_the_other_choices_stay(sign_in: Any, post: Any) -> None:
+    patient, assessment_id = sent()
+    sign_in_at(sign_in, patient, "nurse")
+    data = {"pick": ["H1"], "owner-H1": "role:manager", "due-H1": "2020-01-01", "due-H2": "2026-11-30"}
+    html = post(url(assessment_id, "/tasks"), data).text
+    assert "H1: The day lies in the past." in html
+    assert 'name="due-H1" value="2020-01-01" aria-label="Due day of H1" aria-invalid="true"' in html
+    assert 'name="due-H2" value="2026-11-30" aria-label="Due day of H2">' in html
+    assert 'value="H1" checked' in html
+    assert 'value="H2" checked' not in html
+    owners = html.partition('name="owner-H1"')[2].partition("</select>")[0]
+    assert re.findall(r'value="([^"]*)" selected', owners) == ["role:manager"]
 
 
 def test_a_page_asks_the_database_a_bounded_number_of_times(
