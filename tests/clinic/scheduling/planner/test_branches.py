@@ -113,6 +113,16 @@ def test_parts_prove_what_prices_alone_do_not(seed):
     assert of.whole.bound <= branches.bound == best_known(of)
 
 
+@pytest.mark.parametrize("seed", [15, 49, *(pytest.param(x, marks=pytest.mark.soak) for x in range(60, 100))])
+def test_the_bound_of_what_is_left_is_never_above_the_best_plan(seed):
+    of = crowded(seed)
+    of.trade(of.whole, Budget(None, 100), of.roster.cost)
+    branches = Branches(of, best_known(of) + 500)  # the best one is not known yet
+    for _ in range(12):
+        branches.grow(Budget(None, 20))
+        assert branches.bound <= best_known(of)
+
+
 @pytest.mark.parametrize("seed", [15, *(pytest.param(x, marks=pytest.mark.soak) for x in range(100, 140))])
 def test_a_part_that_holds_a_plan_is_never_bounded_above_it(seed):
     of = crowded(seed)
