@@ -47,10 +47,8 @@ class Path:
         rules = [(visit.gap, visit.ideal) for visit in table.request.visits]
         unlike = dict(zip(rules[1:], table.request.visits[1:], strict=True))
         known = {rule: _cheap(*table.gap_costs(visit, mode), most) for rule, visit in unlike.items()}
-        self.gaps = [
-            NO_GAPS,
-            *(known[rule] for rule in rules[1:]),
-        ]  # per visit: days, and [gap, day of arrival] -> price
+        # per visit: days, and [gap, day of arrival] -> price
+        self.gaps = [NO_GAPS, *(known[rule] for rule in rules[1:])]
         self.pad = max((gaps[-1] + 1 for gaps, _ in self.gaps if gaps), default=0)
 
     def run(self, prices: Sequence[Ints], bands: Bands, lanes: int, keep: list[Ints] | None = None) -> Ints:
@@ -143,10 +141,8 @@ class Path:
 
 
 def _cheap(gaps: range, costs: Ints, most: int) -> Gaps:
-    rows = costs.min(axis=1, initial=INF) <= most
-    return (
-        (gaps, costs) if rows.all() else ([q for q, is_cheap in zip(gaps, rows, strict=True) if is_cheap], costs[rows])
-    )
+    cheap = np.flatnonzero(costs.min(axis=1, initial=INF) <= most)
+    return [gaps[row] for row in cheap], costs[cheap]
 
 
 def _moves(table: Table, mode: Mode) -> Moves:

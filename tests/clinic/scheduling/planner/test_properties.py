@@ -148,9 +148,13 @@ def fill(raw, rng, share):
                 )
 
 
-def answer(raw):
+def asked(raw):
     question = from_instance(parse_instance(raw))
-    request, occupancy = question.requests["x"], question.occupancy
+    return question.requests["x"], question.occupancy
+
+
+def answer(raw):
+    request, occupancy = asked(raw)
     found = plan_course(request, occupancy)
     event("planned" if isinstance(found, CoursePlan) else found.rule)
     return request, occupancy, found
@@ -226,8 +230,7 @@ def test_what_a_refusal_offers_opens_a_course(examples):
 @sampled(8)
 def test_proposals_differ_and_none_is_cheaper_than_the_first(examples):
     def claim(raw):
-        question = from_instance(parse_instance(raw))
-        request, occupancy = question.requests["x"], question.occupancy
+        request, occupancy = asked(raw)
         found = propose(request, occupancy)
         if isinstance(found, NoCourse):
             return
@@ -249,8 +252,7 @@ def test_the_zones_hold_both_kinds_of_change_or_none(zone):
 @sampled(40)
 def test_looking_near_first_loses_nothing(examples):
     def claim(raw):
-        question = from_instance(parse_instance(raw))
-        request, occupancy = question.requests["x"], question.occupancy
+        request, occupancy = asked(raw)
         near = best_course(request, occupancy)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(search, "_affordable", every_day)
